@@ -1,0 +1,120 @@
+import { z } from 'zod';
+
+interface ErrorTraits {
+  httpStatus: number;
+  /** The `type` of OpenAI's error object. */
+  openaiType: 'invalid_request_error' | 'rate_limit_error' | 'server_error';
+  /** Whether the same request may succeed later without any change. */
+  retryable: boolean;
+}
+
+const badRequest = (httpStatus: number): ErrorTraits => ({
+  httpStatus,
+  openaiType: 'invalid_request_error',
+  retryable: false,
+});
+const serverError = (httpStatus: number, retryable: boolean): ErrorTraits => ({
+  httpStatus,
+  openaiType: 'server_error',
+  retryable,
+});
+
+/** The closed list of what can go wrong for a caller, with how each is told over HTTP. */
+export const ERRORS = {
+  invalid_request: badRequest(400),
+  invalid_json: badRequest(400),
+  unknown_parameter: badRequest(400),
+  context_length_exceeded: badRequest(400),
+  missing_api_key: badRequest(401),
+  invalid_api_key: badRequest(401),
+  forbidden: badRequest(403),
+  model_not_found: badRequest(404),
+  not_found: badRequest(404),
+  method_not_allowed: badRequest(405),
+  payload_too_large: badRequest(413),
+  unsupported_media_type: badRequest(415),
+  rate_limit_exceeded: { httpStatus: 429, openaiType: 'rate_limit_error', retryable: true },
+  overloaded: serverError(503, true),
+  lease_invalid: badRequest(401),
+  lease_expired: { ...badRequest(401), retryable: true },
+  duplicate_attempt: badRequest(409),
+  model_folder_invalid: serverError(500, false),
+  unsupported_model: serverError(500, false),
+  backend_unavailable: serverError(502, true),
+  cancelled: serverError(499, true),
+  shutting_down: serverError(503, true),
+  internal: serverError(500, false),
+} as const satisfies Record<string, ErrorTraits>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export const errorCodeSchema = z.enum(Object.keys(ERRORS) as [ErrorCode, ...ErrorCode[]]);
+
+/** How an error travels between edge and backend, in a JSON body or in an `error` event. */
+export const errorObjectSchema = z.object({
+  code: errorCodeSchema,
+  message: z.string(),
+  retryable: z.boolean(),
+  param: z.string().optional(),
+});
+export const errorBodySchema = z.object({ error: errorObjectSchema });
+export type ErrorObject = z.infer<typeof errorObjectSchema>;
+
+export interface ErrorOptions {
+  /** The request's parameter that is at fault. */
+  param?: string;
+  /** What only the operator may read: it goes to the log, never to a client. */
+  internal?: string;
+  /** Where it differs from the code's own. */
+  retryable?: boolean;
+  cause?: unknown;
+}
+
+/** An expected failure: a code of the closed list and a sentence that helps the person who reads it. */
+export class TidarError extends Error {
+  readonly code: ErrorCode;
+  readonly param: string | undefined;
+  readonly internal: string | undefined;
+  readonly retryable: boolean;
+
+  constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.name = 'TidarError';
+    this.code = code;
+    this.param = options.param;
+    this.internal = options.internal;
+    this.retryable = options.retryable ?? ERRORS[code].retryable;
+  }
+
+  get httpStatus(): number {
+    return ERRORS[this.code].httpStatus;
+  }
+
+  /** The error that a body or an event of the protocol carried. */
+  static from(object: ErrorObject): TidarError {
+    return new TidarError(object.code, object.message, {
+      retryable: object.retryable,
+      ...(object.param === undefined ? {} : { param: object.param }),
+    });
+  }
+}
+
+/** Any thrown value as a TidarError; what was not expected keeps its message inside. */
+export function toTidarError(error: unknown): TidarError {
+  if (error instanceof TidarError) return error;
+  const internal = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return new TidarError(
+    'internal',
+    'Something went wrong on the server. The request id names it in the log.',
+    {
+      internal,
+      cause: error,
+    },
+  );
+}
+
+/** The protocol's error body: the public part only. */
+export function errorBody(error: unknown): { error: ErrorObject } {
+  const { code, message, retryable, param } = toTidarError(error);
+  return { error: { code, message, retryable, ...(param === undefined ? {} : { param }) } };
+}

@@ -1,0 +1,131 @@
+import { z } from 'zod';
+import { TidarError } from './errors.ts';
+
+export const LEASE_VERSION = 1;
+const MIN_SECRET_LENGTH = 32;
+
+const count = z.int().nonnegative();
+
+/** What a backend may do for a request: the tokens [first_token, end_token) of one attempt, on one instance. */
+export const leasePayloadSchema = z.strictObject({
+  version: z.literal(LEASE_VERSION),
+  request_id: z.string().min(1).max(128),
+  attempt: count,
+  choices: z.literal(1),
+  fingerprint: z.string().min(1),
+  first_token: count,
+  end_token: count,
+  /** The address of the instance that may use it. */
+  backend: z.string().min(1),
+  /** SHA-256 of the exact bytes of the body of `POST /v1/generate`, in hex. */
+  request_hash: z.string(),
+  /** `hashTokenIds` of the resumed tokens, or null where nothing is resumed. */
+  resume_hash: z.string().nullable(),
+  expires_at_ms: count,
+});
+export type LeasePayload = z.infer<typeof leasePayloadSchema>;
+
+/** Secrets as configured: separated by commas, the first one signs, all of them verify. */
+export function parseLeaseSecrets(text: string): string[] {
+  const secrets = text
+    .split(',')
+    .map((secret) => secret.trim())
+    .filter((secret) => secret !== '');
+  if (secrets.length === 0) throw new Error('LEASE_SECRETS is empty: it needs at least one secret');
+  if (secrets.some((secret) => secret.length < MIN_SECRET_LENGTH)) {
+    throw new Error(`LEASE_SECRETS: every secret needs at least ${MIN_SECRET_LENGTH} characters`);
+  }
+  return secrets;
+}
+
+/** `v1.<payload>.<mac>`, both in base64url; the MAC covers everything before it. */
+export async function signLease(payload: LeasePayload, secret: string): Promise<string> {
+  const text = JSON.stringify(leasePayloadSchema.parse(payload));
+  const signed = `v${LEASE_VERSION}.${toBase64Url(new TextEncoder().encode(text))}`;
+  const mac = await crypto.subtle.sign('HMAC', await hmacKey(secret), new TextEncoder().encode(signed));
+  return `${signed}.${toBase64Url(new Uint8Array(mac))}`;
+}
+
+/** The payload of a lease that one of the secrets signed and that has not expired; anything else throws. */
+export async function verifyLease(
+  token: string,
+  secrets: readonly string[],
+  nowMs: number,
+): Promise<LeasePayload> {
+  const [version, payloadPart, macPart, ...rest] = token.split('.');
+  if (
+    version !== `v${LEASE_VERSION}` ||
+    payloadPart === undefined ||
+    macPart === undefined ||
+    rest.length > 0
+  ) {
+    throw invalidLease('not of the form v1.payload.mac');
+  }
+  const mac = fromBase64Url(macPart);
+  const signed = new TextEncoder().encode(`${version}.${payloadPart}`);
+  if (mac === undefined || !(await signedByAny(secrets, mac, signed))) throw invalidLease('wrong signature');
+  const payload = parsePayload(payloadPart);
+  if (payload.expires_at_ms <= nowMs) throw new TidarError('lease_expired', 'The lease has expired.');
+  return payload;
+}
+
+/** SHA-256 of bytes, in lower-case hex. */
+export async function sha256Hex(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+/** SHA-256 of token ids as little-endian 32-bit integers: what `resume_hash` holds. */
+export function hashTokenIds(tokenIds: readonly number[]): Promise<string> {
+  const bytes = new Uint8Array(tokenIds.length * 4);
+  const view = new DataView(bytes.buffer);
+  tokenIds.forEach((tokenId, index) => view.setUint32(index * 4, tokenId, true));
+  return sha256Hex(bytes);
+}
+
+async function signedByAny(
+  secrets: readonly string[],
+  mac: Uint8Array<ArrayBuffer>,
+  signed: Uint8Array<ArrayBuffer>,
+): Promise<boolean> {
+  const checks = secrets.map(async (secret) =>
+    crypto.subtle.verify('HMAC', await hmacKey(secret), mac, signed),
+  );
+  return (await Promise.all(checks)).includes(true);
+}
+
+function parsePayload(payloadPart: string): LeasePayload {
+  const bytes = fromBase64Url(payloadPart);
+  if (bytes === undefined) throw invalidLease('payload is not base64url');
+  try {
+    return leasePayloadSchema.parse(JSON.parse(new TextDecoder().decode(bytes)));
+  } catch (error) {
+    throw invalidLease(`payload does not parse: ${String(error)}`);
+  }
+}
+
+function invalidLease(internal: string): TidarError {
+  return new TidarError('lease_invalid', 'The lease is not valid.', { internal });
+}
+
+function hmacKey(secret: string): Promise<CryptoKey> {
+  const bytes = new TextEncoder().encode(secret);
+  return crypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign', 'verify']);
+}
+
+function toBase64Url(bytes: Uint8Array): string {
+  let binary = '';
+  for (const byte of bytes) binary += String.fromCharCode(byte);
+  return btoa(binary).replaceAll('+', '-').replaceAll('/', '_').replaceAll('=', '');
+}
+
+/** Undefined unless `text` is the one canonical encoding of its bytes: else spare bits could be changed unseen. */
+function fromBase64Url(text: string): Uint8Array<ArrayBuffer> | undefined {
+  try {
+    const binary = atob(text.replaceAll('-', '+').replaceAll('_', '/'));
+    const bytes = Uint8Array.from(binary, (character) => character.charCodeAt(0));
+    return toBase64Url(bytes) === text ? bytes : undefined;
+  } catch {
+    return undefined;
+  }
+}

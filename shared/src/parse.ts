@@ -1,0 +1,55 @@
+import type { z } from 'zod';
+import { TidarError } from './errors.ts';
+
+type Issue = z.core.$ZodIssue;
+
+/** Parses what came from outside; what does not fit is refused by the name of the parameter. */
+export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown): z.output<Schema> {
+  const result = schema.safeParse(value);
+  if (result.success) return result.data;
+  const [first] = result.error.issues;
+  throw first === undefined ? new TidarError('invalid_request', 'The request is not valid.') : refusal(first);
+}
+
+/** Parses JSON text, then its value. */
+export function parseJson<Schema extends z.ZodType>(schema: Schema, text: string): z.output<Schema> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    const detail = error instanceof Error ? error.message : String(error);
+    throw new TidarError('invalid_json', `The body is not valid JSON: ${detail}.`);
+  }
+  return parse(schema, value);
+}
+
+function refusal(outer: Issue): TidarError {
+  const { issue, path } = deepest(outer, outer.path);
+  if (issue.code === 'unrecognized_keys') {
+    const param = pathName([...path, issue.keys[0] ?? '']);
+    return new TidarError('unknown_parameter', `Unknown parameter: '${param}'.`, { param });
+  }
+  const param = pathName(path);
+  if (param === '') return new TidarError('invalid_request', `The body is not valid: ${issue.message}.`);
+  return new TidarError('invalid_request', `Invalid value for '${param}': ${issue.message}.`, { param });
+}
+
+/** Of a union, the branch that came furthest says the most. */
+function deepest(issue: Issue, path: PropertyKey[]): { issue: Issue; path: PropertyKey[] } {
+  if (issue.code !== 'invalid_union') return { issue, path };
+  const branches = issue.errors.filter((issues) => !issues.some(isWrongShape));
+  const [branch] = branches.length === 1 ? branches : [];
+  const inner = branch?.[0];
+  return inner === undefined ? { issue, path } : deepest(inner, [...path, ...inner.path]);
+}
+
+const isWrongShape = (issue: Issue): boolean =>
+  issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value');
+
+/** `messages[0].content`, as OpenAI names parameters. */
+function pathName(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((name, key) => {
+    if (typeof key === 'number') return `${name}[${key}]`;
+    return name === '' ? String(key) : `${name}.${String(key)}`;
+  }, '');
+}

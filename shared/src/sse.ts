@@ -1,0 +1,79 @@
+import { createParser, type EventSourceMessage } from 'eventsource-parser';
+import { TidarError } from './errors.ts';
+
+export interface SseMessage {
+  data: string;
+  event?: string | undefined;
+  id?: string | undefined;
+}
+
+const DEFAULT_MAX_EVENT_LENGTH = 16 * 1024 * 1024;
+
+/** One event as text. Data may have several lines; event and id must not. */
+export function encodeSse({ data, event, id }: SseMessage): string {
+  const fields = [
+    ...(event === undefined ? [] : [`event: ${singleLine(event)}`]),
+    ...(id === undefined ? [] : [`id: ${singleLine(id)}`]),
+    ...data.split(/\r\n|\r|\n/).map((line) => `data: ${line}`),
+  ];
+  return `${fields.join('\n')}\n\n`;
+}
+
+/** A comment: nothing for the reader, but it keeps the connection open. */
+export function encodeSseComment(comment: string): string {
+  return `: ${singleLine(comment)}\n\n`;
+}
+
+function singleLine(text: string): string {
+  if (/[\r\n\0]/.test(text)) throw new Error('an SSE event, id or comment must be one line');
+  return text;
+}
+
+/**
+ * Parses a stream of bytes however it is cut. Bytes that are not UTF-8 become U+FFFD, as the standard has it.
+ * An event that never ends is refused at `maxEventLength` characters.
+ */
+export class SseDecoder {
+  readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  readonly #parser;
+  #messages: EventSourceMessage[] = [];
+
+  constructor(maxEventLength: number = DEFAULT_MAX_EVENT_LENGTH) {
+    this.#parser = createParser({
+      maxBufferSize: maxEventLength,
+      onEvent: (message) => void this.#messages.push(message),
+      onError: (error) => {
+        if (error.type === 'max-buffer-size-exceeded') {
+          throw new TidarError(
+            'payload_too_large',
+            `An SSE event is longer than ${maxEventLength} characters.`,
+          );
+        }
+      },
+    });
+  }
+
+  /** The events that these bytes complete. */
+  push(bytes: Uint8Array): SseMessage[] {
+    this.#parser.feed(this.#decoder.decode(bytes, { stream: true }));
+    const messages = this.#messages;
+    this.#messages = [];
+    return messages;
+  }
+}
+
+/** The events of a byte stream, read one chunk at a time; leaving the loop early cancels the stream. */
+export async function* decodeSse(
+  stream: ReadableStream<Uint8Array>,
+  maxEventLength?: number,
+): AsyncGenerator<SseMessage, void, void> {
+  const decoder = new SseDecoder(maxEventLength);
+  const reader = stream.getReader();
+  try {
+    for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read())
+      yield* decoder.push(chunk.value);
+  } finally {
+    // After the end this does nothing; after an early return it frees the connection.
+    await reader.cancel().catch(() => undefined);
+  }
+}
