@@ -73,14 +73,15 @@ const FEATURES: readonly Feature[] = [
   {
     field: 'attention_bias',
     // Qwen2 always has q, k and v biases; the others have them only where this field says so.
-    isSupported: (v, architecture) =>
-      v === undefined || v === null || v === (architecture === 'qwen2'),
+    isSupported: (v, architecture) => v === undefined || v === null || v === (architecture === 'qwen2'),
     supported: 'false for llama and qwen3, true or no such field for qwen2',
   },
   { field: 'mlp_bias', isSupported: isOff, supported: 'false' },
   ...ABSENT_ONLY.map((field) => ({ field, isSupported: isOff, supported: 'no such field' })),
   ...MULTIPLIERS.map((field) => ({ field, isSupported: isOffOr(1), supported: '1 or no such field' })),
 ];
+
+const ROPE_FIELDS = new Set(['rope_type', 'type', 'rope_theta', 'partial_rotary_factor']);
 
 const show = (value: unknown): string => {
   const text = JSON.stringify(value) ?? 'nothing';
@@ -106,10 +107,17 @@ export function refuseUnsupportedFeatures(
   for (const { field, isSupported, supported } of FEATURES) {
     if (!isSupported(json[field], architecture)) refuse(fileName, field, json[field], supported);
   }
-  const rope = json['rope_parameters'];
+  refuseUnknownRope(json['rope_parameters'], fileName);
+}
+
+/** A rope setting that isn't known may scale the angles: only what leaves them alone is let through. */
+function refuseUnknownRope(rope: unknown, fileName: string): void {
   if (typeof rope !== 'object' || rope === null) return;
-  const partial = (rope as Record<string, unknown>)['partial_rotary_factor'];
-  if (!isOffOr(1)(partial)) {
-    refuse(fileName, 'rope_parameters.partial_rotary_factor', partial, '1 (the whole head)');
+  for (const [key, value] of Object.entries(rope)) {
+    const field = `rope_parameters.${key}`;
+    if (key === 'partial_rotary_factor' && !isOffOr(1)(value)) {
+      refuse(fileName, field, value, '1 (the whole head)');
+    }
+    if (!ROPE_FIELDS.has(key) && !isOff(value)) refuse(fileName, field, value, [...ROPE_FIELDS].join(', '));
   }
 }

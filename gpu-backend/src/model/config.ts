@@ -1,6 +1,7 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import { z } from 'zod';
 import { refuseUnsupportedFeatures } from './config-features.ts';
+import { invalidFile } from './json-file.ts';
 
 export const ARCHITECTURES = ['llama', 'qwen2', 'qwen3'] as const;
 export type Architecture = (typeof ARCHITECTURES)[number];
@@ -72,10 +73,6 @@ const schema = z.looseObject({
 });
 type RawConfig = z.infer<typeof schema>;
 
-function invalid(fileName: string, sentence: string): TidarError {
-  return new TidarError('model_folder_invalid', `${fileName}: ${sentence}`);
-}
-
 /** The value at a zod issue's path, as it stands in the file. */
 function valueAt(json: unknown, path: readonly PropertyKey[]): unknown {
   let value = json;
@@ -96,10 +93,10 @@ function describeIssue(json: unknown, issue: z.core.$ZodIssue): string {
 
 function readArchitecture(json: unknown, fileName: string): Architecture {
   if (typeof json !== 'object' || json === null || Array.isArray(json)) {
-    throw invalid(fileName, 'expected a JSON object.');
+    throw invalidFile(fileName, 'expected a JSON object.');
   }
   const found = (json as Record<string, unknown>)['model_type'];
-  if (typeof found !== 'string') throw invalid(fileName, 'model_type is missing.');
+  if (typeof found !== 'string') throw invalidFile(fileName, 'model_type is missing.');
   const architecture = ARCHITECTURES.find((name) => name === found);
   if (architecture !== undefined) return architecture;
   throw new TidarError(
@@ -130,26 +127,28 @@ function toModelConfig(raw: RawConfig, architecture: Architecture): ModelConfig 
     queryKeyNorm: architecture === 'qwen3',
     ...(bosTokenId === null || bosTokenId === undefined ? {} : { bosTokenId }),
     eosTokenIds: eosTokenIds ?? [],
-    ...(raw.tidar ? { tidar: { maskTokenId: raw.tidar.mask_token_id, blockSize: raw.tidar.block_size } } : {}),
+    ...(raw.tidar
+      ? { tidar: { maskTokenId: raw.tidar.mask_token_id, blockSize: raw.tidar.block_size } }
+      : {}),
   };
 }
 
 function checkConsistency(raw: RawConfig, config: ModelConfig, fileName: string): void {
   const { hiddenSize, numHeads, numKeyValueHeads, headDim, vocabSize } = config;
   if (raw.head_dim == null && !Number.isInteger(headDim)) {
-    throw invalid(
+    throw invalidFile(
       fileName,
       `hidden_size ${hiddenSize} is not a multiple of num_attention_heads ${numHeads}, and there is no head_dim.`,
     );
   }
   if (numHeads % numKeyValueHeads !== 0) {
-    throw invalid(
+    throw invalidFile(
       fileName,
       `num_attention_heads ${numHeads} is not a multiple of num_key_value_heads ${numKeyValueHeads}.`,
     );
   }
   if (headDim % 2 !== 0) {
-    throw invalid(fileName, `head_dim is ${headDim}; expected an even number, for rotary embeddings.`);
+    throw invalidFile(fileName, `head_dim is ${headDim}; expected an even number, for rotary embeddings.`);
   }
   const ids: [string, number | undefined][] = [
     ['bos_token_id', config.bosTokenId],
@@ -158,7 +157,7 @@ function checkConsistency(raw: RawConfig, config: ModelConfig, fileName: string)
   ];
   for (const [field, id] of ids) {
     if (id !== undefined && id >= vocabSize) {
-      throw invalid(fileName, `${field} is ${id}; expected a token id below vocab_size ${vocabSize}.`);
+      throw invalidFile(fileName, `${field} is ${id}; expected a token id below vocab_size ${vocabSize}.`);
     }
   }
 }
@@ -174,7 +173,7 @@ export function parseModelConfig(json: unknown, fileName: string): ModelConfig {
   const parsed = schema.safeParse(json);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    throw invalid(fileName, issue === undefined ? 'is not a model config.' : describeIssue(json, issue));
+    throw invalidFile(fileName, issue === undefined ? 'is not a model config.' : describeIssue(json, issue));
   }
   const config = toModelConfig(parsed.data, architecture);
   checkConsistency(parsed.data, config, fileName);

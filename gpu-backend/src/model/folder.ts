@@ -1,4 +1,4 @@
-import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs';
+import { closeSync, existsSync, openSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { ModelConfig } from './config.ts';
@@ -6,10 +6,16 @@ import { expectedTensors, parseModelConfig } from './config.ts';
 import { hashFiles } from './fingerprint.ts';
 import type { FloatDtype } from './float16.ts';
 import { toFloat32 } from './float16.ts';
+import { invalidFile, readJson } from './json-file.ts';
 import type { SafetensorsEntry } from './safetensors.ts';
 import { readFully, readSafetensorsHeader } from './safetensors.ts';
 import type { Tokenizer } from './tokenizer.ts';
-import { loadTokenizer } from './tokenizer-files.ts';
+import {
+  CHAT_TEMPLATE_FILE,
+  loadTokenizer,
+  TOKENIZER_CONFIG_FILE,
+  TOKENIZER_FILE,
+} from './tokenizer-files.ts';
 
 /** One weight: bytes [byteOffset, byteOffset + byteLength) of a file, little-endian, in row-major order. */
 export interface TensorRef {
@@ -44,9 +50,9 @@ const HASHED_FILES = [
   CONFIG_FILE,
   GENERATION_FILE,
   WEIGHTS_FILE,
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'chat_template.jinja',
+  TOKENIZER_FILE,
+  TOKENIZER_CONFIG_FILE,
+  CHAT_TEMPLATE_FILE,
 ];
 
 /**
@@ -57,14 +63,13 @@ export function loadModelFolder(path: string): ModelFolder {
   const absolute = resolve(path);
   const name = basename(absolute);
   if (!statSync(absolute, { throwIfNoEntry: false })?.isDirectory()) {
-    throw invalid(name, `the model folder ${path} does not exist or is not a folder.`);
+    throw invalidFile(name, `the model folder ${path} does not exist or is not a folder.`);
   }
-  const config = withGenerationConfig(
-    parseModelConfig(readJson(absolute, CONFIG_FILE), CONFIG_FILE),
-    absolute,
-  );
-  const tensors = findTensors(absolute, config);
-  const tokenizer = loadTokenizer(absolute, config);
+  const modelConfig = parseModelConfig(readJson(absolute, CONFIG_FILE), CONFIG_FILE);
+  const configured = withGenerationConfig(modelConfig, absolute);
+  const tensors = findTensors(absolute, configured);
+  const tokenizer = loadTokenizer(absolute, configured);
+  const config = { ...configured, eosTokenIds: [...(tokenizer?.eosTokenIds ?? configured.eosTokenIds)] };
   const contentHash = hashFiles(absolute, HASHED_FILES);
   return { path: absolute, name, config, tensors, ...(tokenizer ? { tokenizer } : {}), contentHash };
 }
@@ -77,27 +82,12 @@ export function readTensor(folder: ModelFolder, name: string): Float32Array {
   const file = openSync(join(folder.path, tensor.fileName), 'r');
   try {
     if (!readFully(file, bytes, tensor.byteOffset)) {
-      throw invalid(tensor.fileName, `tensor ${name}: the file became shorter after it was opened.`);
+      throw invalidFile(tensor.fileName, `tensor ${name}: the file became shorter after it was opened.`);
     }
   } finally {
     closeSync(file);
   }
   return toFloat32(bytes.buffer, tensor.dtype);
-}
-
-function invalid(fileName: string, sentence: string): TidarError {
-  return new TidarError('model_folder_invalid', `${fileName}: ${sentence}`);
-}
-
-/** Parses a JSON file of a model folder; throws a sentence that names it. */
-export function readJson(folder: string, fileName: string): unknown {
-  const path = join(folder, fileName);
-  if (!existsSync(path)) throw invalid(fileName, 'the file is missing.');
-  try {
-    return JSON.parse(readFileSync(path, 'utf8')) as unknown;
-  } catch (error) {
-    throw invalid(fileName, `is not JSON (${(error as Error).message}).`);
-  }
 }
 
 /** generation_config.json may name more end tokens than config.json does: generation ends at any of them. */
@@ -110,7 +100,7 @@ function withGenerationConfig(config: ModelConfig, folder: string): ModelConfig 
   const isTokenId = (id: unknown): id is number =>
     typeof id === 'number' && Number.isInteger(id) && id >= 0 && id < config.vocabSize;
   if (!ids.every(isTokenId)) {
-    throw invalid(
+    throw invalidFile(
       GENERATION_FILE,
       `eos_token_id is ${JSON.stringify(found)}; expected token ids below vocab_size ${config.vocabSize}.`,
     );
@@ -136,17 +126,17 @@ function findTensors(folder: string, config: ModelConfig): ReadonlyMap<string, T
 function checkTensor(name: string, shape: number[], found: SafetensorsEntry | undefined): TensorRef {
   const expected = `[${shape.join(', ')}]`;
   if (found === undefined) {
-    throw invalid(WEIGHTS_FILE, `tensor ${name} is missing; expected one of shape ${expected}.`);
+    throw invalidFile(WEIGHTS_FILE, `tensor ${name} is missing; expected one of shape ${expected}.`);
   }
   if (found.shape.join() !== shape.join()) {
-    throw invalid(
+    throw invalidFile(
       WEIGHTS_FILE,
       `tensor ${name} has shape [${found.shape.join(', ')}]; expected ${expected} by ${CONFIG_FILE}.`,
     );
   }
   const { dtype } = found;
   if (dtype !== 'F32' && dtype !== 'F16' && dtype !== 'BF16') {
-    throw invalid(WEIGHTS_FILE, `tensor ${name} has dtype ${dtype}; expected F32, F16 or BF16.`);
+    throw invalidFile(WEIGHTS_FILE, `tensor ${name} has dtype ${dtype}; expected F32, F16 or BF16.`);
   }
   return { ...found, dtype, fileName: WEIGHTS_FILE };
 }
@@ -163,7 +153,7 @@ function refuseSurprises(names: string[], expected: ReadonlyMap<string, unknown>
   if (surprises.length === 0) return;
   const shown = surprises.slice(0, 3).join(', ');
   const more = surprises.length > 3 ? ` and ${surprises.length - 3} more` : '';
-  throw invalid(
+  throw invalidFile(
     WEIGHTS_FILE,
     `found tensors that ${config.architecture} by ${CONFIG_FILE} does not have: ${shown}${more}.`,
   );

@@ -64,7 +64,10 @@ function makeHeader(tensors: readonly TensorToWrite[], metadata?: Record<string,
   if (new Set(tensors.map(({ name }) => name)).size !== tensors.length) {
     throw new RangeError('two tensors have the same name.');
   }
-  const object = Object.fromEntries([...(metadata ? [['__metadata__', metadata]] : []), ...entries]) as object;
+  const object = Object.fromEntries([
+    ...(metadata ? [['__metadata__', metadata]] : []),
+    ...entries,
+  ]) as object;
   const json = new TextEncoder().encode(JSON.stringify(object));
   const dataStart = Math.ceil((LENGTH_BYTES + json.length) / DATA_ALIGNMENT) * DATA_ALIGNMENT;
   // The format lets a header be padded with spaces.

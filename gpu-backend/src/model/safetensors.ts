@@ -1,7 +1,7 @@
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import { basename } from 'node:path';
-import { TidarError } from '@tidar/shared/errors.ts';
 import { z } from 'zod';
+import { invalidFile } from './json-file.ts';
 
 /** A tensor of the file. Its bytes are file[byteOffset, byteOffset + byteLength): they are never read here. */
 export interface SafetensorsEntry {
@@ -46,7 +46,7 @@ export function readSafetensorsHeader(path: string): SafetensorsHeader {
   const file = openForReading(path, fileName);
   try {
     const stat = fstatSync(file);
-    if (!stat.isFile()) throw invalid(fileName, 'is not a file.');
+    if (!stat.isFile()) throw invalidFile(fileName, 'is not a file.');
     const headerBytes = readHeaderBytes(file, stat.size, fileName);
     return parseHeader(headerBytes, stat.size, fileName);
   } finally {
@@ -54,17 +54,13 @@ export function readSafetensorsHeader(path: string): SafetensorsHeader {
   }
 }
 
-function invalid(fileName: string, sentence: string): TidarError {
-  return new TidarError('model_folder_invalid', `${fileName}: ${sentence}`);
-}
-
 function openForReading(path: string, fileName: string): number {
   try {
     return openSync(path, 'r');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code;
-    if (code === 'ENOENT') throw invalid(fileName, 'the file is missing.');
-    throw invalid(fileName, `cannot be opened (${code ?? 'unknown reason'}).`);
+    if (code === 'ENOENT') throw invalidFile(fileName, 'the file is missing.');
+    throw invalidFile(fileName, `cannot be opened (${code ?? 'unknown reason'}).`);
   }
 }
 
@@ -82,21 +78,21 @@ export function readFully(file: number, bytes: Uint8Array, position: number): bo
 function readHeaderBytes(file: number, fileSize: number, fileName: string): Uint8Array {
   const prefix = new Uint8Array(LENGTH_BYTES);
   if (!readFully(file, prefix, 0)) {
-    throw invalid(
+    throw invalidFile(
       fileName,
       `truncated: found ${fileSize} bytes, expected at least ${LENGTH_BYTES} for the header's length.`,
     );
   }
   const headerLength = new DataView(prefix.buffer).getBigUint64(0, true);
   if (headerLength > BigInt(MAX_HEADER_BYTES)) {
-    throw invalid(
+    throw invalidFile(
       fileName,
       `is not a safetensors file: found a header length of ${headerLength}, expected at most ${MAX_HEADER_BYTES}.`,
     );
   }
   const header = new Uint8Array(Math.min(Number(headerLength), Math.max(0, fileSize - LENGTH_BYTES)));
   if (header.length < Number(headerLength) || !readFully(file, header, LENGTH_BYTES)) {
-    throw invalid(
+    throw invalidFile(
       fileName,
       `truncated in its header: found ${fileSize} bytes, expected at least ${LENGTH_BYTES + Number(headerLength)}.`,
     );
@@ -113,14 +109,14 @@ function parseJson(bytes: Uint8Array, fileName: string): Record<string, unknown>
   } catch {
     // Falls through to the one sentence: the parser's own message quotes binary data.
   }
-  throw invalid(fileName, 'is not a safetensors file: expected a header that is a JSON object.');
+  throw invalidFile(fileName, 'is not a safetensors file: expected a header that is a JSON object.');
 }
 
 function parseHeader(bytes: Uint8Array, fileSize: number, fileName: string): SafetensorsHeader {
   const dataStart = LENGTH_BYTES + bytes.length;
   const { __metadata__: rawMetadata, ...rawEntries } = parseJson(bytes, fileName);
   const metadata = metadataSchema.optional().safeParse(rawMetadata);
-  if (!metadata.success) throw invalid(fileName, '__metadata__ in the header: expected strings only.');
+  if (!metadata.success) throw invalidFile(fileName, '__metadata__ in the header: expected strings only.');
   const entries = Object.entries(rawEntries).map(([name, raw]) => parseEntry(name, raw, dataStart, fileName));
   checkCoverage(entries, dataStart, fileSize, fileName);
   return { entries: new Map(entries.map((entry) => [entry.name, entry])), metadata: metadata.data ?? {} };
@@ -129,7 +125,7 @@ function parseHeader(bytes: Uint8Array, fileSize: number, fileName: string): Saf
 function parseEntry(name: string, raw: unknown, dataStart: number, fileName: string): SafetensorsEntry {
   const parsed = entrySchema.safeParse(raw);
   if (!parsed.success) {
-    throw invalid(
+    throw invalidFile(
       fileName,
       `tensor ${name}: found a malformed header entry, expected dtype, shape and data_offsets.`,
     );
@@ -137,7 +133,7 @@ function parseEntry(name: string, raw: unknown, dataStart: number, fileName: str
   const { dtype, shape, data_offsets: offsets } = parsed.data;
   const bits = DTYPE_BITS.get(dtype);
   if (bits === undefined) {
-    throw invalid(
+    throw invalidFile(
       fileName,
       `tensor ${name}: found the unknown dtype "${dtype}", expected F32, F16 or BF16.`,
     );
@@ -145,7 +141,7 @@ function parseEntry(name: string, raw: unknown, dataStart: number, fileName: str
   const expectedBytes = (shape.reduce((product, length) => product * length, 1) * bits) / 8;
   const byteLength = offsets[1] - offsets[0];
   if (byteLength !== expectedBytes) {
-    throw invalid(
+    throw invalidFile(
       fileName,
       `tensor ${name}: found ${byteLength} bytes, expected ${expectedBytes} for ${dtype} [${shape.join(', ')}].`,
     );
@@ -165,20 +161,20 @@ function checkCoverage(
   for (const { name, byteOffset, byteLength } of inFileOrder) {
     if (byteOffset !== end) {
       const problem = byteOffset < end ? 'overlaps the tensor before it' : 'leaves unused bytes before it';
-      throw invalid(
+      throw invalidFile(
         fileName,
         `tensor ${name} ${problem}: found its data at byte ${byteOffset}, expected ${end}.`,
       );
     }
     end = byteOffset + byteLength;
     if (end > fileSize) {
-      throw invalid(
+      throw invalidFile(
         fileName,
         `truncated: tensor ${name} is expected to end at byte ${end}, found a file of ${fileSize} bytes.`,
       );
     }
   }
   if (end !== fileSize) {
-    throw invalid(fileName, `found ${fileSize} bytes, expected ${end}: the last tensor ends there.`);
+    throw invalidFile(fileName, `found ${fileSize} bytes, expected ${end}: the last tensor ends there.`);
   }
 }

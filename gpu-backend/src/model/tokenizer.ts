@@ -1,0 +1,142 @@
+import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
+import { TidarError } from '@tidar/shared/errors.ts';
+import { z } from 'zod';
+import type { ChatMessage, ChatTemplate, ChatTemplateOptions } from './chat-template.ts';
+import { invalidFile } from './json-file.ts';
+import { makeSpecialTokenGuard } from './special-tokens.ts';
+import type { PieceDecoder, TextStream, TokenPiece } from './token-pieces.ts';
+import { makePieceDecoder, makeTextStream } from './token-pieces.ts';
+
+/** Text to token ids and back, for one model. */
+export interface Tokenizer {
+  /** Every token id is below this. */
+  readonly vocabSize: number;
+  readonly bosTokenId?: number;
+  readonly eosTokenIds: readonly number[];
+  readonly hasChatTemplate: boolean;
+  /** Adds no special tokens of its own; the text of a special token becomes that token. */
+  encode(text: string): number[];
+  /** The text of the ids; special tokens have none. */
+  decode(ids: readonly number[]): string;
+  /** Decodes as tokens come: the parts joined equal `decode` of all. */
+  stream(): TextStream;
+  /** The chat form as text. To run it use `encodeChat`: here content can pass for a special token. */
+  applyChatTemplate(messages: readonly ChatMessage[], options?: ChatTemplateOptions): string;
+  /** The chat form as token ids; special tokens are only those that the template wrote. */
+  encodeChat(messages: readonly ChatMessage[], options?: ChatTemplateOptions): number[];
+}
+
+export interface TokenizerParts {
+  /** tokenizer.json, parsed. */
+  json: unknown;
+  fileName: string;
+  chatTemplate?: ChatTemplate;
+  bosTokenId?: number;
+  eosTokenIds: readonly number[];
+}
+
+const addedTokenSchema = z.looseObject({
+  id: z.int().nonnegative(),
+  content: z.string().min(1),
+  special: z.boolean().default(false),
+});
+const tokenizerSchema = z.looseObject({
+  model: z.looseObject({ type: z.literal('BPE'), vocab: z.record(z.string(), z.int().nonnegative()) }),
+  added_tokens: z.array(addedTokenSchema).default([]),
+  decoder: z.unknown(),
+  normalizer: z.unknown().default(null),
+  pre_tokenizer: z.unknown().default(null),
+  post_processor: z.unknown().default(null),
+});
+export type TokenizerJson = z.infer<typeof tokenizerSchema>;
+
+/** Checks the parts of tokenizer.json that this project reads itself. */
+export function parseTokenizerJson(json: unknown, fileName: string): TokenizerJson {
+  const parsed = tokenizerSchema.safeParse(json);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const field = issue?.path.join('.') ?? '';
+  const supported = field === 'model.type' ? 'model.type is not "BPE", the only one that is implemented' : '';
+  throw invalidFile(fileName, `${supported || `${field}: ${issue?.message ?? 'is malformed'}`}.`);
+}
+
+/** The id of a token by its exact text, added tokens first. */
+export function findTokenId(json: TokenizerJson, token: string): number | undefined {
+  const added = json.added_tokens.find(({ content }) => content === token);
+  return added?.id ?? (Object.hasOwn(json.model.vocab, token) ? json.model.vocab[token] : undefined);
+}
+
+/** Builds a tokenizer from a parsed tokenizer.json. */
+export function makeTokenizer(json: TokenizerJson, parts: Omit<TokenizerParts, 'json'>): Tokenizer {
+  const { fileName, chatTemplate, bosTokenId, eosTokenIds } = parts;
+  const decoder = makePieceDecoder(json.decoder, fileName);
+  const pieces = makePieces(json, decoder);
+  const encode = makeEncoder(json, fileName);
+  const encodeChat = makeChatEncoder(json, fileName, chatTemplate);
+  const stream = (): TextStream => makeTextStream(pieces, decoder);
+  return {
+    vocabSize: pieces.length,
+    ...(bosTokenId === undefined ? {} : { bosTokenId }),
+    eosTokenIds,
+    hasChatTemplate: chatTemplate !== undefined,
+    encode,
+    decode: (ids) => {
+      const text = stream();
+      return text.push(ids) + text.flush();
+    },
+    stream,
+    applyChatTemplate: (messages, options) => requireTemplate(chatTemplate)(messages, options),
+    encodeChat,
+  };
+}
+
+function requireTemplate(chatTemplate: ChatTemplate | undefined): ChatTemplate {
+  if (chatTemplate !== undefined) return chatTemplate;
+  throw new TidarError('invalid_request', 'This model has no chat template; send text or token ids instead.');
+}
+
+/** The piece of each token id; none for special tokens, which have no text. */
+function makePieces(json: TokenizerJson, decoder: PieceDecoder): (TokenPiece | undefined)[] {
+  const pieces: (TokenPiece | undefined)[] = [];
+  for (const [token, id] of Object.entries(json.model.vocab)) pieces[id] = decoder.toPiece(token);
+  for (const { id, content, special } of json.added_tokens) {
+    pieces[id] = special ? undefined : { type: 'text', text: content };
+  }
+  return pieces;
+}
+
+function makeEncoder(json: object, fileName: string): (text: string) => number[] {
+  const tokenizer = openTokenizer(json, fileName);
+  return (text) => tokenizer.encode(text, { add_special_tokens: false }).ids;
+}
+
+function openTokenizer(json: object, fileName: string): HuggingFaceTokenizer {
+  try {
+    return new HuggingFaceTokenizer(json, {});
+  } catch (error) {
+    throw invalidFile(fileName, `cannot be used (${(error as Error).message}).`);
+  }
+}
+
+/** Encodes chats by a second tokenizer, which knows the special tokens by their secret names alone. */
+function makeChatEncoder(
+  json: TokenizerJson,
+  fileName: string,
+  chatTemplate: ChatTemplate | undefined,
+): Tokenizer['encodeChat'] {
+  const specials = new Set(json.added_tokens.filter(({ special }) => special).map(({ content }) => content));
+  const guard = makeSpecialTokenGuard([...specials]);
+  const vocab = Object.fromEntries(
+    Object.entries(json.model.vocab).filter(([token]) => !specials.has(token)),
+  );
+  const addedTokens = json.added_tokens.map((token) => ({
+    ...token,
+    content: token.special ? guard.secretName(token.content) : token.content,
+  }));
+  const secretJson = { ...json, model: { ...json.model, vocab }, added_tokens: addedTokens };
+  const encode = makeEncoder(secretJson, fileName);
+  return (messages, options) => {
+    const guarded = messages.map(({ role, content }) => ({ role, content: guard.guard(content) }));
+    return encode(guard.rename(requireTemplate(chatTemplate)(guarded, options)));
+  };
+}
