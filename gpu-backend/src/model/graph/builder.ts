@@ -1,0 +1,114 @@
+import type { TensorRef } from '../folder.ts';
+
+/** A dimension: a fixed size, or the name of one that each run chooses. */
+export type Dim = number | string;
+export type ElementType = 'float32' | 'float16' | 'bfloat16' | 'int64' | 'bool';
+
+/** One tensor in the graph: the output of a node, an input or an initializer. */
+export interface Value {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly shape: readonly Dim[];
+}
+
+export type Attribute = number | string | readonly number[] | { readonly float: number };
+
+export interface GraphNode {
+  readonly opType: string;
+  readonly domain: string;
+  readonly inputs: readonly Value[];
+  readonly outputs: readonly Value[];
+  readonly attributes: Readonly<Record<string, Attribute>>;
+}
+
+export type ConstantData = Float32Array | BigInt64Array | Uint8Array;
+
+export type Initializer =
+  | { readonly kind: 'inline'; readonly value: Value; readonly data: ConstantData }
+  | { readonly kind: 'external'; readonly value: Value; readonly tensor: TensorRef };
+
+/** The operator sets that every graph of this project declares. */
+export const OPSETS: Readonly<Record<string, number>> = { '': 24, 'com.microsoft': 1 };
+
+const ELEMENT_TYPES: Readonly<Record<TensorRef['dtype'], ElementType>> = {
+  F32: 'float32',
+  F16: 'float16',
+  BF16: 'bfloat16',
+};
+
+/**
+ * Collects nodes in the order in which they compute. Shapes are tracked for every value, since the
+ * gradients of broadcasting and reshaping ops need them.
+ */
+export class GraphBuilder {
+  readonly inputs: Value[] = [];
+  readonly outputs: Value[] = [];
+  readonly initializers: Initializer[] = [];
+  readonly nodes: GraphNode[] = [];
+  readonly #constants = new Map<string, Value>();
+  readonly #outputNames = new Map<string, string>();
+  #numNames = 0;
+
+  input(name: string, type: ElementType, shape: readonly Dim[]): Value {
+    const value: Value = { name, type, shape };
+    this.inputs.push(value);
+    return value;
+  }
+
+  /** Makes `value` an output of the graph under `name`, without a copy: the node itself writes it. */
+  output(name: string, value: Value): void {
+    if (this.#outputNames.has(value.name)) throw new Error(`${value.name} is an output already`);
+    this.#outputNames.set(value.name, name);
+    this.outputs.push(value);
+  }
+
+  /** The name that a value has in the file. */
+  fileName(value: Value): string {
+    return this.#outputNames.get(value.name) ?? value.name;
+  }
+
+  /** A tensor stored in the graph file itself: small things only. */
+  constant(type: ElementType, shape: readonly number[], data: ConstantData): Value {
+    const key = data.length <= 16 ? `${type}:${shape.join(',')}:${data.join(',')}` : undefined;
+    const known = key === undefined ? undefined : this.#constants.get(key);
+    if (known !== undefined) return known;
+    const value: Value = { name: this.#name('const'), type, shape };
+    this.initializers.push({ kind: 'inline', value, data });
+    if (key !== undefined) this.#constants.set(key, value);
+    return value;
+  }
+
+  scalar(value: number): Value {
+    return this.constant('float32', [], Float32Array.of(value));
+  }
+
+  /** An int64 list, as shapes, axes and sizes are given to ONNX ops. */
+  list(values: readonly number[]): Value {
+    return this.constant('int64', [values.length], BigInt64Array.from(values, BigInt));
+  }
+
+  /** A weight that stays in the safetensors file and is mapped from there. */
+  external(tensor: TensorRef): Value {
+    const value: Value = { name: tensor.name, type: ELEMENT_TYPES[tensor.dtype], shape: tensor.shape };
+    this.initializers.push({ kind: 'external', value, tensor });
+    return value;
+  }
+
+  /** Adds a node with one output. `domain` is empty for standard ops. */
+  node(
+    opType: string,
+    inputs: readonly Value[],
+    output: { type: ElementType; shape: readonly Dim[] },
+    attributes: Readonly<Record<string, Attribute>> = {},
+    domain = '',
+  ): Value {
+    const value: Value = { name: this.#name(opType), ...output };
+    this.nodes.push({ opType, domain, inputs, outputs: [value], attributes });
+    return value;
+  }
+
+  #name(stem: string): string {
+    this.#numNames += 1;
+    return `${stem}_${this.#numNames}`;
+  }
+}
