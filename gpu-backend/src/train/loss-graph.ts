@@ -1,0 +1,97 @@
+import type { ModelConfig } from '../model/config.ts';
+import { expectedTensors } from '../model/config.ts';
+import { GraphBuilder } from '../model/graph/builder.ts';
+import type { Value } from '../model/graph/builder.ts';
+import { decoderHidden, decoderLogits } from '../model/graph/decoder.ts';
+import { add, mul } from '../model/graph/ops.ts';
+import { ropeTables } from '../model/graph/rope.ts';
+import { trainingAttention } from './attention.ts';
+import { CustomGradients } from './autodiff.ts';
+import { crossEntropy, weightedSum } from './loss.ts';
+
+/** What a training graph is built for; sizes are fixed, block sizes up to `window` are chosen by the masks. */
+export interface TrainingShape {
+  readonly batch: number;
+  /** S: tokens of each sequence. */
+  readonly numTokens: number;
+  /** Largest block size; 0 trains AR only, on the clean half alone. */
+  readonly window: number;
+}
+
+export interface LossGraph {
+  readonly b: GraphBuilder;
+  readonly custom: CustomGradients;
+  readonly parameters: ReadonlyMap<string, Value>;
+  /** [rows, vocab]: all clean rows of the batch, then all mask rows. */
+  readonly logits: Value;
+  readonly arLoss: Value;
+  /** Absent where AR only is trained. */
+  readonly diffusionLoss?: Value;
+  /** 1/(1+α) · (α · arLoss + diffusionLoss), or arLoss alone (section 3.1). */
+  readonly loss: Value;
+}
+
+/**
+ * The decoder over the paper's doubled sequence, up to its losses. Graph inputs, besides the parameters:
+ *   token_ids   int64 [rows]      clean sequences, then the mask sequences
+ *   labels      int64 [rows]
+ *   ar_weights, diffusion_weights   float32 [batch · numTokens]: each row's share of its mean
+ *   causal, clean_for_masks [S, S], own_block [S, window]   additive masks
+ */
+export function buildLossGraph(config: ModelConfig, shape: TrainingShape, alpha: number): LossGraph {
+  const b = new GraphBuilder();
+  const custom = new CustomGradients();
+  const { batch, numTokens, window } = shape;
+  const numHalves = window === 0 ? 1 : 2;
+  const numCleanRows = batch * numTokens;
+  const numRows = numHalves * numCleanRows;
+  const parameters = parameterInputs(b, config);
+  const tokenIds = b.input('token_ids', 'int64', [numRows]);
+  const labels = b.input('labels', 'int64', [numRows]);
+  const arWeights = b.input('ar_weights', 'float32', [numRows]);
+  const causal = b.input('causal', 'float32', [numTokens, numTokens]);
+  const masks =
+    window === 0
+      ? { causal, cleanForMasks: causal, ownBlock: causal }
+      : {
+          causal,
+          cleanForMasks: b.input('clean_for_masks', 'float32', [numTokens, numTokens]),
+          ownBlock: b.input('own_block', 'float32', [numTokens, window]),
+        };
+  const weight = (name: string): Value => {
+    const value = parameters.get(name);
+    if (value === undefined) throw new Error(`the model has no parameter ${name}`);
+    return value;
+  };
+  const rope = ropeConstants(b, config, numHalves * batch, numTokens);
+  const inputs = { tokenIds, ...rope, batch: numHalves * batch, numRows: numTokens };
+  const attend = trainingAttention(b, custom, config, shape, masks);
+  const hidden = decoderHidden(b, config, weight, inputs, attend);
+  const logits = decoderLogits(b, config, weight, hidden);
+  const losses = crossEntropy(b, custom, logits, labels);
+  const arLoss = weightedSum(b, losses, arWeights);
+  const common = { b, custom, parameters, logits, arLoss };
+  if (window === 0) return { ...common, loss: arLoss };
+  const diffusionWeights = b.input('diffusion_weights', 'float32', [numRows]);
+  const diffusionLoss = weightedSum(b, losses, diffusionWeights);
+  const share = b.scalar(1 / (1 + alpha));
+  const loss = mul(b, add(b, mul(b, arLoss, b.scalar(alpha)), diffusionLoss), share);
+  return { ...common, diffusionLoss, loss };
+}
+
+function parameterInputs(b: GraphBuilder, config: ModelConfig): Map<string, Value> {
+  return new Map(
+    [...expectedTensors(config)].map(([name, shape]) => [name, b.input(name, 'float32', shape)]),
+  );
+}
+
+/** Positions 0 … S−1 for every sequence, in both halves. */
+function ropeConstants(b: GraphBuilder, config: ModelConfig, batch: number, numTokens: number) {
+  const tables = ropeTables(numTokens, config.headDim, config.ropeTheta);
+  const repeated = (table: Float32Array): Value => {
+    const data = new Float32Array(batch * table.length);
+    for (let index = 0; index < batch; index += 1) data.set(table, index * table.length);
+    return b.constant('float32', [batch, numTokens, config.headDim / 2], data);
+  };
+  return { cos: repeated(tables.cos), sin: repeated(tables.sin) };
+}
