@@ -1,0 +1,171 @@
+/** `npm run data`: makes the demo model's tokenizer and its training, validation and held-out data. */
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Tokenizer } from 'tokenizers';
+import { Random } from './random.ts';
+import { chatDocument } from './special-tokens.ts';
+import { heldOutExamples, trainingFacts, trainingProblems, validationExamples } from './splits.ts';
+import type { Example } from './splits.ts';
+import { writeTokenFile } from './token-file.ts';
+import { tokenizerConfig, trainTokenizer } from './tokenizer-training.ts';
+
+export interface DataOptions {
+  outFolder: string;
+  seed: number;
+  vocabSize: number;
+  numArithmeticTokens: number;
+  numValidationExamples: number;
+}
+
+const defaults = {
+  'out-folder': '.runs/data',
+  seed: '1',
+  'vocab-size': '1024',
+  'arithmetic-tokens': '6000000',
+  'validation-examples': '1000',
+};
+/** The BPE learns from this many problems and all facts, each once. */
+const numTokenizerProblems = 20_000;
+const factbookShare = 0.15;
+const contextLength = 256;
+const batchSize = 2_000;
+
+interface Encoded {
+  questionIds: number[];
+  answerIds: number[];
+}
+
+/** Writes all files into the folder; the same options give the same bytes. */
+export async function makeData(options: DataOptions, log: (line: string) => void): Promise<void> {
+  mkdirSync(options.outFolder, { recursive: true });
+  const facts = trainingFacts();
+  const tokenizerContent = JSON.stringify(trainTokenizer(tokenizerTexts(options, facts), options.vocabSize));
+  writeFileSync(join(options.outFolder, 'tokenizer.json'), tokenizerContent);
+  writeFileSync(
+    join(options.outFolder, 'tokenizer_config.json'),
+    `${JSON.stringify(tokenizerConfig(contextLength), null, 2)}\n`,
+  );
+  // Without its special tokens: text must never become one.
+  const encode = await encoder(JSON.stringify({ ...JSON.parse(tokenizerContent), added_tokens: [] }));
+
+  const arithmetic = await encodeProblems(options, encode);
+  const factbook = await encode(facts);
+  const repeated = repeatTo(factbook, (options.numArithmeticTokens * factbookShare) / (1 - factbookShare));
+  const training = new Random(options.seed).shuffle([...arithmetic, ...repeated]);
+  const validation = await encode(validationExamples(options.seed, options.numValidationExamples));
+  writeDocuments(join(options.outFolder, 'train.bin'), training);
+  writeDocuments(join(options.outFolder, 'valid.bin'), validation);
+  const heldOut = heldOutExamples(options.seed);
+  writeFileSync(
+    join(options.outFolder, 'heldout.jsonl'),
+    heldOut.map((example) => `${JSON.stringify(example)}\n`).join(''),
+  );
+
+  log(`vocabulary: ${options.vocabSize} tokens`);
+  log(describe('arithmetic', arithmetic));
+  log(describe('factbook, each fact once', factbook));
+  log(describe('factbook, repeated', repeated));
+  log(describe('training', training));
+  log(describe('validation', validation));
+  log(`held-out questions: ${heldOut.length}`);
+  log(`written to ${options.outFolder}`);
+}
+
+function tokenizerTexts(options: DataOptions, facts: readonly Example[]): string[] {
+  const texts = facts.flatMap(({ question, answer }) => [question, answer]);
+  for (const { question, answer } of trainingProblems(options.seed)) {
+    texts.push(question, answer);
+    if (texts.length >= 2 * (facts.length + numTokenizerProblems)) break;
+  }
+  return texts;
+}
+
+type Encode = (examples: readonly Example[]) => Promise<Encoded[]>;
+
+async function encoder(tokenizerContent: string): Promise<Encode> {
+  const tokenizer = Tokenizer.fromString(tokenizerContent);
+  return async (examples) => {
+    const encodings = await tokenizer.encodeBatch(
+      examples.flatMap(({ question, answer }) => [question, answer]),
+      { addSpecialTokens: false },
+    );
+    const ids = encodings.map((encoding) => encoding.getIds());
+    return examples.map((_, i) => ({ questionIds: ids[2 * i] ?? [], answerIds: ids[2 * i + 1] ?? [] }));
+  };
+}
+
+async function encodeProblems(options: DataOptions, encode: Encode): Promise<Encoded[]> {
+  const encoded: Encoded[] = [];
+  const problems = trainingProblems(options.seed);
+  let numTokens = 0;
+  while (numTokens < options.numArithmeticTokens) {
+    const batch = Array.from({ length: batchSize }, () => problems.next().value);
+    for (const each of await encode(batch)) {
+      if (numTokens >= options.numArithmeticTokens) break;
+      numTokens += numTokensOf(each);
+      encoded.push(each);
+    }
+  }
+  return encoded;
+}
+
+/** Repeats all documents in turn until there are `numTokens` tokens. */
+function repeatTo(documents: readonly Encoded[], numTokens: number): Encoded[] {
+  const repeated: Encoded[] = [];
+  let count = 0;
+  for (let i = 0; count < numTokens; i++) {
+    const document = documents[i % documents.length];
+    if (document === undefined) break;
+    repeated.push(document);
+    count += numTokensOf(document);
+  }
+  return repeated;
+}
+
+function numTokensOf({ questionIds, answerIds }: Encoded): number {
+  return chatDocument(questionIds, answerIds).length;
+}
+
+function writeDocuments(path: string, documents: readonly Encoded[]): void {
+  writeTokenFile(
+    path,
+    documents.map(({ questionIds, answerIds }) => chatDocument(questionIds, answerIds)),
+  );
+}
+
+function describe(name: string, documents: readonly Encoded[]): string {
+  const mean = (lengths: number[]): string =>
+    (lengths.reduce((a, b) => a + b, 0) / lengths.length).toFixed(1);
+  const numTokens = documents.reduce((sum, each) => sum + numTokensOf(each), 0);
+  const questions = mean(documents.map((each) => each.questionIds.length));
+  const answers = mean(documents.map((each) => each.answerIds.length));
+  const longest = documents.reduce((most, each) => Math.max(most, numTokensOf(each)), 0);
+  return (
+    `${name}: ${documents.length} documents, ${numTokens} tokens ` +
+    `(mean question ${questions}, mean answer ${answers}, longest document ${longest})`
+  );
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: Object.fromEntries(
+      Object.entries(defaults).map(([name, value]) => [name, { type: 'string' as const, default: value }]),
+    ),
+  });
+  const wholeNumber = (name: keyof typeof defaults): number => {
+    const value = Number(values[name]);
+    if (!Number.isInteger(value) || value < 1) throw new RangeError(`--${name} is a whole number from 1 on`);
+    return value;
+  };
+  await makeData(
+    {
+      outFolder: String(values['out-folder']),
+      seed: wholeNumber('seed'),
+      vocabSize: wholeNumber('vocab-size'),
+      numArithmeticTokens: wholeNumber('arithmetic-tokens'),
+      numValidationExamples: wholeNumber('validation-examples'),
+    },
+    (line) => console.log(line),
+  );
+}
