@@ -1,0 +1,39 @@
+import { describe, expect, it } from 'vitest';
+import { philox4x32 } from './philox.ts';
+
+const ONES = 0xffffffff;
+
+describe('Philox4x32-10', () => {
+  // Random123's kat_vectors: counter (4 words), key (2 words), result.
+  it.each([
+    { counter: [0, 0, 0, 0], key: [0, 0], words: [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8] },
+    { counter: [ONES, ONES, ONES, ONES], key: [ONES, ONES], words: [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd] },
+    {
+      counter: [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344],
+      key: [0xa4093822, 0x299f31d0],
+      words: [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1],
+    },
+  ] as const)('gives Random123’s known answer $words', ({ counter, key, words }) => {
+    const out = new Uint32Array(6);
+    philox4x32(...counter, ...key, out, 1);
+    expect([...out]).toEqual([0, ...words, 0]);
+  });
+
+  it('changes about half of all bits when one bit of counter or key changes', () => {
+    const inputs = [1, 2, 3, 4, 5, 6] as const;
+    const base = new Uint32Array(4);
+    philox4x32(...inputs, base);
+    let numFlipped = 0;
+    for (let bit = 0; bit < 6 * 32; bit++) {
+      const [a, b, c, d, e, f] = inputs.map((word, at) => (at === bit >> 5 ? word ^ (1 << (bit & 31)) : word));
+      const out = new Uint32Array(4);
+      philox4x32(a!, b!, c!, d!, e!, f!, out);
+      for (let at = 0; at < 4; at++) numFlipped += popCount(out[at]! ^ base[at]!);
+    }
+    expect(numFlipped / (192 * 128)).toBeCloseTo(0.5, 1);
+  });
+});
+
+function popCount(word: number): number {
+  return (word >>> 0).toString(2).replaceAll('0', '').length;
+}
