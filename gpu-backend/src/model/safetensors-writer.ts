@@ -61,9 +61,9 @@ function makeHeader(tensors: readonly TensorToWrite[], metadata?: Record<string,
     offset += tensor.data.length * elementBytes(tensor);
     return [tensor.name, { dtype: tensor.dtype, shape: tensor.shape, data_offsets: [start, offset] }];
   });
-  if (new Set(tensors.map(({ name }) => name)).size !== tensors.length) {
-    throw new RangeError('two tensors have the same name.');
-  }
+  const names = new Set(tensors.map(({ name }) => name));
+  if (names.size !== tensors.length) throw new RangeError('two tensors have the same name.');
+  if (names.has('__metadata__')) throw new RangeError('the name __metadata__ is reserved by the format.');
   const object = Object.fromEntries([
     ...(metadata ? [['__metadata__', metadata]] : []),
     ...entries,
