@@ -1,0 +1,80 @@
+import { expectedTensors, parseModelConfig } from '../model/config.ts';
+import { Random } from '../data/random.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import type { ModelSize, TrainingSettings } from './settings.ts';
+
+/** Standard deviation of fresh weights; what writes to the residual stream starts smaller with depth. */
+const INITIAL_DEVIATION = 0.02;
+
+/** What a config.json says of its vocabulary. */
+export interface SpecialTokenIds {
+  readonly vocabSize: number;
+  readonly bosTokenId: number;
+  readonly eosTokenId: number;
+  readonly maskTokenId: number;
+}
+
+/** A fresh Llama-style model, ready for its first step. */
+export function initialCheckpoint(
+  size: ModelSize,
+  tokens: SpecialTokenIds,
+  settings: TrainingSettings,
+): Checkpoint {
+  const configJson = llamaConfigJson(size, tokens, Math.max(...settings.blockSizes));
+  const config = parseModelConfig(configJson, 'config.json');
+  const random = new Random(settings.seed);
+  const tensors = new Map(
+    [...expectedTensors(config)].map(([name, shape]) => {
+      const data = new Float32Array(shape.reduce((product, dim) => product * dim, 1));
+      if (shape.length === 1) data.fill(1);
+      else fillNormal(data, random, deviation(name, config.numLayers));
+      return [name, { shape, data }] as const;
+    }),
+  );
+  return { settings, configJson, step: 0, tensors };
+}
+
+/** The same weights under new settings: moments and steps start over (training goes on from a checkpoint). */
+export function restartedCheckpoint(from: Checkpoint, settings: TrainingSettings): Checkpoint {
+  const config = parseModelConfig(from.configJson, 'config.json');
+  const parameters = new Set(expectedTensors(config).keys());
+  const tensors = new Map([...from.tensors].filter(([name]) => parameters.has(name)));
+  return { settings, configJson: from.configJson, step: 0, tensors };
+}
+
+function llamaConfigJson(size: ModelSize, tokens: SpecialTokenIds, blockSize: number) {
+  return {
+    architectures: ['LlamaForCausalLM'],
+    model_type: 'llama',
+    vocab_size: tokens.vocabSize,
+    hidden_size: size.hiddenSize,
+    num_hidden_layers: size.numLayers,
+    num_attention_heads: size.numHeads,
+    num_key_value_heads: size.numKeyValueHeads,
+    head_dim: size.hiddenSize / size.numHeads,
+    intermediate_size: size.intermediateSize,
+    hidden_act: 'silu',
+    rms_norm_eps: 1e-5,
+    rope_theta: 10000,
+    tie_word_embeddings: true,
+    max_position_embeddings: size.maxPositions,
+    bos_token_id: tokens.bosTokenId,
+    eos_token_id: tokens.eosTokenId,
+    torch_dtype: 'float16',
+    tidar: { mask_token_id: tokens.maskTokenId, block_size: blockSize },
+  };
+}
+
+function deviation(name: string, numLayers: number): number {
+  const writesToResidual = name.endsWith('o_proj.weight') || name.endsWith('down_proj.weight');
+  return writesToResidual ? INITIAL_DEVIATION / Math.sqrt(2 * numLayers) : INITIAL_DEVIATION;
+}
+
+/** Box-Muller over the seeded generator. */
+function fillNormal(data: Float32Array, random: Random, standardDeviation: number): void {
+  const uniform = (): number => (random.nextUint32() + 0.5) / 2 ** 32;
+  for (let index = 0; index < data.length; index += 1) {
+    const radius = Math.sqrt(-2 * Math.log(uniform()));
+    data[index] = standardDeviation * radius * Math.cos(2 * Math.PI * uniform());
+  }
+}

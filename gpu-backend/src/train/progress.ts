@@ -1,0 +1,82 @@
+import { appendFileSync, mkdirSync } from 'node:fs';
+import path from 'node:path';
+import type { Losses, StepResult } from './trainer.ts';
+
+const BAR_WIDTH = 24;
+
+/** One line of a run's log.jsonl. */
+export interface LogLine {
+  readonly step: number;
+  readonly arLoss: number;
+  readonly diffusionLoss?: number;
+  readonly learningRate: number;
+  readonly gradientNorm: number;
+  /** Clean tokens seen so far. */
+  readonly tokens: number;
+  readonly seconds: number;
+  readonly validArLoss?: number;
+  readonly validDiffusionLoss?: number;
+}
+
+/** Shows a bar with tokens/s and time left on a terminal, plain lines elsewhere, and keeps log.jsonl. */
+export class Progress {
+  readonly #logPath: string;
+  readonly #numSteps: number;
+  readonly #tokensPerStep: number;
+  readonly #startedAt = performance.now();
+  readonly #firstStep: number;
+
+  constructor(folder: string, options: { firstStep: number; numSteps: number; tokensPerStep: number }) {
+    mkdirSync(folder, { recursive: true });
+    this.#logPath = path.join(folder, 'log.jsonl');
+    this.#firstStep = options.firstStep;
+    this.#numSteps = options.numSteps;
+    this.#tokensPerStep = options.tokensPerStep;
+  }
+
+  /** `numDone` counts this step. `valid`: held-out losses, where they were just measured. */
+  report(numDone: number, result: StepResult, valid?: Losses): void {
+    const seconds = (performance.now() - this.#startedAt) / 1000;
+    const line: LogLine = {
+      step: numDone,
+      arLoss: round(result.arLoss),
+      ...(result.diffusionLoss === undefined ? {} : { diffusionLoss: round(result.diffusionLoss) }),
+      learningRate: result.learningRate,
+      gradientNorm: round(result.gradientNorm),
+      tokens: numDone * this.#tokensPerStep,
+      seconds: round(seconds),
+      ...(valid === undefined ? {} : { validArLoss: round(valid.arLoss) }),
+      ...(valid?.diffusionLoss === undefined ? {} : { validDiffusionLoss: round(valid.diffusionLoss) }),
+    };
+    appendFileSync(this.#logPath, `${JSON.stringify(line)}\n`);
+    this.#show(line);
+  }
+
+  #show(line: LogLine): void {
+    const numTimed = line.step - this.#firstStep;
+    const rate = (numTimed * this.#tokensPerStep) / line.seconds;
+    const secondsLeft = ((this.#numSteps - line.step) * line.seconds) / numTimed;
+    const filled = Math.round((BAR_WIDTH * line.step) / this.#numSteps);
+    const bar = '█'.repeat(filled).padEnd(BAR_WIDTH, '·');
+    const losses = [
+      `ar ${line.arLoss.toFixed(3)}`,
+      ...(line.diffusionLoss === undefined ? [] : [`diffusion ${line.diffusionLoss.toFixed(3)}`]),
+      ...(line.validArLoss === undefined ? [] : [`held-out ar ${line.validArLoss.toFixed(3)}`]),
+      ...(line.validDiffusionLoss === undefined ? [] : [`diffusion ${line.validDiffusionLoss.toFixed(3)}`]),
+    ].join(' ');
+    const text = `${bar} ${line.step}/${this.#numSteps} ${losses} ${Math.round(rate)} tokens/s, ${timeLeft(secondsLeft)} left`;
+    const keepsLine = line.validArLoss !== undefined || line.step === this.#numSteps;
+    if (process.stdout.isTTY) process.stdout.write(`\r\x1b[2K${text}${keepsLine ? '\n' : ''}`);
+    else if (keepsLine || line.step % 50 === 0) process.stdout.write(`${text}\n`);
+  }
+}
+
+function round(value: number): number {
+  return Math.round(value * 1e4) / 1e4;
+}
+
+function timeLeft(seconds: number): string {
+  const minutes = Math.floor(seconds / 60);
+  if (minutes >= 60) return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  return minutes > 0 ? `${minutes} min ${Math.round(seconds % 60)} s` : `${Math.round(seconds)} s`;
+}

@@ -1,0 +1,66 @@
+import { Random } from '../data/random.ts';
+import type { TokenFile } from '../data/token-file.ts';
+import type { TrainingSettings } from './settings.ts';
+
+/**
+ * Which sequences a step sees, as a pure function of the settings and the step: an interrupted run resumes on
+ * exactly the data that an unbroken one would have seen. Each epoch visits every stretch of the file once, in
+ * an order of its own; a sequence starts where a document starts.
+ */
+export class SequenceSampler {
+  readonly #file: TokenFile;
+  readonly #settings: TrainingSettings;
+  readonly #starts: Uint32Array;
+  #epoch = -1;
+  #order = new Uint32Array(0);
+
+  /** Throws RangeError for a file that is shorter than one sequence. */
+  constructor(file: TokenFile, settings: TrainingSettings) {
+    this.#file = file;
+    this.#settings = settings;
+    this.#starts = sequenceStarts(file, settings.numTokens);
+    if (this.#starts.length === 0) {
+      throw new RangeError(
+        `the token file holds ${file.ids.length} tokens; one sequence needs ${settings.numTokens} from a document's start`,
+      );
+    }
+  }
+
+  /** The batch of a step: `batchSize` views of `numTokens` ids. */
+  batchAt(step: number): Uint16Array[] {
+    const { batchSize } = this.#settings;
+    return Array.from({ length: batchSize }, (_, index) => this.#sequence(step * batchSize + index));
+  }
+
+  /** The block size of a step's mask half. */
+  blockSizeAt(step: number): number {
+    const { blockSizes, seed } = this.#settings;
+    return new Random(seed * 7919 + step).pick(blockSizes);
+  }
+
+  #sequence(index: number): Uint16Array {
+    const epoch = Math.floor(index / this.#starts.length);
+    if (epoch !== this.#epoch) this.#shuffle(epoch);
+    const start = this.#starts[this.#order[index % this.#starts.length] ?? 0] ?? 0;
+    return this.#file.ids.subarray(start, start + this.#settings.numTokens);
+  }
+
+  #shuffle(epoch: number): void {
+    const order = Array.from(this.#starts, (_, index) => index);
+    this.#order = Uint32Array.from(new Random(this.#settings.seed * 104729 + epoch).shuffle(order));
+    this.#epoch = epoch;
+  }
+}
+
+/** For every stretch of `numTokens`, the first document start in it from which a whole sequence fits. */
+function sequenceStarts(file: TokenFile, numTokens: number): Uint32Array {
+  const starts: number[] = [];
+  let stretch = 0;
+  for (const start of file.documentStarts) {
+    if (start + numTokens > file.ids.length) break;
+    if (start < stretch * numTokens) continue;
+    starts.push(start);
+    stretch = Math.floor(start / numTokens) + 1;
+  }
+  return Uint32Array.from(starts);
+}

@@ -1,0 +1,171 @@
+import { openGraph } from '../device/graph-session.ts';
+import type { GraphSession, HostTensor } from '../device/graph-session.ts';
+import { expectedTensors } from '../model/config.ts';
+import type { ModelConfig } from '../model/config.ts';
+import { ADAMW_DEFAULTS, firstMomentName, secondMomentName, updatedName } from './adamw.ts';
+import { layOutBatch } from './batch.ts';
+import { batchTensors } from './batch-tensors.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import { checkpointConfig } from './checkpoint.ts';
+import { learningRateAt, windowOf } from './settings.ts';
+import type { TrainingSettings } from './settings.ts';
+import type { SequenceSampler } from './sampler.ts';
+import { evaluationGraph, trainingGraph } from './training-graph.ts';
+
+export interface Losses {
+  readonly arLoss: number;
+  readonly diffusionLoss?: number;
+}
+
+export interface StepResult extends Losses {
+  readonly learningRate: number;
+  readonly gradientNorm: number;
+}
+
+type Tensors = Record<string, HostTensor>;
+
+/**
+ * Owns the parameters and moments of one run, twice: a step reads one set and writes the other, and then they
+ * change places.
+ */
+export class Trainer {
+  readonly config: ModelConfig;
+  readonly settings: TrainingSettings;
+  readonly #configJson: Record<string, unknown>;
+  readonly #training: GraphSession;
+  readonly #evaluation: GraphSession;
+  #current: Tensors;
+  #next: Tensors;
+  #numStepsDone: number;
+
+  private constructor(checkpoint: Checkpoint, training: GraphSession, evaluation: GraphSession) {
+    this.config = checkpointConfig(checkpoint);
+    this.settings = checkpoint.settings;
+    this.#configJson = checkpoint.configJson;
+    this.#training = training;
+    this.#evaluation = evaluation;
+    this.#current = stateTensors(this.config, checkpoint);
+    this.#next = Object.fromEntries(
+      Object.entries(this.#current).map(([name, tensor]) => [
+        name,
+        { ...tensor, data: new Float32Array(tensor.data.length) },
+      ]),
+    );
+    this.#numStepsDone = checkpoint.step;
+  }
+
+  /** Builds and loads the graphs. A checkpoint without moments starts with zeroed ones. */
+  static async open(checkpoint: Checkpoint, options: { numThreads: number }): Promise<Trainer> {
+    const { settings } = checkpoint;
+    const config = checkpointConfig(checkpoint);
+    const { batchSize, numTokens, alpha, weightDecay, clipNorm } = settings;
+    const shape = { batch: batchSize, numTokens, window: windowOf(settings) };
+    const optimizer = { ...ADAMW_DEFAULTS, weightDecay, clipNorm };
+    const training = await openGraph(trainingGraph(config, shape, alpha, optimizer), options);
+    const evaluation = await openGraph(evaluationGraph(config, shape, alpha), options);
+    return new Trainer(checkpoint, training, evaluation);
+  }
+
+  get numStepsDone(): number {
+    return this.#numStepsDone;
+  }
+
+  /** One step on the sampler's next batch. */
+  async step(sampler: SequenceSampler): Promise<StepResult> {
+    const step = this.#numStepsDone;
+    const learningRate = learningRateAt(this.settings, step);
+    const { beta1, beta2 } = ADAMW_DEFAULTS;
+    const inputs = {
+      ...this.#batch(sampler, step),
+      ...this.#current,
+      learning_rate: scalar(learningRate),
+      correction_1: scalar(1 / (1 - beta1 ** (step + 1))),
+      correction_2: scalar(1 / (1 - beta2 ** (step + 1))),
+    };
+    const into = Object.fromEntries(
+      Object.entries(this.#next).map(([name, tensor]) => [updatedName(name), tensor]),
+    );
+    const outputs = await this.#training.run(inputs, into);
+    [this.#current, this.#next] = [this.#next, this.#current];
+    this.#numStepsDone += 1;
+    return { ...lossesOf(outputs), learningRate, gradientNorm: first(outputs, 'gradient_norm') };
+  }
+
+  /** Mean losses over the first `numBatches` batches of another sampler's text. */
+  async evaluate(sampler: SequenceSampler, numBatches: number): Promise<Losses> {
+    let [arLoss, diffusionLoss] = [0, 0];
+    for (let index = 0; index < numBatches; index += 1) {
+      const inputs = { ...this.#batch(sampler, index), ...this.#parameters() };
+      const losses = lossesOf(await this.#evaluation.run(inputs));
+      arLoss += losses.arLoss / numBatches;
+      diffusionLoss += (losses.diffusionLoss ?? 0) / numBatches;
+    }
+    return this.settings.arOnly ? { arLoss } : { arLoss, diffusionLoss };
+  }
+
+  /** A copy of the run's state, from which another trainer goes on exactly. */
+  checkpoint(): Checkpoint {
+    const tensors = new Map(
+      Object.entries(this.#current).map(([name, tensor]) => [
+        name,
+        { shape: tensor.shape, data: Float32Array.from(tensor.data as Float32Array) },
+      ]),
+    );
+    return { settings: this.settings, configJson: this.#configJson, step: this.#numStepsDone, tensors };
+  }
+
+  async dispose(): Promise<void> {
+    await this.#training.dispose();
+    await this.#evaluation.dispose();
+  }
+
+  #parameters(): Tensors {
+    const names = expectedTensors(this.config).keys();
+    return Object.fromEntries([...names].flatMap((name) => {
+      const tensor = this.#current[name];
+      return tensor === undefined ? [] : [[name, tensor] as const];
+    }));
+  }
+
+  #batch(sampler: SequenceSampler, step: number): Tensors {
+    const { batchSize, numTokens } = this.settings;
+    const window = windowOf(this.settings);
+    const maskTokenId = this.config.tidar?.maskTokenId ?? 0;
+    const diffusion =
+      window === 0 ? undefined : { maskTokenId, window, blockSize: sampler.blockSizeAt(step) };
+    const batch = layOutBatch(sampler.batchAt(step), diffusion);
+    return batchTensors(batch, { batch: batchSize, numTokens, window });
+  }
+}
+
+/** Parameters and their moments as the graph's inputs. */
+function stateTensors(config: ModelConfig, checkpoint: Checkpoint): Tensors {
+  const tensors: Tensors = {};
+  for (const [name, shape] of expectedTensors(config)) {
+    const parameter = checkpoint.tensors.get(name);
+    if (parameter === undefined) throw new Error(`the checkpoint lacks ${name}`);
+    tensors[name] = { type: 'float32', data: parameter.data, shape };
+    for (const moment of [firstMomentName(name), secondMomentName(name)]) {
+      const data = checkpoint.tensors.get(moment)?.data ?? new Float32Array(parameter.data.length);
+      tensors[moment] = { type: 'float32', data, shape };
+    }
+  }
+  return tensors;
+}
+
+function scalar(value: number): HostTensor {
+  return { type: 'float32', data: Float32Array.of(value), shape: [] };
+}
+
+function lossesOf(outputs: Record<string, Float32Array>): Losses {
+  const arLoss = first(outputs, 'ar_loss');
+  return 'diffusion_loss' in outputs
+    ? { arLoss, diffusionLoss: first(outputs, 'diffusion_loss') }
+    : { arLoss };
+}
+
+function first(outputs: Record<string, Float32Array>, name: string): number {
+  const value = outputs[name]?.[0];
+  if (value === undefined) throw new Error(`the training graph has no output ${name}`);
+  return value;
+}

@@ -1,0 +1,35 @@
+import type { ModelConfig } from '../model/config.ts';
+import { serializeModel } from '../model/graph/serialize.ts';
+import { addAdamW } from './adamw.ts';
+import type { AdamWOptions } from './adamw.ts';
+import { gradients } from './autodiff.ts';
+import { buildLossGraph } from './loss-graph.ts';
+import type { LossGraph, TrainingShape } from './loss-graph.ts';
+
+/** Forward, backward and AdamW in one graph: one run is one training step. */
+export function trainingGraph(
+  config: ModelConfig,
+  shape: TrainingShape,
+  alpha: number,
+  optimizer: AdamWOptions,
+): Uint8Array {
+  const graph = buildLossGraph(config, shape, alpha);
+  const computed = gradients(graph.b, graph.loss, [...graph.parameters.values()], graph.custom);
+  addAdamW(graph.b, graph.parameters, computed, optimizer);
+  outputLosses(graph);
+  return serializeModel(graph.b, 'tidar_train');
+}
+
+/** The losses alone, for held-out text. */
+export function evaluationGraph(config: ModelConfig, shape: TrainingShape, alpha: number): Uint8Array {
+  const graph = buildLossGraph(config, shape, alpha);
+  outputLosses(graph);
+  return serializeModel(graph.b, 'tidar_evaluate');
+}
+
+function outputLosses(graph: LossGraph): void {
+  graph.b.output('ar_loss', graph.arLoss);
+  if (graph.diffusionLoss === undefined) return;
+  graph.b.output('diffusion_loss', graph.diffusionLoss);
+  graph.b.output('loss', graph.loss);
+}
