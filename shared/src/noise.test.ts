@@ -14,13 +14,17 @@ function correlation(a: Float64Array, b: Float64Array): number {
   const [meanA, meanB] = [mean(a), mean(b)];
   const covariance = (x: Float64Array, y: Float64Array, mx: number, my: number): number =>
     x.reduce((total, value, at) => total + (value - mx) * (y[at]! - my), 0);
-  return covariance(a, b, meanA, meanB) / Math.sqrt(covariance(a, a, meanA, meanA) * covariance(b, b, meanB, meanB));
+  return (
+    covariance(a, b, meanA, meanB) /
+    Math.sqrt(covariance(a, a, meanA, meanA) * covariance(b, b, meanB, meanB))
+  );
 }
 
 describe('Gumbel noise', () => {
   it('is the same for a token alone and in a filled vocabulary, also where 4 does not divide it', () => {
     const filled = noise(0x1234_5678_9abc_def0n, 3, 99);
-    for (let id = 0; id < VOCAB; id++) expect(gumbelNoise(0x1234_5678_9abc_def0n, 3, 99, id)).toBe(filled[id]);
+    for (let id = 0; id < VOCAB; id++)
+      expect(gumbelNoise(0x1234_5678_9abc_def0n, 3, 99, id)).toBe(filled[id]);
   });
 
   it('does not depend on the size of the vocabulary', () => {

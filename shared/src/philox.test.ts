@@ -7,7 +7,11 @@ describe('Philox4x32-10', () => {
   // Random123's kat_vectors: counter (4 words), key (2 words), result.
   it.each([
     { counter: [0, 0, 0, 0], key: [0, 0], words: [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8] },
-    { counter: [ONES, ONES, ONES, ONES], key: [ONES, ONES], words: [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd] },
+    {
+      counter: [ONES, ONES, ONES, ONES],
+      key: [ONES, ONES],
+      words: [0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd],
+    },
     {
       counter: [0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344],
       key: [0xa4093822, 0x299f31d0],
@@ -25,7 +29,9 @@ describe('Philox4x32-10', () => {
     philox4x32(...inputs, base);
     let numFlipped = 0;
     for (let bit = 0; bit < 6 * 32; bit++) {
-      const [a, b, c, d, e, f] = inputs.map((word, at) => (at === bit >> 5 ? word ^ (1 << (bit & 31)) : word));
+      const [a, b, c, d, e, f] = inputs.map((word, at) =>
+        at === bit >> 5 ? word ^ (1 << (bit & 31)) : word,
+      );
       const out = new Uint32Array(4);
       philox4x32(a!, b!, c!, d!, e!, f!, out);
       for (let at = 0; at < 4; at++) numFlipped += popCount(out[at]! ^ base[at]!);

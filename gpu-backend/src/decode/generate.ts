@@ -133,7 +133,8 @@ function assertContext({ promptIds, maxTokens, decoder }: GenerateOptions, confi
   const numBlockPositions = decoder.type === 'tidar' && decoder.beta < 1 ? 2 * decoder.draftLength : 0;
   const numPositions = promptIds.length + maxTokens + numBlockPositions;
   if (numPositions <= config.maxPositions) return;
-  const forBlocks = numBlockPositions > 0 ? ` and ${numBlockPositions} positions for drafts at beta below 1` : '';
+  const forBlocks =
+    numBlockPositions > 0 ? ` and ${numBlockPositions} positions for drafts at beta below 1` : '';
   throw new TidarError(
     'context_length_exceeded',
     `The model's context is ${config.maxPositions} tokens; the prompt has ${promptIds.length} and ${maxTokens} are asked for${forBlocks}.`,

@@ -24,7 +24,9 @@ export class StopStringFilter {
   constructor(stream: TextStream, stopStrings: readonly string[]) {
     for (const stop of stopStrings) {
       if (stop !== '' && stop.isWellFormed()) continue;
-      throw new TidarError('invalid_request', 'A stop string must be non-empty, well-formed text.', { param: 'stop' });
+      throw new TidarError('invalid_request', 'A stop string must be non-empty, well-formed text.', {
+        param: 'stop',
+      });
     }
     this.#stream = stream;
     this.#stopStrings = stopStrings;

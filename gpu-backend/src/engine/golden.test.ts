@@ -54,7 +54,10 @@ describe.each(['llama-tidar', 'qwen2-tidar', 'qwen3-tidar'])('the golden trace o
       session.createCache(16),
       session.config.vocabSize,
     );
-    await step(session, sequence, { numDraftRows: 1, outcomes: [{ accepted: 1, numMaskTokens: draftLength }] });
+    await step(session, sequence, {
+      numDraftRows: 1,
+      outcomes: [{ accepted: 1, numMaskTokens: draftLength }],
+    });
     for (const { drafts, accepted } of steps) {
       expect([sequence.tokenIds.at(-1), ...sequence.draftTokenIds]).toEqual(drafts);
       const result = await step(session, sequence, dense(draftLength));

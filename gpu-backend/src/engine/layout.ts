@@ -60,7 +60,14 @@ class RowWriter {
     return this.#next;
   }
 
-  row(tokenId: number, position: number, prefix: number, depth: number, block: [number, number], read: boolean): void {
+  row(
+    tokenId: number,
+    position: number,
+    prefix: number,
+    depth: number,
+    block: [number, number],
+    read: boolean,
+  ): void {
     const row = this.#next++;
     this.#rows.tokenIds[row] = tokenId;
     this.#rows.positions[row] = position;

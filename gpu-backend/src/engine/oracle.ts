@@ -57,14 +57,17 @@ export async function oracleStep(session: ModelSession, state: OracleState, plan
 
   // Draft: from the block of what happened.
   const decidedToken = decided.at(-1);
-  const accepted = plan.outcomes.map((o, index) => ({ ...o, index })).filter((o) => o.accepted === decided.length);
+  const accepted = plan.outcomes
+    .map((o, index) => ({ ...o, index }))
+    .filter((o) => o.accepted === decided.length);
   const outcome =
     accepted.find((o) => o.correction === decidedToken) ?? accepted.find((o) => o.correction === undefined);
   tokenIds.push(...decided);
   state.drafts = [];
   if (outcome === undefined || state.finishReason !== undefined) return decided;
   for (let position = tokenIds.length; ; position++) {
-    const corrected = position === tokenIds.length ? find(outcome.index, position - 1, 'correction') : undefined;
+    const corrected =
+      position === tokenIds.length ? find(outcome.index, position - 1, 'correction') : undefined;
     const row = corrected ?? find(outcome.index, position, 'mask');
     if (row === undefined) break;
     const { best, secondBest } = draw(session, options, row, position);
@@ -73,7 +76,12 @@ export async function oracleStep(session: ModelSession, state: OracleState, plan
   return decided;
 }
 
-function oracleRows(tokenIds: readonly number[], drafts: readonly Draft[], plan: Plan, mask: number): OracleRow[] {
+function oracleRows(
+  tokenIds: readonly number[],
+  drafts: readonly Draft[],
+  plan: Plan,
+  mask: number,
+): OracleRow[] {
   const known = [...tokenIds, ...drafts.slice(0, plan.numDraftRows - 1).map((draft) => draft.tokenId)];
   const rows: OracleRow[] = known.map((tokenId, position) => {
     return { tokenId, position, kind: 'draft', numTokensBefore: position, outcome: -1 };
@@ -89,7 +97,8 @@ function oracleRows(tokenIds: readonly number[], drafts: readonly Draft[], plan:
     }
   });
   // The graph wants two rows: one more draft row that no other row sees.
-  if (rows.length === 1) rows.push({ tokenId: 0, position: 1, kind: 'draft', numTokensBefore: 1, outcome: -2 });
+  if (rows.length === 1)
+    rows.push({ tokenId: 0, position: 1, kind: 'draft', numTokensBefore: 1, outcome: -2 });
   return rows;
 }
 

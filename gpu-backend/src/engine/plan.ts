@@ -73,8 +73,10 @@ export function assertPlan(plan: Plan, draftTokenIds: readonly number[]): void {
   const seen = new Set<string>();
   for (const { accepted, correction, numMaskTokens } of outcomes) {
     const name = `outcome (${accepted}, ${correction ?? 'none'})`;
-    if (accepted < 1 || accepted > numDraftRows) throw new RangeError(`${name} of ${numDraftRows} draft rows`);
-    if (numMaskTokens < (correction === undefined ? 1 : 0)) throw new RangeError(`${name} has no mask tokens`);
+    if (accepted < 1 || accepted > numDraftRows)
+      throw new RangeError(`${name} of ${numDraftRows} draft rows`);
+    if (numMaskTokens < (correction === undefined ? 1 : 0))
+      throw new RangeError(`${name} has no mask tokens`);
     if (accepted < numDraftRows && correction === draftTokenIds[accepted - 1]) {
       throw new RangeError(`${name} corrects a draft to itself`);
     }

@@ -17,7 +17,10 @@ beforeAll(async () => {
   session = await openFixture('llama-tidar');
   cache = session.createCache(2);
   // A row of the kind that models give: a few likely tokens, a tail, and two equal ones.
-  logits = Float32Array.from({ length: session.config.vocabSize }, (_, id) => 2.5 * Math.sin(1.7 * id * id + 0.3));
+  logits = Float32Array.from(
+    { length: session.config.vocabSize },
+    (_, id) => 2.5 * Math.sin(1.7 * id * id + 0.3),
+  );
   logits[11] = logits[12] = 1.5;
 });
 afterAll(() => session.dispose());
@@ -91,7 +94,10 @@ describe('draws that must be independent', () => {
     const mass = [0, 1, 2].map((g) => p.reduce((sum, value, id) => sum + (group(id) === g ? value : 0), 0));
     const counts = new Array<number>(9).fill(0);
     for (let seed = 0n; seed < NUM_SEEDS; seed++) counts[3 * group(first(seed)) + group(second(seed))]! += 1;
-    return chiSquare(counts, mass.flatMap((a) => mass.map((b) => a * b)));
+    return chiSquare(
+      counts,
+      mass.flatMap((a) => mass.map((b) => a * b)),
+    );
   };
 
   it.each([
@@ -111,7 +117,8 @@ describe('draws that must be independent', () => {
   it('are caught by the same test when noise is keyed without the position', () => {
     const sampler = new Sampler(logits.length);
     const broken = (seed: bigint, _position: number): number =>
-      sampler.sample(logits, PLAIN, () => Float64Array.from(logits, (_, id) => gumbelNoise(seed, 0, 0, id))).best;
+      sampler.sample(logits, PLAIN, () => Float64Array.from(logits, (_, id) => gumbelNoise(seed, 0, 0, id)))
+        .best;
     const { statistic, limit } = jointStatistic(
       (seed) => broken(seed, POSITION),
       (seed) => broken(seed, POSITION + 1),

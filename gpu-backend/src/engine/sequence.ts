@@ -51,7 +51,8 @@ export class Sequence {
     this.numPromptTokens = promptIds.length;
     this.#sampler = new Sampler(vocabSize);
     this.#noise = new NoiseCache(sampling.seed, choice, vocabSize);
-    if (committedIds.length > 0) this.finishReason = this.finishAfter(this.tokenIds.at(-1), committedIds.length);
+    if (committedIds.length > 0)
+      this.finishReason = this.finishAfter(this.tokenIds.at(-1), committedIds.length);
   }
 
   get numCompletionTokens(): number {

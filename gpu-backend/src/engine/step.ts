@@ -33,7 +33,8 @@ export async function step(session: ModelSession, sequence: Sequence, plan: Plan
   const layout = layOut(plan, sequence, { maskTokenId, readFirstMasks: beta < 1 });
   const logitsOf = await forward(session, sequence.cache, layout);
   const tokenIds = verify(sequence, plan, layout, logitsOf);
-  const drafts = sequence.finishReason === undefined ? preDraft(sequence, plan, layout, logitsOf, tokenIds) : [];
+  const drafts =
+    sequence.finishReason === undefined ? preDraft(sequence, plan, layout, logitsOf, tokenIds) : [];
   sequence.commit(tokenIds, drafts);
   return { tokenIds, numRows: layout.numRows, numDrafted: plan.numDraftRows };
 }
@@ -73,7 +74,13 @@ function verify(sequence: Sequence, plan: Plan, layout: Layout, logitsOf: Logits
 }
 
 /** The drafts of the outcome that happened: what its block predicts after the token just decided. */
-function preDraft(sequence: Sequence, plan: Plan, layout: Layout, logitsOf: LogitsOf, decided: number[]): Draft[] {
+function preDraft(
+  sequence: Sequence,
+  plan: Plan,
+  layout: Layout,
+  logitsOf: LogitsOf,
+  decided: number[],
+): Draft[] {
   const index = matchOutcome(plan, decided.length, decided.at(-1) ?? -1);
   const outcome = plan.outcomes[index];
   const firstRow = layout.outcomeRows[index] ?? -1;

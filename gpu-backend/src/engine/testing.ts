@@ -77,7 +77,9 @@ export function forEachCacheNumber(
 /** The committed columns' numbers in one list. */
 export function committedNumbers(session: ModelSession, cache: KvCache, numCommitted: number): number[] {
   const numbers: number[] = [];
-  forEachCacheNumber(session, cache, [0, numCommitted], (tensor, index) => numbers.push(tensor[index] ?? NaN));
+  forEachCacheNumber(session, cache, [0, numCommitted], (tensor, index) =>
+    numbers.push(tensor[index] ?? NaN),
+  );
   return numbers;
 }
 
