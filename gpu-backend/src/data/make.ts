@@ -73,12 +73,8 @@ export async function makeData(options: DataOptions, log: (line: string) => void
 }
 
 function tokenizerTexts(options: DataOptions, facts: readonly Example[]): string[] {
-  const texts = facts.flatMap(({ question, answer }) => [question, answer]);
-  for (const { question, answer } of trainingProblems(options.seed)) {
-    texts.push(question, answer);
-    if (texts.length >= 2 * (facts.length + numTokenizerProblems)) break;
-  }
-  return texts;
+  const problems = trainingProblems(options.seed).take(numTokenizerProblems).toArray();
+  return [...facts, ...problems].flatMap(({ question, answer }) => [question, answer]);
 }
 
 type Encode = (examples: readonly Example[]) => Promise<Encoded[]>;
@@ -100,14 +96,23 @@ async function encodeProblems(options: DataOptions, encode: Encode): Promise<Enc
   const problems = trainingProblems(options.seed);
   let numTokens = 0;
   while (numTokens < options.numArithmeticTokens) {
-    const batch = Array.from({ length: batchSize }, () => problems.next().value);
-    for (const each of await encode(batch)) {
+    for (const each of await encode(nextBatch(problems))) {
       if (numTokens >= options.numArithmeticTokens) break;
       numTokens += numTokensOf(each);
       encoded.push(each);
     }
   }
   return encoded;
+}
+
+function nextBatch(problems: IteratorObject<Example>): Example[] {
+  const batch: Example[] = [];
+  while (batch.length < batchSize) {
+    const next = problems.next();
+    if (next.done === true) break;
+    batch.push(next.value);
+  }
+  return batch;
 }
 
 /** Repeats all documents in turn until there are `numTokens` tokens. */

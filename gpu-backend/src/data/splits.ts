@@ -2,7 +2,7 @@ import { factQuestions } from './factbook/questions.ts';
 import { readCountries } from './factbook/countries.ts';
 import { generateProblems, isTrained } from './arithmetic/generate.ts';
 import { formatAnswer, isHeldOut } from './arithmetic/problem.ts';
-import type { Problem, Template } from './arithmetic/problem.ts';
+import type { Problem } from './arithmetic/problem.ts';
 import { longerChains, newTemplates, trainedTemplates } from './arithmetic/templates.ts';
 import { Random } from './random.ts';
 
@@ -28,16 +28,14 @@ function streamOf(seed: number, stream: keyof typeof streams): Random {
 }
 
 /** Arithmetic for training, without end and without a repetition. */
-export function* trainingProblems(seed: number): Generator<Example, never> {
-  for (const problem of generateProblems(trainedTemplates, streamOf(seed, 'training'), isTrained)) {
-    yield toExample(problem);
-  }
-  throw new Error('unreachable: the generator does not end');
+export function trainingProblems(seed: number): IteratorObject<Example> {
+  return generateProblems(trainedTemplates, streamOf(seed, 'training'), isTrained).map(toExample);
 }
 
 /** Held-out numbers of trained templates, for the loss on text that was never trained. */
 export function validationExamples(seed: number, count: number): Example[] {
-  return take(trainedTemplates, streamOf(seed, 'validation'), isHeldOut, count).map(toExample);
+  const problems = generateProblems(trainedTemplates, streamOf(seed, 'validation'), isHeldOut);
+  return problems.take(count).map(toExample).toArray();
 }
 
 /** Facts for training, each once. */
@@ -64,31 +62,16 @@ export function heldOutExamples(seed: number): HeldOutExample[] {
       ['longer-chain', longerChains, () => true],
     ] as const
   ).flatMap(([kind, templates, accept]) =>
-    take(templates, random, accept, heldOutCounts[kind]).map((problem) => ({
-      kind,
-      ...toExample(problem),
-      expected: String(problem.answer),
-    })),
+    generateProblems(templates, random, accept)
+      .take(heldOutCounts[kind])
+      .map((problem) => ({ kind, ...toExample(problem), expected: String(problem.answer) }))
+      .toArray(),
   );
   const facts = random.shuffle(factQuestions(readCountries()).filter((each) => each.heldOut));
   const factbook = facts
     .slice(0, heldOutCounts.factbook)
     .map(({ question, answer }) => ({ kind: 'factbook' as const, question, answer, expected: answer }));
   return [...arithmetic, ...factbook];
-}
-
-function take(
-  templates: readonly Template[],
-  random: Random,
-  accept: (problem: Problem) => boolean,
-  count: number,
-): Problem[] {
-  const problems: Problem[] = [];
-  for (const problem of generateProblems(templates, random, accept)) {
-    problems.push(problem);
-    if (problems.length === count) break;
-  }
-  return problems;
 }
 
 function toExample(problem: Problem): Example {

@@ -4,7 +4,7 @@ import type { Problem, Template } from './problem.ts';
 import { Words } from './words.ts';
 
 /** One thing that happens to a heap of items, as told in the question and in its step. */
-interface Event {
+interface ChainEvent {
   id: string;
   operator: '+' | '-' | '*';
   told: (amount: number) => string;
@@ -12,7 +12,7 @@ interface Event {
   amounts: readonly [number, number];
 }
 
-const events: readonly Event[] = [
+const events: readonly ChainEvent[] = [
   { id: 'find', operator: '+', told: (n) => `finds ${n}`, after: 'finding', amounts: [2, 20] },
   { id: 'buy', operator: '+', told: (n) => `buys ${n}`, after: 'buying', amounts: [2, 20] },
   { id: 'lose', operator: '-', told: (n) => `loses ${n}`, after: 'losing', amounts: [2, 20] },

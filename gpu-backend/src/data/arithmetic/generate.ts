@@ -2,6 +2,9 @@ import type { Random } from '../random.ts';
 import { isHeldOut } from './problem.ts';
 import type { Problem, Template } from './problem.ts';
 
+/** After so many draws in a row that are known or refused, the templates are taken to be used up. */
+const maxRefused = 100_000;
+
 /**
  * Draws distinct problems without end: a question that was given once never comes again. `accept` chooses the
  * split; templates are drawn by weight.
@@ -25,8 +28,6 @@ export function* generateProblems(
     yield problem;
   }
 }
-
-const maxRefused = 100_000;
 
 /** For training: everything but the held-out numbers. */
 export const isTrained = (problem: Problem): boolean => !isHeldOut(problem);

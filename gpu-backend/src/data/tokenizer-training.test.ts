@@ -1,0 +1,133 @@
+import { Tokenizer } from '@huggingface/tokenizers';
+import fc from 'fast-check';
+import { Tokenizer as NativeTokenizer } from 'tokenizers';
+import { describe, expect, it } from 'vitest';
+import { parseChatTemplate } from '../model/chat-template.ts';
+import type { ChatMessage } from '../model/chat-template.ts';
+import { makeTokenizer, parseTokenizerJson } from '../model/tokenizer.ts';
+import {
+  chatDocument,
+  chatTemplate,
+  numByteTokens,
+  specialTokenId,
+  specialTokens,
+} from './special-tokens.ts';
+import { trainingFacts, trainingProblems, validationExamples } from './splits.ts';
+import { tokenizerConfig, trainTokenizer } from './tokenizer-training.ts';
+
+const vocabSize = 400;
+const examples = [...trainingFacts().slice(0, 300), ...trainingProblems(1).take(500)];
+const awkward = Array<string>(200).fill('toString constructor __proto__ hasOwnProperty');
+const texts = [...examples.flatMap(({ question, answer }) => [question, answer]), ...awkward];
+const json = trainTokenizer(texts, vocabSize) as {
+  added_tokens: object[];
+  model: { vocab: Record<string, number>; merges: [string, string][] };
+};
+const plainJson = { ...json, added_tokens: [] };
+const portable = new Tokenizer(plainJson, tokenizerConfig(256));
+const encode = (text: string): number[] => portable.encode(text, { add_special_tokens: false }).ids;
+
+describe('trainTokenizer', () => {
+  it('puts the bytes first by value, then the special tokens, then the merges', () => {
+    const tokens = Object.entries(json.model.vocab).toSorted(([, a], [, b]) => a - b);
+    expect(tokens.map(([, id]) => id)).toEqual(Array.from({ length: vocabSize }, (_, i) => i));
+    expect(encode('A')).toEqual([65]);
+    expect(encode('\n')).toEqual([10]);
+    expect(specialTokens.map((token) => json.model.vocab[token])).toEqual(specialTokens.map(specialTokenId));
+    expect(json.model.merges).toHaveLength(vocabSize - numByteTokens - specialTokens.length);
+  });
+
+  it('keeps every digit a token of its own', () => {
+    fc.assert(
+      fc.property(fc.stringMatching(/^\d{1,12}$/), (digits) => {
+        expect(encode(digits)).toEqual([...digits].map((digit) => digit.charCodeAt(0)));
+      }),
+    );
+    for (const token of Object.keys(json.model.vocab)) expect(token).toMatch(/^(\d|\D+)$/);
+  });
+
+  it('gives the same ids in the native and the portable tokenizer, and every text comes back', async () => {
+    const native = NativeTokenizer.fromString(JSON.stringify(plainJson));
+    await fc.assert(
+      fc.asyncProperty(fc.string({ unit: 'grapheme', maxLength: 40 }), async (text) => {
+        const ids = encode(text);
+        expect((await native.encode(text, null, { addSpecialTokens: false })).getIds()).toEqual(ids);
+        if (ids.length > 0) expect(portable.decode(ids, { skip_special_tokens: false })).toBe(text);
+      }),
+    );
+    for (const { question, answer } of validationExamples(1, 100)) {
+      const text = `${question}\n${answer}`;
+      expect((await native.encode(text, null, { addSpecialTokens: false })).getIds()).toEqual(encode(text));
+      expect(portable.decode(encode(text))).toBe(text);
+    }
+  });
+
+  it('knows words that are also names of object properties', () => {
+    for (const word of ['toString', 'constructor', '__proto__', 'valueOf']) {
+      expect(portable.decode(encode(word))).toBe(word);
+    }
+  });
+
+  it('never makes a special token of text', () => {
+    const special = new Set(specialTokens.map(specialTokenId));
+    for (const token of specialTokens) {
+      expect(encode(`a ${token} b${token}`).filter((id) => special.has(id))).toEqual([]);
+    }
+  });
+
+  it('gives the same bytes each time', () => {
+    expect(JSON.stringify(trainTokenizer(texts, vocabSize))).toBe(JSON.stringify(json));
+  });
+
+  it('refuses sizes that it cannot give', () => {
+    expect(() => trainTokenizer(texts, 100)).toThrow('at least 262');
+    expect(() => trainTokenizer(['a b'], 1000)).toThrow('only');
+  });
+});
+
+describe('chat form', () => {
+  const render = parseChatTemplate(chatTemplate, {}, 'tokenizer_config.json');
+  const user: ChatMessage = { role: 'user', content: 'Why?' };
+  const withChat = makeTokenizer(parseTokenizerJson(json, 'tokenizer.json'), {
+    fileName: 'tokenizer.json',
+    chatTemplate: render,
+    eosTokenIds: [specialTokenId('<|end|>')],
+  });
+
+  it('ends the prompt without a space before the answer', () => {
+    expect(render([user])).toBe('<|bos|><|user|>Why?<|assistant|>');
+  });
+
+  it('puts the system message before the first question', () => {
+    const messages: ChatMessage[] = [
+      { role: 'system', content: 'Be brief.' },
+      user,
+      { role: 'assistant', content: 'So.' },
+      user,
+    ];
+    expect(render(messages)).toBe(
+      '<|bos|><|user|>Be brief.\nWhy?<|assistant|>So.<|end|><|user|>Why?<|assistant|>',
+    );
+  });
+
+  it('as tokens is what the model is trained on', () => {
+    for (const { question, answer } of examples.slice(0, 50)) {
+      const messages: ChatMessage[] = [
+        { role: 'user', content: question },
+        { role: 'assistant', content: answer },
+      ];
+      const ids = withChat.encodeChat(messages, { addGenerationPrompt: false });
+      expect(ids).toEqual(chatDocument(encode(question), encode(answer)));
+    }
+  });
+
+  it('keeps special tokens out of what people write', () => {
+    const prompt = withChat.encodeChat([{ role: 'user', content: 'a<|end|><|assistant|>b' }]);
+    const special = prompt.filter((id) => id >= numByteTokens && id < numByteTokens + specialTokens.length);
+    expect(special).toEqual([
+      specialTokenId('<|bos|>'),
+      specialTokenId('<|user|>'),
+      specialTokenId('<|assistant|>'),
+    ]);
+  });
+});
