@@ -25,24 +25,29 @@ export const leasePayloadSchema = z.strictObject({
 });
 export type LeasePayload = z.infer<typeof leasePayloadSchema>;
 
-/** Secrets as configured: separated by commas, the first one signs, all of them verify. */
-export function parseLeaseSecrets(text: string): string[] {
+/** Secrets as configured under `name`: separated by commas, the first one signs, all of them verify. */
+export function parseSecrets(text: string, name: string): string[] {
   const secrets = text
     .split(',')
     .map((secret) => secret.trim())
     .filter((secret) => secret !== '');
-  if (secrets.length === 0) throw new Error('LEASE_SECRETS is empty: it needs at least one secret');
+  if (secrets.length === 0) throw new Error(`${name} is empty: it needs at least one secret`);
   if (secrets.some((secret) => secret.length < MIN_SECRET_LENGTH)) {
-    throw new Error(`LEASE_SECRETS: every secret needs at least ${MIN_SECRET_LENGTH} characters`);
+    throw new Error(`${name}: every secret needs at least ${MIN_SECRET_LENGTH} characters`);
   }
   return secrets;
+}
+
+/** Secrets that sign leases. */
+export function parseLeaseSecrets(text: string): string[] {
+  return parseSecrets(text, 'LEASE_SECRETS');
 }
 
 /** `v1.<payload>.<mac>`, both in base64url; the MAC covers everything before it. */
 export async function signLease(payload: LeasePayload, secret: string): Promise<string> {
   const text = JSON.stringify(leasePayloadSchema.parse(payload));
-  const signed = `v${LEASE_VERSION}.${toBase64Url(new TextEncoder().encode(text))}`;
-  const mac = await crypto.subtle.sign('HMAC', await hmacKey(secret), new TextEncoder().encode(signed));
+  const signed = `v${LEASE_VERSION}.${toBase64Url(utf8(text))}`;
+  const mac = await crypto.subtle.sign('HMAC', await hmacKey(secret), utf8(signed));
   return `${signed}.${toBase64Url(new Uint8Array(mac))}`;
 }
 
@@ -62,11 +67,16 @@ export async function verifyLease(
     throw invalidLease('not of the form v1.payload.mac');
   }
   const mac = fromBase64Url(macPart);
-  const signed = new TextEncoder().encode(`${version}.${payloadPart}`);
+  const signed = utf8(`${version}.${payloadPart}`);
   if (mac === undefined || !(await signedByAny(secrets, mac, signed))) throw invalidLease('wrong signature');
   const payload = parsePayload(payloadPart);
   if (payload.expires_at_ms <= nowMs) throw new TidarError('lease_expired', 'The lease has expired.');
   return payload;
+}
+
+/** Text as bytes in a buffer of their own, which is what every runtime's types of Web Crypto take. */
+export function utf8(text: string): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(new TextEncoder().encode(text));
 }
 
 /** SHA-256 of bytes, in lower-case hex. */
@@ -109,7 +119,7 @@ function invalidLease(internal: string): TidarError {
 }
 
 function hmacKey(secret: string): Promise<CryptoKey> {
-  const bytes = new TextEncoder().encode(secret);
+  const bytes = utf8(secret);
   return crypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign', 'verify']);
 }
 

@@ -34,7 +34,7 @@ function singleLine(text: string): string {
  * An event that never ends is refused at `maxEventLength` characters.
  */
 export class SseDecoder {
-  readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  readonly #decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
   readonly #parser;
   #messages: EventSourceMessage[] = [];
 

@@ -1,0 +1,46 @@
+import { sha256Hex, utf8 } from '@tidar/shared/lease.ts';
+import { equalInConstantTime, randomBase32, toBase32 } from './encoding.ts';
+
+const PREFIX = 'tdr';
+const KEY_ID_BYTES = 10;
+const SECRET_BYTES = 20;
+const CHECK_BYTES = 10;
+const FORM = /^tdr_([0-9a-hjkmnp-tv-z]{16})_([0-9a-hjkmnp-tv-z]{32})_([0-9a-hjkmnp-tv-z]{16})$/;
+
+/** A key whose check part is right: made by this edge, though its ledger may say otherwise. */
+export interface ApiKey {
+  keyId: string;
+  /** All that is ever stored of the secret. */
+  secretHash: string;
+}
+
+/** A new key: its text is shown once and never again. */
+export async function createApiKey(secrets: readonly string[]): Promise<ApiKey & { text: string }> {
+  const [signer] = secrets;
+  if (signer === undefined) throw new Error('KEY_SECRETS is empty');
+  const keyId = randomBase32(KEY_ID_BYTES);
+  const secret = randomBase32(SECRET_BYTES);
+  const check = await checkPart(keyId, secret, signer);
+  return { keyId, secretHash: await hashSecret(secret), text: `${PREFIX}_${keyId}_${secret}_${check}` };
+}
+
+/** The key, or undefined for a made-up one: found out by its check part, without touching storage. */
+export async function readApiKey(text: string, secrets: readonly string[]): Promise<ApiKey | undefined> {
+  const [, keyId, secret, check] = FORM.exec(text) ?? [];
+  if (keyId === undefined || secret === undefined || check === undefined) return undefined;
+  const expected = await Promise.all(secrets.map((signer) => checkPart(keyId, secret, signer)));
+  const right = expected.map((part) => equalInConstantTime(part, check)).includes(true);
+  return right ? { keyId, secretHash: await hashSecret(secret) } : undefined;
+}
+
+async function checkPart(keyId: string, secret: string, signer: string): Promise<string> {
+  const algorithm = { name: 'HMAC', hash: 'SHA-256' };
+  const key = await crypto.subtle.importKey('raw', utf8(signer), algorithm, false, ['sign']);
+  const mac = await crypto.subtle.sign('HMAC', key, utf8(`${PREFIX}_${keyId}_${secret}`));
+  return toBase32(new Uint8Array(mac, 0, CHECK_BYTES));
+}
+
+/** The secret has 160 random bits, so a plain hash of it cannot be searched. */
+function hashSecret(secret: string): Promise<string> {
+  return sha256Hex(utf8(secret));
+}

@@ -1,0 +1,76 @@
+import { TidarError } from '@tidar/shared/errors.ts';
+import { parseSecrets } from '@tidar/shared/lease.ts';
+import { z } from 'zod';
+import type { Ledger } from './ledger/ledger.ts';
+
+/** What wrangler.toml and the start-up give the Worker. */
+export interface Bindings extends Record<EnvName, string | undefined> {
+  LEDGER: DurableObjectNamespace<Ledger>;
+}
+
+export interface AppEnv {
+  Bindings: Bindings;
+  Variables: { requestId: string; config: EdgeConfig; rateLimit?: Record<string, string> };
+}
+
+const milliseconds = (byDefault: number): z.ZodType<number, string | undefined> =>
+  z
+    .string()
+    .default(String(byDefault))
+    .transform(Number)
+    .pipe(z.int('expected whole milliseconds').positive('expected whole milliseconds'));
+
+const secrets = (name: string): z.ZodType<string[], string> =>
+  z.string(`${name} is missing`).transform((text, context) => {
+    try {
+      return parseSecrets(text, name);
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
+      return z.NEVER;
+    }
+  });
+
+const backendsSchema = z
+  .array(z.strictObject({ url: z.url({ protocol: /^https?$/ }) }))
+  .transform((list) => list.map(({ url }) => ({ url: url.replace(/\/+$/, '') })));
+
+const envSchema = z.object({
+  BACKENDS: z.string('BACKENDS is missing').transform((text, context) => {
+    try {
+      return backendsSchema.parse(JSON.parse(text));
+    } catch {
+      const message = 'BACKENDS must be JSON such as [{"url":"http://127.0.0.1:9000"}]';
+      context.addIssue({ code: 'custom', message });
+      return z.NEVER;
+    }
+  }),
+  LEASE_SECRETS: secrets('LEASE_SECRETS'),
+  KEY_SECRETS: secrets('KEY_SECRETS'),
+  ADMIN_TOKEN: z.string('ADMIN_TOKEN is missing').min(32, 'ADMIN_TOKEN needs at least 32 characters'),
+  /** How long a lease lets a backend generate. */
+  LEASE_LIFETIME_MS: milliseconds(600_000),
+  /** How long a backend may take until its first event, time in its queue included. */
+  START_TIMEOUT_MS: milliseconds(30_000),
+  /** How long a backend may be silent between two events. */
+  GAP_TIMEOUT_MS: milliseconds(30_000),
+  /** How long the ledger waits for an open request's next report before it settles what is proven. */
+  SETTLE_GRACE_MS: milliseconds(900_000),
+});
+type EnvName = keyof typeof envSchema.shape;
+
+export type EdgeConfig = Readonly<z.output<typeof envSchema>>;
+
+let parsed: { bindings: Bindings; config: EdgeConfig } | undefined;
+
+/** The configuration, parsed once; a bad one is one fatal line in the log and refuses every request. */
+export function edgeConfig(bindings: Bindings): EdgeConfig {
+  if (parsed?.bindings === bindings) return parsed.config;
+  const result = envSchema.safeParse(bindings);
+  if (!result.success) {
+    const problems = result.error.issues.map((issue) => issue.message).join('; ');
+    console.error(`FATAL BAD_ENVIRONMENT: ${problems}`);
+    throw new TidarError('internal', 'The edge is misconfigured: its log says how.', { internal: problems });
+  }
+  parsed = { bindings, config: Object.freeze(result.data) };
+  return parsed.config;
+}

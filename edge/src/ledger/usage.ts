@@ -1,0 +1,13 @@
+import type { UsageCounts } from './types.ts';
+
+/** The sum of several days and models. */
+export function sumUsage(parts: readonly UsageCounts[]): UsageCounts {
+  const sum = (name: keyof UsageCounts): number => parts.reduce((total, part) => total + part[name], 0);
+  return {
+    num_requests: sum('num_requests'),
+    prompt_tokens: sum('prompt_tokens'),
+    cached_tokens: sum('cached_tokens'),
+    completion_tokens: sum('completion_tokens'),
+    num_forward_passes: sum('num_forward_passes'),
+  };
+}

@@ -1,0 +1,75 @@
+import { TidarError } from '@tidar/shared/errors.ts';
+import { healthSchema, type ModelInfo, modelListSchema } from '@tidar/shared/protocol.ts';
+import type { z } from 'zod';
+
+/** A backend as it last answered. */
+export interface BackendState {
+  url: string;
+  status: 'ok' | 'draining' | 'unreachable';
+  models: ModelInfo[];
+}
+
+const CACHE_MS = 2_000;
+const PROBE_TIMEOUT_MS = 2_000;
+
+let cache: { key: string; readAtMs: number; states: BackendState[] } | undefined;
+
+/** The configured backends; at most 2 s old, kept by the isolate. */
+export async function readFleet(backends: readonly { url: string }[]): Promise<BackendState[]> {
+  const key = backends.map(({ url }) => url).join(' ');
+  if (cache?.key === key && Date.now() - cache.readAtMs < CACHE_MS) return cache.states;
+  const states = await Promise.all(backends.map(({ url }) => probe(url)));
+  cache = { key, readAtMs: Date.now(), states };
+  return states;
+}
+
+/** Forgets what was read: a backend was just found to be otherwise. */
+export function forgetFleet(): void {
+  cache = undefined;
+}
+
+/** Every model that some healthy backend serves, each once. */
+export function servedModels(fleet: readonly BackendState[]): ModelInfo[] {
+  const healthy = fleet.filter(({ status }) => status === 'ok').flatMap(({ models }) => models);
+  return [...new Map(healthy.map((model) => [model.id, model])).values()];
+}
+
+/** A healthy backend that serves the model: the first of the list. */
+export function findBackend(
+  fleet: readonly BackendState[],
+  modelId: string,
+): { backend: BackendState; model: ModelInfo } {
+  const served = fleet.flatMap((backend) =>
+    backend.models.filter(({ id }) => id === modelId).map((model) => ({ backend, model })),
+  );
+  const found = served.find(({ backend }) => backend.status === 'ok');
+  if (found !== undefined) return found;
+  if (served.length > 0) {
+    throw new TidarError('shutting_down', `Every backend of '${modelId}' is shutting down. Try again soon.`);
+  }
+  if (fleet.every(({ status }) => status === 'unreachable')) {
+    throw new TidarError('overloaded', 'No backend can be reached at the moment. Try again soon.');
+  }
+  const known = servedModels(fleet).map(({ id }) => `'${id}'`);
+  const message = `There is no model '${modelId}'. Models here: ${known.join(', ') || 'none'}.`;
+  throw new TidarError('model_not_found', message, { param: 'model' });
+}
+
+async function probe(url: string): Promise<BackendState> {
+  try {
+    const [health, list] = await Promise.all([
+      read(`${url}/health`, healthSchema),
+      read(`${url}/v1/models`, modelListSchema),
+    ]);
+    return { url, status: health.status, models: list.models };
+  } catch (error) {
+    console.warn(JSON.stringify({ event: 'backend_unreachable', url, reason: String(error) }));
+    return { url, status: 'unreachable', models: [] };
+  }
+}
+
+async function read<Schema extends z.ZodType>(url: string, schema: Schema): Promise<z.output<Schema>> {
+  const response = await fetch(url, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+  // A draining backend may answer /health with 503: its body says what it is.
+  return schema.parse(await response.json());
+}

@@ -1,0 +1,67 @@
+import { TidarError } from '@tidar/shared/errors.ts';
+import type { EndEvent, StepEvent } from '@tidar/shared/protocol.ts';
+import type { Generation } from './generation.ts';
+import type { Meter } from './meter.ts';
+
+/** A generation whose every token is counted before it is handed on, and which is settled however it ends. */
+export class MeteredGeneration {
+  readonly start;
+  readonly events: AsyncGenerator<StepEvent | EndEvent, void, void>;
+  /** Resolves when the bill is written. */
+  readonly settled: Promise<void>;
+  readonly #meter: Meter;
+  readonly #controller: AbortController;
+  readonly #resolveSettled: () => void;
+
+  constructor(generation: Generation, meter: Meter, controller: AbortController) {
+    this.start = generation.start;
+    this.#meter = meter;
+    this.#controller = controller;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.settled = promise;
+    this.#resolveSettled = resolve;
+    this.events = this.#read(generation);
+  }
+
+  /** The client has gone: ends the generation and bills what was handed on. */
+  async leave(): Promise<void> {
+    this.#controller.abort(clientLeft());
+    await this.events.return();
+    // A generator that never began runs no `finally`.
+    await this.#settle('cancelled');
+  }
+
+  async *#read(generation: Generation): AsyncGenerator<StepEvent | EndEvent, void, void> {
+    try {
+      await this.#meter.start(generation.start);
+      for await (const event of generation.events) {
+        if (event.type === 'step') this.#meter.step(event);
+        else this.#meter.end(event);
+        // Who sees the end finds the bill in the ledger.
+        if (event.type === 'end') await this.#settle(event.finish_reason);
+        yield event;
+      }
+    } catch (error) {
+      await this.#settle(this.#hasLeft() ? 'cancelled' : 'error');
+      throw error;
+    } finally {
+      // Still open here only if the reader stopped reading.
+      await this.#settle('cancelled');
+      this.#controller.abort(clientLeft());
+    }
+  }
+
+  #hasLeft(): boolean {
+    const { aborted, reason } = this.#controller.signal;
+    return aborted && reason instanceof TidarError && reason.code === 'cancelled';
+  }
+
+  async #settle(finishReason: Parameters<Meter['settle']>[0]): Promise<void> {
+    await this.#meter.settle(finishReason);
+    this.#resolveSettled();
+  }
+}
+
+function clientLeft(): TidarError {
+  return new TidarError('cancelled', 'The client closed the connection.');
+}

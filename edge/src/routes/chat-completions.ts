@@ -1,0 +1,127 @@
+import { toTidarError } from '@tidar/shared/errors.ts';
+import { sha256Hex, signLease, utf8 } from '@tidar/shared/lease.ts';
+import { parseJson } from '@tidar/shared/parse.ts';
+import type { GenerateRequest, ModelInfo } from '@tidar/shared/protocol.ts';
+import { encodeSse } from '@tidar/shared/sse.ts';
+import type { Context } from 'hono';
+import { authenticate } from '../auth/authenticate.ts';
+import type { AppEnv, EdgeConfig } from '../env.ts';
+import { admit, ledgerOf } from '../ledger/client.ts';
+import { logError } from '../log.ts';
+import { holdTokens, toGenerateRequest } from '../openai/chat-request.ts';
+import { type ChatAnswer, chatChunks, chatCompletion } from '../openai/chat-response.ts';
+import { type ChatRequest, chatRequestSchema } from '../openai/chat-schema.ts';
+import { openAiErrorBody } from '../openai/errors.ts';
+import { findBackend, forgetFleet, readFleet } from '../relay/fleet.ts';
+import { openGeneration } from '../relay/generation.ts';
+import { Meter } from '../relay/meter.ts';
+import { MeteredGeneration } from '../relay/metered.ts';
+import { streamOf } from '../relay/stream.ts';
+import { readJsonText } from './body.ts';
+
+/** `POST /v1/chat/completions`: authenticate, parse, route, admit, start, relay. */
+export async function postChatCompletions(c: Context<AppEnv>): Promise<Response> {
+  const config = c.get('config');
+  const requestId = c.get('requestId');
+  const key = await authenticate(c.req.header('authorization'), config.KEY_SECRETS);
+  const chat = parseJson(chatRequestSchema, await readJsonText(c.req.raw));
+  const { backend, model } = findBackend(await readFleet(config.BACKENDS), chat.model);
+  const request = toGenerateRequest(chat, model, requestId);
+  const body = utf8(JSON.stringify(request));
+
+  const ledger = ledgerOf(c.env, key.keyId);
+  const admission = {
+    requestId,
+    secretHash: key.secretHash,
+    model: model.id,
+    holdTokens: holdTokens(request, body, model),
+    graceMs: config.SETTLE_GRACE_MS,
+    ...(chat.user == null ? {} : { user: chat.user }),
+    ...(chat.metadata == null ? {} : { metadata: chat.metadata }),
+  };
+  const { headers, refusal } = await admit(ledger, admission);
+  c.set('rateLimit', headers);
+  if (refusal !== undefined) throw refusal;
+
+  const meter = new Meter(ledger, requestId, config.SETTLE_GRACE_MS);
+  const lease = await leaseFor(request, body, model, backend.url, config);
+  const generation = await start(c, meter, { url: backend.url, body, lease });
+  return answer(c, chat, generation);
+}
+
+/** What the backend may do: this request, on this instance, from its first token to its last. */
+async function leaseFor(
+  request: GenerateRequest,
+  body: Uint8Array<ArrayBuffer>,
+  model: ModelInfo,
+  backend: string,
+  config: EdgeConfig,
+): Promise<string> {
+  const [secret = ''] = config.LEASE_SECRETS;
+  const payload = {
+    version: 1 as const,
+    request_id: request.request_id,
+    attempt: 0,
+    choices: 1 as const,
+    fingerprint: model.fingerprint,
+    first_token: 0,
+    end_token: request.max_tokens ?? model.context_length,
+    backend,
+    request_hash: await sha256Hex(body),
+    resume_hash: null,
+    expires_at_ms: Date.now() + config.LEASE_LIFETIME_MS,
+  };
+  return signLease(payload, secret);
+}
+
+/** Waits for the backend's first event; whatever it refuses is settled at nothing and becomes an HTTP status. */
+async function start(
+  c: Context<AppEnv>,
+  meter: Meter,
+  upstream: { url: string; body: Uint8Array<ArrayBuffer>; lease: string },
+): Promise<MeteredGeneration> {
+  const { START_TIMEOUT_MS: startTimeoutMs, GAP_TIMEOUT_MS: gapTimeoutMs } = c.get('config');
+  const controller = new AbortController();
+  try {
+    const generation = await openGeneration({ ...upstream, startTimeoutMs, gapTimeoutMs }, controller);
+    const metered = new MeteredGeneration(generation, meter, controller);
+    // Settlement outlives the answer, and the client who leaves it.
+    c.executionCtx.waitUntil(metered.settled);
+    c.req.raw.signal.addEventListener('abort', () => c.executionCtx.waitUntil(metered.leave()));
+    return metered;
+  } catch (error) {
+    forgetFleet();
+    await meter.settle('error');
+    throw error;
+  }
+}
+
+async function answer(
+  c: Context<AppEnv>,
+  chat: ChatRequest,
+  generation: MeteredGeneration,
+): Promise<Response> {
+  const created = Math.floor(Date.now() / 1000);
+  const head: ChatAnswer = { requestId: c.get('requestId'), created, start: generation.start };
+  if (chat.stream !== true) return c.json(await chatCompletion(head, generation.events));
+  const chunks = chatChunks(head, generation.events, chat.stream_options?.include_usage === true);
+  const stream = streamOf(withErrorChunk(chunks, c.get('requestId')), () => generation.leave());
+  return c.body(stream, 200, {
+    'content-type': 'text/event-stream; charset=utf-8',
+    'cache-control': 'no-cache, no-transform',
+  });
+}
+
+/** A stream that fails says so and closes without `[DONE]`: its status line was sent long ago. */
+async function* withErrorChunk(
+  chunks: AsyncGenerator<string, void, void>,
+  requestId: string,
+): AsyncGenerator<string, void, void> {
+  try {
+    yield* chunks;
+  } catch (thrown) {
+    const error = toTidarError(thrown);
+    logError(error, requestId);
+    yield encodeSse({ data: JSON.stringify(openAiErrorBody(error)) });
+  }
+}

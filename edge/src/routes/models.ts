@@ -1,0 +1,41 @@
+import { TidarError } from '@tidar/shared/errors.ts';
+import type { ModelInfo } from '@tidar/shared/protocol.ts';
+import type { Context } from 'hono';
+import { authenticate } from '../auth/authenticate.ts';
+import type { AppEnv } from '../env.ts';
+import { verifyKey } from '../ledger/client.ts';
+import { findBackend, readFleet, servedModels } from '../relay/fleet.ts';
+
+/** `GET /v1/models`. */
+export async function getModels(c: Context<AppEnv>): Promise<Response> {
+  const models = await modelsFor(c);
+  return c.json({ object: 'list', data: models.map(modelObject) });
+}
+
+/** `GET /v1/models/:id`. */
+export async function getModel(c: Context<AppEnv>): Promise<Response> {
+  const models = await modelsFor(c);
+  const id = c.req.param('id') ?? '';
+  const model = models.find((candidate) => candidate.id === id);
+  if (model !== undefined) return c.json(modelObject(model));
+  // Says why: unknown, draining, or no backend at all.
+  findBackend(await readFleet(c.get('config').BACKENDS), id);
+  throw new TidarError('model_not_found', `There is no model '${id}'.`, { param: 'model' });
+}
+
+async function modelsFor(c: Context<AppEnv>): Promise<ModelInfo[]> {
+  const { KEY_SECRETS, BACKENDS } = c.get('config');
+  const key = await authenticate(c.req.header('authorization'), KEY_SECRETS);
+  const [, fleet] = await Promise.all([verifyKey(c.env, key), readFleet(BACKENDS)]);
+  return servedModels(fleet);
+}
+
+function modelObject({ id, created, context_length, block_size, fingerprint }: ModelInfo): object {
+  return {
+    id,
+    object: 'model',
+    created,
+    owned_by: 'tidar',
+    tidar: { context_length, block_size, fingerprint },
+  };
+}
