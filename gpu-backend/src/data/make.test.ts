@@ -84,7 +84,15 @@ describe('makeData', () => {
   });
 });
 
-describe('fixtures made from this data', () => {
+describe('files that are committed', () => {
+  it.each(['tokenizer.json', 'tokenizer_config.json'])(
+    "the demo model's %s is the one that is made",
+    (name) => {
+      const path = new URL(`../../models/demo/${name}`, import.meta.url);
+      expect(readFileSync(path).equals(read(name))).toBe(true);
+    },
+  );
+
   it('questions.json holds the first twenty held-out questions', () => {
     const path = new URL('../../../test/fixtures/questions.json', import.meta.url);
     const fixture = JSON.parse(readFileSync(path, 'utf8')) as unknown;
