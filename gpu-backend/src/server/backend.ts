@@ -1,0 +1,49 @@
+import { statSync } from 'node:fs';
+import { TidarError } from '@tidar/shared/errors.ts';
+import type { ModelInfo } from '@tidar/shared/protocol.ts';
+import { fingerprint } from '../model/fingerprint.ts';
+import type { ModelFolder } from '../model/folder.ts';
+import { AttemptRegistry } from './attempts.ts';
+import type { ServerConfig } from './config.ts';
+import type { EngineClient } from './engine-client.ts';
+import type { Log } from './log.ts';
+import { Metrics } from './metrics.ts';
+import { OpenStreams } from './open-streams.ts';
+
+/** All that the routes share. */
+export class Backend {
+  readonly config: ServerConfig;
+  readonly folder: ModelFolder;
+  readonly engine: EngineClient;
+  readonly log: Log;
+  readonly attempts = new AttemptRegistry();
+  readonly streams = new OpenStreams();
+  readonly metrics: Metrics;
+  /** The address that leases must name; it is known when the server listens. */
+  instance: string;
+
+  constructor(config: ServerConfig, folder: ModelFolder, engine: EngineClient, log: Log) {
+    this.config = config;
+    this.folder = folder;
+    this.engine = engine;
+    this.log = log;
+    this.metrics = new Metrics(engine);
+    this.instance = config.instance ?? `http://${config.host}:${config.port}`;
+  }
+
+  /** Throws `backend_unavailable` while the model is being loaded. */
+  get model(): ModelInfo {
+    const { folder, engine } = this;
+    if (engine.runtime === undefined) {
+      throw new TidarError('backend_unavailable', 'The model is still being loaded; try again in a moment.');
+    }
+    return {
+      id: folder.name,
+      fingerprint: fingerprint(folder, engine.runtime),
+      context_length: folder.config.maxPositions,
+      block_size: folder.config.tidar?.blockSize ?? 0,
+      has_tokenizer: folder.tokenizer !== undefined,
+      created: Math.floor(statSync(folder.path).mtimeMs / 1000),
+    };
+  }
+}

@@ -1,0 +1,50 @@
+import { TidarError } from '@tidar/shared/errors.ts';
+import type { LeasePayload } from '@tidar/shared/lease.ts';
+import { hashTokenIds, sha256Hex, verifyLease } from '@tidar/shared/lease.ts';
+import type { GenerateRequest } from '@tidar/shared/protocol.ts';
+
+/** What a lease must name to be of use here. */
+export interface LeaseGate {
+  readonly secrets: readonly string[];
+  /** This instance's address. */
+  readonly instance: string;
+  readonly fingerprint: string;
+}
+
+/** The lease that covers exactly this body on this instance; throws `lease_invalid` or `lease_expired`. */
+export async function checkLease(
+  gate: LeaseGate,
+  authorization: string | undefined,
+  body: Uint8Array<ArrayBuffer>,
+): Promise<LeasePayload> {
+  const token = /^Bearer ([\w.-]+)$/i.exec(authorization ?? '')?.[1];
+  if (token === undefined) {
+    throw new TidarError(
+      'lease_invalid',
+      'A lease is needed, as the header "Authorization: Bearer <lease>".',
+    );
+  }
+  const lease = await verifyLease(token, gate.secrets, Date.now());
+  if (lease.backend !== gate.instance)
+    refuse('it names another backend', `${lease.backend}, this is ${gate.instance}`);
+  if (lease.fingerprint !== gate.fingerprint) refuse('it names another fingerprint than the one served here');
+  if (lease.request_hash !== (await sha256Hex(body))) refuse('it was signed for another request body');
+  return lease;
+}
+
+/** Checks what only the parsed body tells: its request id and the tokens that it resumes from. */
+export async function checkLeaseCovers(lease: LeasePayload, request: GenerateRequest): Promise<void> {
+  const { resume } = request;
+  if (lease.request_id !== request.request_id) refuse('it was signed for another request id');
+  const resumeHash = resume === undefined ? null : await hashTokenIds(resume.token_ids);
+  if (lease.resume_hash !== resumeHash) refuse('it was signed for other resumed tokens');
+  const numResumed = resume?.token_ids.length ?? 0;
+  if (lease.first_token !== numResumed)
+    refuse(`it begins at token ${lease.first_token}, the request at ${numResumed}`);
+  if (lease.end_token <= lease.first_token) refuse('it grants no tokens');
+}
+
+function refuse(why: string, detail?: string): never {
+  const options = detail === undefined ? {} : { internal: detail };
+  throw new TidarError('lease_invalid', `The lease is not valid here: ${why}.`, options);
+}

@@ -1,0 +1,99 @@
+import { once } from 'node:events';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { createAdaptorServer } from '@hono/node-server';
+import { TidarError } from '@tidar/shared/errors.ts';
+import type { ModelFolder } from '../model/folder.ts';
+import { loadModelFolder } from '../model/folder.ts';
+import { createApp } from './app.ts';
+import { Backend } from './backend.ts';
+import type { ServerConfig } from './config.ts';
+import { ConfigError, parseServerConfig, settingsHelp } from './config.ts';
+import { EngineClient } from './engine-client.ts';
+import type { Log } from './log.ts';
+import { logToStderr } from './log.ts';
+import { hasEngineProcessEnv } from './process-env.ts';
+import { shutDownOnSignal } from './shutdown.ts';
+
+const HELP = `Serves one model folder to holders of a lease.
+
+  node gpu-backend/src/server/main.ts --model <folder>
+
+${settingsHelp()}
+
+LEASE_SECRETS in the environment holds the secrets that check leases, separated by commas.
+The process needs MALLOC_MMAP_THRESHOLD_ and MALLOC_TRIM_THRESHOLD_ as npm start sets them.`;
+
+async function main(args: string[]): Promise<void> {
+  if (args.includes('--help')) return report(HELP);
+  const config = parseServerConfig(args, process.env);
+  const log = logToStderr;
+  if (process.platform === 'linux' && !hasEngineProcessEnv(process.env)) log('malloc_thresholds_not_set');
+  const folder = loadModelFolder(config.modelPath);
+  reportModel(folder);
+  const engine = startEngine(config, folder, log);
+  const backend = new Backend(config, folder, engine, log);
+  const server = createAdaptorServer({
+    fetch: createApp(backend).fetch,
+    overrideGlobalObjects: false,
+  }) as Server;
+  const port = await listen(server, config);
+  backend.instance = config.instance ?? `http://${hostInUrl(config.host)}:${port}`;
+  shutDownOnSignal(backend, server);
+  const runtime = await engine.ready;
+  report(`device       ${runtime}, ${config.numThreads} thread(s): ${config.numThreadsReason}`);
+  report(`fingerprint  ${backend.model.fingerprint}`);
+  report(`listening    ${backend.instance}`);
+}
+
+function startEngine(config: ServerConfig, folder: ModelFolder, log: Log): EngineClient {
+  const { numThreads, maxConcurrent, maxWaiting } = config;
+  return new EngineClient({ folder, numThreads, maxConcurrent, maxWaiting, log, onFatal: exitWith });
+}
+
+async function listen(server: Server, { host, port }: ServerConfig): Promise<number> {
+  server.listen(port, host);
+  try {
+    await once(server, 'listening');
+  } catch (error) {
+    const isTaken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE';
+    throw new ConfigError(
+      isTaken
+        ? `Port ${port} on ${host} is taken; give another one by --port.`
+        : `Cannot listen on ${host}:${port}: ${(error as Error).message}.`,
+    );
+  }
+  return (server.address() as AddressInfo).port;
+}
+
+function reportModel({ name, config, tensors }: ModelFolder): void {
+  const numParameters = [...tensors.values()].reduce(
+    (sum, { shape }) => sum + shape.reduce((size, length) => size * length, 1),
+    0,
+  );
+  const mode = config.tidar === undefined ? 'no diffusion mode' : `TiDAR block ${config.tidar.blockSize}`;
+  const size = numParameters < 1e6 ? `${numParameters}` : `${(numParameters / 1e6).toFixed(1)}M`;
+  report(
+    `model        ${name}: ${config.architecture}, ${size} parameters, context ${config.maxPositions}, ${mode}`,
+  );
+}
+
+const hostInUrl = (host: string): string => (host.includes(':') ? `[${host}]` : host);
+
+function report(line: string): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** One sentence for what the operator can mend; a stack only for what is a bug. */
+function exitWith(error: unknown): void {
+  const isExpected = error instanceof ConfigError || error instanceof TidarError;
+  const internal = error instanceof TidarError && error.internal !== undefined ? ` (${error.internal})` : '';
+  process.stderr.write(`${isExpected ? `${error.message}${internal}` : String((error as Error).stack)}\n`);
+  process.exit(1);
+}
+
+try {
+  await main(process.argv.slice(2));
+} catch (error) {
+  exitWith(error);
+}

@@ -1,0 +1,39 @@
+import type { Server } from 'node:http';
+import type { Backend } from './backend.ts';
+
+/** For the last bytes of ended streams to reach clients that read. */
+const FLUSH_LIMIT_MS = 2000;
+
+/**
+ * On the first SIGTERM or SIGINT: no new generation is taken (health says `draining`), open streams may finish until
+ * the drain limit and are then ended with an event, the engine is closed, and the process ends with 0. A second
+ * signal ends it at once.
+ */
+export function shutDownOnSignal(backend: Backend, server: Server): void {
+  let isShuttingDown = false;
+  const onSignal = (): void => {
+    if (isShuttingDown) process.exit(1);
+    isShuttingDown = true;
+    shutDown(backend, server).then(
+      () => process.exit(0),
+      (error: unknown) => {
+        backend.log('shutdown_failed', { internal: String(error) });
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', onSignal);
+  process.on('SIGINT', onSignal);
+}
+
+async function shutDown(backend: Backend, server: Server): Promise<void> {
+  backend.log('draining', { numStreams: backend.streams.size });
+  await backend.streams.drain(backend.config.drainLimitMs);
+  const closed = new Promise<void>((resolve) => server.close(() => resolve()));
+  server.closeIdleConnections();
+  const timer = setTimeout(() => server.closeAllConnections(), FLUSH_LIMIT_MS);
+  await closed;
+  clearTimeout(timer);
+  await backend.engine.close();
+  backend.log('stopped');
+}

@@ -1,0 +1,150 @@
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { fileURLToPath } from 'node:url';
+import { ENGINE_PROCESS_ENV } from '../../gpu-backend/src/server/process-env.ts';
+import type { LeasePayload } from '@tidar/shared/lease.ts';
+import { hashTokenIds, sha256Hex, signLease } from '@tidar/shared/lease.ts';
+import type { GenerateEvent, GenerateRequestInput, ModelInfo } from '@tidar/shared/protocol.ts';
+import { modelListSchema, parseGenerateEvent } from '@tidar/shared/protocol.ts';
+import { decodeSse } from '@tidar/shared/sse.ts';
+
+const MAIN = fileURLToPath(new URL('../../gpu-backend/src/server/main.ts', import.meta.url));
+const START_LIMIT_MS = 60_000;
+export const TEST_SECRET = 'a-secret-of-the-tests-of-32-characters-or-more';
+
+export interface BackendProcessOptions {
+  readonly modelPath: string;
+  /** What LEASE_SECRETS holds. */
+  readonly leaseSecrets?: string;
+  /** Further flags of server/main.ts. */
+  readonly args?: readonly string[];
+}
+
+/** The real backend as a process of its own, on a free port. */
+export class BackendProcess {
+  readonly child: ChildProcess;
+  readonly url: string;
+  readonly model: ModelInfo;
+  readonly #output: () => string;
+
+  private constructor(child: ChildProcess, url: string, model: ModelInfo, output: () => string) {
+    this.child = child;
+    this.url = url;
+    this.model = model;
+    this.#output = output;
+  }
+
+  /** Starts it and waits until its model is loaded. */
+  static async start({ modelPath, leaseSecrets, args = [] }: BackendProcessOptions): Promise<BackendProcess> {
+    const child = spawn(process.execPath, [MAIN, '--model', modelPath, '--port', '0', ...args], {
+      env: { ...process.env, ...ENGINE_PROCESS_ENV, LEASE_SECRETS: leaseSecrets ?? TEST_SECRET },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    let output = '';
+    const read = (chunk: Buffer): void => void (output += chunk.toString());
+    child.stdout.on('data', read);
+    child.stderr.on('data', read);
+    const url = await waitForAddress(child, () => output);
+    const { models } = modelListSchema.parse(await (await fetch(`${url}/v1/models`)).json());
+    const [model] = models;
+    if (model === undefined) throw new Error('the backend serves no model');
+    return new BackendProcess(child, url, model, () => output);
+  }
+
+  /** All that it wrote so far. */
+  get output(): string {
+    return this.#output();
+  }
+
+  /** Signals it and gives its exit code; null where the signal itself ended it. */
+  async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return this.child.exitCode;
+    const exited = once(this.child, 'exit');
+    this.child.kill(signal);
+    const [code] = (await exited) as [number | null];
+    return code;
+  }
+
+  /** A lease that covers the body, with what a test changes in it. */
+  async lease(body: string, changes: Partial<LeasePayload> = {}, secret = TEST_SECRET): Promise<string> {
+    const request = safeParse(body);
+    const resumed = request.resume?.token_ids;
+    const payload: LeasePayload = {
+      version: 1,
+      request_id: request.request_id ?? 'unknown',
+      attempt: 0,
+      choices: 1,
+      fingerprint: this.model.fingerprint,
+      first_token: resumed?.length ?? 0,
+      end_token: this.model.context_length,
+      backend: this.url,
+      request_hash: await sha256Hex(new TextEncoder().encode(body)),
+      resume_hash: resumed === undefined ? null : await hashTokenIds(resumed),
+      expires_at_ms: Date.now() + 60_000,
+      ...changes,
+    };
+    return signLease(payload, secret);
+  }
+
+  /** Posts a body under a lease (by default one that covers it). */
+  async post(body: string, lease?: string, signal?: AbortSignal): Promise<Response> {
+    return fetch(`${this.url}/v1/generate`, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/json',
+        authorization: `Bearer ${lease ?? (await this.lease(body))}`,
+      },
+      body,
+      ...(signal === undefined ? {} : { signal }),
+    });
+  }
+
+  /** A metric's value, summed over its labels. */
+  async metric(name: string): Promise<number> {
+    const text = await (await fetch(`${this.url}/metrics`)).text();
+    const values = text
+      .split('\n')
+      .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
+    if (values.length === 0) throw new Error(`no metric ${name}`);
+    return values.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
+  }
+}
+
+/** All events of an answer. */
+export async function readEvents(response: Response): Promise<GenerateEvent[]> {
+  if (response.body === null) throw new Error('the answer has no body');
+  const events: GenerateEvent[] = [];
+  for await (const message of decodeSse(response.body)) events.push(parseGenerateEvent(message));
+  return events;
+}
+
+export const tokenIdsOf = (events: readonly GenerateEvent[]): number[] =>
+  events.flatMap((event) => (event.type === 'step' ? event.token_ids : []));
+
+export const textOf = (events: readonly GenerateEvent[]): string =>
+  events.map((event) => (event.type === 'step' ? event.text : '')).join('');
+
+/** The events that close a request: the law is that there is exactly one. */
+export const closingEvents = (events: readonly GenerateEvent[]): GenerateEvent[] =>
+  events.filter(({ type }) => type === 'end' || type === 'error');
+
+function safeParse(body: string): Partial<GenerateRequestInput> {
+  try {
+    return JSON.parse(body) as Partial<GenerateRequestInput>;
+  } catch {
+    return {};
+  }
+}
+
+async function waitForAddress(child: ChildProcess, output: () => string): Promise<string> {
+  const deadline = performance.now() + START_LIMIT_MS;
+  while (performance.now() < deadline) {
+    const address = /^listening\s+(\S+)$/m.exec(output())?.[1];
+    if (address !== undefined) return address;
+    if (child.exitCode !== null) break;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  child.kill('SIGKILL');
+  throw new Error(`the backend did not start:\n${output()}`);
+}
