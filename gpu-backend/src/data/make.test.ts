@@ -1,8 +1,8 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { Tokenizer } from '@huggingface/tokenizers';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { makeTokenizer, parseTokenizerJson } from '../model/tokenizer.ts';
 import { makeData } from './make.ts';
 import { specialTokenId } from './special-tokens.ts';
 import type { HeldOutExample } from './splits.ts';
@@ -30,10 +30,12 @@ const heldOut = (): HeldOutExample[] =>
     .map((line) => JSON.parse(line) as HeldOutExample);
 
 function trainingDocuments(): string[] {
-  const tokenizer = new Tokenizer(JSON.parse(read('tokenizer.json').toString()) as object, {});
+  const json = parseTokenizerJson(JSON.parse(read('tokenizer.json').toString()), 'tokenizer.json');
+  const withSpecialsAsText = { ...json, added_tokens: [] };
+  const tokenizer = makeTokenizer(withSpecialsAsText, { fileName: 'tokenizer.json', eosTokenIds: [] });
   const { ids, documentStarts } = openTokenFile(join(folders[0], 'train.bin'));
   return Array.from(documentStarts, (start, d) =>
-    tokenizer.decode([...ids.subarray(start, documentStarts[d + 1])], { skip_special_tokens: false }),
+    tokenizer.decode([...ids.subarray(start, documentStarts[d + 1])]),
   );
 }
 
@@ -44,7 +46,10 @@ describe('makeData', () => {
       'heldout.jsonl',
       'tokenizer.json',
       'tokenizer_config.json',
-      ...['train.bin', 'train.index.bin', 'valid.bin', 'valid.index.bin'],
+      'train.bin',
+      'train.index.bin',
+      'valid.bin',
+      'valid.index.bin',
     ]);
     for (const name of names) expect(readFileSync(join(folders[1], name)).equals(read(name))).toBe(true);
   });
@@ -69,7 +74,7 @@ describe('makeData', () => {
 
   it('has 400, 200, 200 and 200 questions of the four kinds', () => {
     const counts = Object.groupBy(heldOut(), ({ kind }) => kind);
-    expect(Object.entries(counts).map(([kind, examples]) => [kind, examples?.length])).toEqual([
+    expect(Object.entries(counts).map(([kind, examples]) => [kind, examples.length])).toEqual([
       ['seen-template', 400],
       ['new-template', 200],
       ['longer-chain', 200],

@@ -40,15 +40,7 @@ interface Encoded {
 export async function makeData(options: DataOptions, log: (line: string) => void): Promise<void> {
   mkdirSync(options.outFolder, { recursive: true });
   const facts = trainingFacts();
-  const tokenizerContent = JSON.stringify(trainTokenizer(tokenizerTexts(options, facts), options.vocabSize));
-  writeFileSync(join(options.outFolder, 'tokenizer.json'), tokenizerContent);
-  writeFileSync(
-    join(options.outFolder, 'tokenizer_config.json'),
-    `${JSON.stringify(tokenizerConfig(contextLength), null, 2)}\n`,
-  );
-  // Without its special tokens: text must never become one.
-  const encode = await encoder(JSON.stringify({ ...JSON.parse(tokenizerContent), added_tokens: [] }));
-
+  const encode = encoder(writeTokenizer(options, facts));
   const arithmetic = await encodeProblems(options, encode);
   const factbook = await encode(facts);
   const repeated = repeatTo(factbook, (options.numArithmeticTokens * factbookShare) / (1 - factbookShare));
@@ -72,6 +64,15 @@ export async function makeData(options: DataOptions, log: (line: string) => void
   log(`written to ${options.outFolder}`);
 }
 
+/** Returns tokenizer.json without its special tokens: text must never become one. */
+function writeTokenizer(options: DataOptions, facts: readonly Example[]): string {
+  const tokenizer = trainTokenizer(tokenizerTexts(options, facts), options.vocabSize);
+  const config = `${JSON.stringify(tokenizerConfig(contextLength), null, 2)}\n`;
+  writeFileSync(join(options.outFolder, 'tokenizer.json'), JSON.stringify(tokenizer));
+  writeFileSync(join(options.outFolder, 'tokenizer_config.json'), config);
+  return JSON.stringify({ ...tokenizer, added_tokens: [] });
+}
+
 function tokenizerTexts(options: DataOptions, facts: readonly Example[]): string[] {
   const problems = trainingProblems(options.seed).take(numTokenizerProblems).toArray();
   return [...facts, ...problems].flatMap(({ question, answer }) => [question, answer]);
@@ -79,7 +80,7 @@ function tokenizerTexts(options: DataOptions, facts: readonly Example[]): string
 
 type Encode = (examples: readonly Example[]) => Promise<Encoded[]>;
 
-async function encoder(tokenizerContent: string): Promise<Encode> {
+function encoder(tokenizerContent: string): Encode {
   const tokenizer = Tokenizer.fromString(tokenizerContent);
   return async (examples) => {
     const encodings = await tokenizer.encodeBatch(

@@ -1,4 +1,3 @@
-import { Tokenizer } from '@huggingface/tokenizers';
 import fc from 'fast-check';
 import { Tokenizer as NativeTokenizer } from 'tokenizers';
 import { describe, expect, it } from 'vitest';
@@ -13,19 +12,17 @@ import {
   specialTokens,
 } from './special-tokens.ts';
 import { trainingFacts, trainingProblems, validationExamples } from './splits.ts';
-import { tokenizerConfig, trainTokenizer } from './tokenizer-training.ts';
+import { trainTokenizer } from './tokenizer-training.ts';
 
 const vocabSize = 400;
 const examples = [...trainingFacts().slice(0, 300), ...trainingProblems(1).take(500)];
 const awkward = Array<string>(200).fill('toString constructor __proto__ hasOwnProperty');
 const texts = [...examples.flatMap(({ question, answer }) => [question, answer]), ...awkward];
-const json = trainTokenizer(texts, vocabSize) as {
-  added_tokens: object[];
-  model: { vocab: Record<string, number>; merges: [string, string][] };
-};
+const trained = trainTokenizer(texts, vocabSize);
+const json = parseTokenizerJson(trained, 'tokenizer.json');
 const plainJson = { ...json, added_tokens: [] };
-const portable = new Tokenizer(plainJson, tokenizerConfig(256));
-const encode = (text: string): number[] => portable.encode(text, { add_special_tokens: false }).ids;
+const portable = makeTokenizer(plainJson, { fileName: 'tokenizer.json', eosTokenIds: [] });
+const encode = (text: string): number[] => portable.encode(text);
 
 describe('trainTokenizer', () => {
   it('puts the bytes first by value, then the special tokens, then the merges', () => {
@@ -40,7 +37,7 @@ describe('trainTokenizer', () => {
   it('keeps every digit a token of its own', () => {
     fc.assert(
       fc.property(fc.stringMatching(/^\d{1,12}$/), (digits) => {
-        expect(encode(digits)).toEqual([...digits].map((digit) => digit.charCodeAt(0)));
+        expect(encode(digits)).toEqual(digits.split('').map((digit) => digit.charCodeAt(0)));
       }),
     );
     for (const token of Object.keys(json.model.vocab)) expect(token).toMatch(/^(\d|\D+)$/);
@@ -52,7 +49,7 @@ describe('trainTokenizer', () => {
       fc.asyncProperty(fc.string({ unit: 'grapheme', maxLength: 40 }), async (text) => {
         const ids = encode(text);
         expect((await native.encode(text, null, { addSpecialTokens: false })).getIds()).toEqual(ids);
-        if (ids.length > 0) expect(portable.decode(ids, { skip_special_tokens: false })).toBe(text);
+        expect(portable.decode(ids)).toBe(text);
       }),
     );
     for (const { question, answer } of validationExamples(1, 100)) {
@@ -76,7 +73,7 @@ describe('trainTokenizer', () => {
   });
 
   it('gives the same bytes each time', () => {
-    expect(JSON.stringify(trainTokenizer(texts, vocabSize))).toBe(JSON.stringify(json));
+    expect(JSON.stringify(trainTokenizer(texts, vocabSize))).toBe(JSON.stringify(trained));
   });
 
   it('refuses sizes that it cannot give', () => {
@@ -88,7 +85,7 @@ describe('trainTokenizer', () => {
 describe('chat form', () => {
   const render = parseChatTemplate(chatTemplate, {}, 'tokenizer_config.json');
   const user: ChatMessage = { role: 'user', content: 'Why?' };
-  const withChat = makeTokenizer(parseTokenizerJson(json, 'tokenizer.json'), {
+  const withChat = makeTokenizer(json, {
     fileName: 'tokenizer.json',
     chatTemplate: render,
     eosTokenIds: [specialTokenId('<|end|>')],

@@ -20,8 +20,16 @@ export interface Country {
 }
 
 const folders = [
-  ...['africa', 'australia-oceania', 'central-america-n-caribbean', 'central-asia', 'east-n-southeast-asia'],
-  ...['europe', 'middle-east', 'north-america', 'south-america', 'south-asia'],
+  'africa',
+  'australia-oceania',
+  'central-america-n-caribbean',
+  'central-asia',
+  'east-n-southeast-asia',
+  'europe',
+  'middle-east',
+  'north-america',
+  'south-america',
+  'south-asia',
 ];
 /** A small model can hold only so many facts: smaller countries are left out. */
 const smallestPopulation = 1_000_000;
