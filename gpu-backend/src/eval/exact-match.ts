@@ -1,158 +1,168 @@
-import type { Decoder } from '../decode/generate.ts';
-import { generate } from '../decode/generate.ts';
-import type { ModelSession } from '../device/device.ts';
-import type { Tokenizer } from '../model/tokenizer.ts';
+import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { TidarError } from '@tidar/shared/errors.ts';
+import { heldOutExamples } from '../data/splits.ts';
+import { openModel } from '../device/node-binding.ts';
+import { loadModelFolder } from '../model/folder.ts';
+import type { Answer, Summary } from './evaluate.ts';
+import { ALL_KINDS, answerAll, summarize } from './evaluate.ts';
 import type { HeldOutQuestion } from './held-out.ts';
-import { isExactMatch } from './held-out.ts';
+import { limitPerKind, readHeldOut } from './held-out.ts';
 
-/** One question answered by one decoder, greedily and alone. */
-export interface Answer {
-  kind: string;
-  decoder: string;
-  question: string;
-  expected: string;
-  text: string;
-  isExact: boolean;
-  /** Whether the token ids are those of plain AR. */
-  equalsAr: boolean;
-  /** Cut by the limit on tokens, not ended by the model. */
-  isCutShort: boolean;
-  numTokens: number;
-  numForwardPasses: number;
-  milliseconds: number;
-}
+const HELP = `npm run eval -- [options]      exact match and tokens per forward on held-out questions
 
-/** All answers of one decoder to questions of one kind ("all" for every kind). */
-export interface Summary {
-  decoder: string;
-  kind: string;
-  numQuestions: number;
-  numExact: number;
-  numEqualToAr: number;
-  numCutShort: number;
-  numTokens: number;
-  numForwardPasses: number;
-  /** (tokens - those that prefill gave) ÷ forward passes after prefill; plain AR is 1. */
-  tokensPerForward: number;
-  tokensPerSecond: number;
-}
+  --model FOLDER          default gpu-backend/models/demo
+  --held-out FILE         default: made anew, the same that npm run data writes
+  --limit N               at most N questions of each kind, the first ones
+  --kinds a,b             only these kinds
+  --draft-lengths 4,8,16  beside plain AR; empty for AR alone
+  --max-tokens N          default 200
+  --threads N             default 1
+  --answers FILE          writes every answer, one JSON object a line
+  --json                  prints one JSON object as the last line
 
-export interface EvaluationOptions {
-  session: ModelSession;
-  tokenizer: Tokenizer;
-  questions: readonly HeldOutQuestion[];
-  /** Draft lengths to try beside plain AR. */
-  draftLengths: readonly number[];
+Greedy, one question at a time; the decoders take turns at each question.`;
+
+/** The questions that `npm run data` makes with its own default. */
+const DATA_SEED = 1;
+const DEMO_FOLDER = fileURLToPath(new URL('../../models/demo', import.meta.url));
+
+interface Flags {
+  model: string;
+  heldOut?: string;
+  limit: number;
+  kinds?: string[];
+  draftLengths: number[];
   maxTokens: number;
-  /** Called after each question with all decoders' answers. */
-  onAnswers?: (answers: readonly Answer[], numDone: number) => void;
+  numThreads: number;
+  answers?: string;
+  json: boolean;
+  help: boolean;
 }
 
-const GREEDY = { temperature: 0, topK: 0, topP: 1, minP: 0, seed: 0n };
-export const ALL_KINDS = 'all';
-
-/** How a decoder is called in the report. */
-export function decoderName(decoder: Decoder): string {
-  return decoder.type === 'ar' ? 'ar' : `tidar k=${decoder.draftLength}`;
+function readFlags(args: string[]): Flags {
+  const text = { type: 'string' } as const;
+  const flag = { type: 'boolean', default: false } as const;
+  const { values } = parseArgs({
+    args,
+    options: {
+      ...{ model: text, 'held-out': text, limit: text, kinds: text, 'draft-lengths': text },
+      ...{ 'max-tokens': text, threads: text, answers: text, json: flag, help: { ...flag, short: 'h' } },
+    },
+  });
+  return {
+    model: values.model ?? DEMO_FOLDER,
+    ...(values['held-out'] === undefined ? {} : { heldOut: values['held-out'] }),
+    limit: values.limit === undefined ? Infinity : wholeNumber('limit', values.limit),
+    ...(values.kinds === undefined ? {} : { kinds: splitList(values.kinds) }),
+    draftLengths: splitList(values['draft-lengths'] ?? '4,8,16').map((n) => wholeNumber('draft-lengths', n)),
+    maxTokens: wholeNumber('max-tokens', values['max-tokens'] ?? '200'),
+    numThreads: wholeNumber('threads', values.threads ?? '1'),
+    ...(values.answers === undefined ? {} : { answers: values.answers }),
+    json: values.json,
+    help: values.help,
+  };
 }
 
-/**
- * Answers every question by every decoder. Decoders take turns at each question, in rotating order, so that
- * their times are measured on the same machine in the same mood.
- */
-export async function answerAll(options: EvaluationOptions): Promise<Answer[]> {
-  const { questions, draftLengths, onAnswers } = options;
-  const drafting = draftLengths.map((draftLength): Decoder => ({ type: 'tidar', draftLength, beta: 1 }));
-  const decoders: Decoder[] = [{ type: 'ar' }, ...drafting];
-  const all: Answer[] = [];
-  for (const [index, question] of questions.entries()) {
-    const turn = index % decoders.length;
-    const inTurn = [...decoders.slice(turn), ...decoders.slice(0, turn)];
-    const answers = compareWithAr(await answerByEach(options, question, inTurn));
-    all.push(...answers);
-    onAnswers?.(answers, index + 1);
+const splitList = (list: string): string[] => list.split(',').filter((item) => item !== '');
+
+function wholeNumber(name: string, value: string): number {
+  const number = Number(value);
+  if (Number.isInteger(number) && number >= 1) return number;
+  throw new TidarError('invalid_request', `--${name} is ${value}; expected a whole number from 1 on.`);
+}
+
+function chooseQuestions({ heldOut, limit, kinds }: Flags): HeldOutQuestion[] {
+  if (heldOut !== undefined && !existsSync(heldOut)) {
+    throw new TidarError('invalid_request', `--held-out: there is no file ${heldOut}.`);
   }
-  return all;
-}
-
-type Generated = Omit<Answer, 'equalsAr'> & { tokenIds: number[] };
-
-async function answerByEach(
-  options: EvaluationOptions,
-  question: HeldOutQuestion,
-  decoders: readonly Decoder[],
-): Promise<Generated[]> {
-  const generated: Generated[] = [];
-  for (const decoder of decoders) generated.push(await answer(options, question, decoder));
-  return generated;
-}
-
-async function answer(
-  { session, tokenizer, maxTokens }: EvaluationOptions,
-  question: HeldOutQuestion,
-  decoder: Decoder,
-): Promise<Generated> {
-  const promptIds = tokenizer.encodeChat([{ role: 'user', content: question.question }]);
-  const room = Math.max(1, Math.min(maxTokens, session.config.maxPositions - promptIds.length));
-  const options = { promptIds, maxTokens: room, decoder, sampling: GREEDY, stopTokenIds: [] };
-  const tokenIds: number[] = [];
-  const result = { isCutShort: false, numForwardPasses: 0, milliseconds: 0 };
-  for await (const event of generate(session, options)) {
-    if (event.type === 'step') {
-      tokenIds.push(...event.tokenIds);
-      result.milliseconds += event.milliseconds;
-    } else {
-      result.numForwardPasses = event.numForwardPasses;
-      result.isCutShort = event.finishReason === 'length';
-    }
+  const all = heldOut === undefined ? heldOutExamples(DATA_SEED) : readHeldOut(heldOut);
+  const known = [...new Set(all.map(({ kind }) => kind))];
+  const unknown = kinds?.find((kind) => !known.some((each) => each === kind));
+  if (unknown !== undefined) {
+    throw new TidarError(
+      'invalid_request',
+      `--kinds: no questions of kind ${unknown}; found ${known.join(', ')}.`,
+    );
   }
-  const text = tokenizer.decode(tokenIds);
-  const { kind, expected } = question;
-  const about = { kind, decoder: decoderName(decoder), question: question.question, expected, text };
-  const isExact = isExactMatch(question, text);
-  return { ...about, isExact, ...result, numTokens: tokenIds.length, tokenIds };
-}
-
-function compareWithAr(generated: readonly Generated[]): Answer[] {
-  const ar = generated.find(({ decoder }) => decoder === 'ar');
-  return generated.map(({ tokenIds, ...rest }) => ({
-    ...rest,
-    equalsAr: ar?.tokenIds.join() === tokenIds.join(),
-  }));
-}
-
-/** One summary for each decoder and kind, and one for each decoder over all kinds. */
-export function summarize(answers: readonly Answer[]): Summary[] {
-  const decoders = [...new Set(answers.map(({ decoder }) => decoder))].toSorted(byDraftLength);
-  const kinds = [...new Set(answers.map(({ kind }) => kind))];
-  return [...kinds, ALL_KINDS].flatMap((kind) =>
-    decoders.map((decoder) => {
-      const own = answers.filter((each) => each.decoder === decoder && [each.kind, ALL_KINDS].includes(kind));
-      return { decoder, kind, ...summarizeOne(own) };
-    }),
+  return limitPerKind(
+    all.filter(({ kind }) => kinds === undefined || kinds.includes(kind)),
+    limit,
   );
 }
 
-const draftLengthOf = (decoder: string): number => Number(/\d+$/.exec(decoder)?.[0] ?? 0);
-
-function byDraftLength(a: string, b: string): number {
-  return draftLengthOf(a) - draftLengthOf(b);
+function describe(summary: Summary): string {
+  const percent = ((100 * summary.numExact) / summary.numQuestions).toFixed(1);
+  const notes = [
+    summary.numEqualToAr === summary.numQuestions ? '' : `${summary.numEqualToAr} equal to AR`,
+    summary.numCutShort === 0 ? '' : `${summary.numCutShort} cut short`,
+  ];
+  return [
+    summary.kind.padEnd(16),
+    summary.decoder.padEnd(11),
+    `${summary.numExact}/${summary.numQuestions}`.padStart(9),
+    `${percent}%`.padStart(7),
+    `${summary.tokensPerForward.toFixed(2)} tokens/forward`.padStart(21),
+    `${Math.round(summary.tokensPerSecond)} tokens/s`.padStart(14),
+    notes.filter((note) => note !== '').join(', '),
+  ].join(' ');
 }
 
-function summarizeOne(answers: readonly Answer[]): Omit<Summary, 'decoder' | 'kind'> {
-  const count = (holds: (answer: Answer) => boolean): number => answers.filter(holds).length;
-  const sum = (value: (answer: Answer) => number): number =>
-    answers.reduce((total, a) => total + value(a), 0);
-  const numTokens = sum((each) => each.numTokens);
-  const numForwardPasses = sum((each) => each.numForwardPasses);
-  return {
-    numQuestions: answers.length,
-    numExact: count((each) => each.isExact),
-    numEqualToAr: count((each) => each.equalsAr),
-    numCutShort: count((each) => each.isCutShort),
-    numTokens,
-    numForwardPasses,
-    tokensPerForward: (numTokens - answers.length) / (numForwardPasses - answers.length),
-    tokensPerSecond: (1000 * numTokens) / sum((each) => each.milliseconds),
+/** Follows the work on a terminal, and keeps the answers if they are wanted. */
+function reporter(
+  numQuestions: number,
+  answersPath?: string,
+): (answers: readonly Answer[], n: number) => void {
+  if (answersPath !== undefined) writeFileSync(answersPath, '');
+  return (answers, numDone) => {
+    if (answersPath !== undefined) {
+      appendFileSync(answersPath, answers.map((each) => `${JSON.stringify(each)}\n`).join(''));
+    }
+    if (process.stderr.isTTY) process.stderr.write(`\r${numDone}/${numQuestions}`);
   };
 }
+
+async function evaluate(flags: Flags): Promise<void> {
+  const folder = loadModelFolder(flags.model);
+  const { tokenizer } = folder;
+  if (tokenizer?.hasChatTemplate !== true) {
+    throw new TidarError(
+      'invalid_request',
+      `The model ${folder.name} has no tokenizer with a chat template.`,
+    );
+  }
+  const questions = chooseQuestions(flags);
+  const draftLengths = folder.config.tidar === undefined ? [] : flags.draftLengths;
+  const session = await openModel(folder, { numThreads: flags.numThreads });
+  try {
+    const { maxTokens } = flags;
+    const onAnswers = reporter(questions.length, flags.answers);
+    const answers = await answerAll({ session, tokenizer, questions, draftLengths, maxTokens, onAnswers });
+    if (process.stderr.isTTY) process.stderr.write('\r');
+    const results = summarize(answers);
+    const kinds = new Set(results.map(({ kind }) => kind));
+    const shown = kinds.size > 2 ? results : results.filter(({ kind }) => kind !== ALL_KINDS);
+    for (const summary of shown) console.log(describe(summary));
+    const model = path.basename(folder.path);
+    if (flags.json) console.log(JSON.stringify({ model, contentHash: folder.contentHash, results }));
+  } finally {
+    await session.dispose();
+  }
+}
+
+async function main(): Promise<number> {
+  try {
+    const flags = readFlags(process.argv.slice(2));
+    if (flags.help) console.log(HELP);
+    else await evaluate(flags);
+    return 0;
+  } catch (error) {
+    if (!(error instanceof TidarError) && !(error instanceof TypeError)) throw error;
+    console.error(error.message);
+    return 2;
+  }
+}
+
+process.exitCode = await main();

@@ -7,8 +7,8 @@ import { loadModelFolder } from '../model/folder.ts';
 import { writeSafetensors } from '../model/safetensors-writer.ts';
 import { copyOfFixture, temporaryFolder } from '../model/testing/temporary-folder.ts';
 import { TINY_TOKENIZER_CONFIG, tinyTokenizerJson } from '../model/testing/tiny-tokenizer.ts';
-import type { Answer } from './exact-match.ts';
-import { answerAll, summarize } from './exact-match.ts';
+import type { Answer } from './evaluate.ts';
+import { answerAll, summarize } from './evaluate.ts';
 import type { HeldOutQuestion } from './held-out.ts';
 import { isExactMatch, limitPerKind, readHeldOut } from './held-out.ts';
 
