@@ -1,0 +1,27 @@
+import { existsSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { TidarError } from '@tidar/shared/errors.ts';
+import type { ModelSession } from '../device/device.ts';
+import { openModel } from '../device/node-binding.ts';
+import { loadModelFolder } from '../model/folder.ts';
+import type { ModelFolder } from '../model/folder.ts';
+
+/** The model that the repository carries. */
+export const DEMO_MODEL = fileURLToPath(new URL('../../models/demo', import.meta.url));
+
+/** Opens a model folder for a command; a missing folder is told with the flag that names another. */
+export async function openCommandModel(
+  path: string,
+  numThreads: number,
+): Promise<{ folder: ModelFolder; session: ModelSession }> {
+  if (!existsSync(join(path, 'config.json'))) {
+    const shown = relative(process.cwd(), path) || path;
+    throw new TidarError(
+      'model_folder_invalid',
+      `No model in ${shown} (no config.json there); give a model folder with --model.`,
+    );
+  }
+  const folder = loadModelFolder(path);
+  return { folder, session: await openModel(folder, { numThreads }) };
+}
