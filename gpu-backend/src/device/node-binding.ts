@@ -47,9 +47,13 @@ async function createSession(folder: ModelFolder, numThreads: number): Promise<o
       },
     });
   } catch (error) {
-    throw new TidarError('model_folder_invalid', `onnxruntime could not load the model folder ${folder.name}.`, {
-      internal: String(error),
-    });
+    throw new TidarError(
+      'model_folder_invalid',
+      `onnxruntime could not load the model folder ${folder.name}.`,
+      {
+        internal: String(error),
+      },
+    );
   }
 }
 

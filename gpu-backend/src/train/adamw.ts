@@ -34,7 +34,10 @@ export function addAdamW(
   options: AdamWOptions,
 ): void {
   const learningRate = b.input('learning_rate', 'float32', []);
-  const corrections = [b.input('correction_1', 'float32', []), b.input('correction_2', 'float32', [])] as const;
+  const corrections = [
+    b.input('correction_1', 'float32', []),
+    b.input('correction_2', 'float32', []),
+  ] as const;
   const norm = sqrt(b, sumOfSquares(b, gradients));
   const limit = b.scalar(options.clipNorm);
   const clip = div(b, limit, b.node('Max', [norm, limit], { type: 'float32', shape: [] }));
@@ -63,7 +66,12 @@ function average(b: GraphBuilder, name: string, value: Value, beta: number): Val
 
 function sumOfSquares(b: GraphBuilder, values: readonly Value[]): Value {
   const sums = values.map((value) =>
-    reduceSum(b, mul(b, value, value), value.shape.map((_, axis) => axis), false),
+    reduceSum(
+      b,
+      mul(b, value, value),
+      value.shape.map((_, axis) => axis),
+      false,
+    ),
   );
   return b.node('Sum', sums, { type: 'float32', shape: [] });
 }

@@ -1,7 +1,17 @@
 import type { ModelConfig } from '../model/config.ts';
 import type { GraphBuilder, Value } from '../model/graph/builder.ts';
 import type { Attend } from '../model/graph/decoder.ts';
-import { add, batchedMatMul, concat, mul, reduceSum, reshape, slice, softmax, sub } from '../model/graph/ops.ts';
+import {
+  add,
+  batchedMatMul,
+  concat,
+  mul,
+  reduceSum,
+  reshape,
+  slice,
+  softmax,
+  sub,
+} from '../model/graph/ops.ts';
 import type { CustomGradients } from './autodiff.ts';
 
 /**

@@ -52,9 +52,7 @@ export function loadCheckpoint(folder: string): Checkpoint {
     [...entries.values()].map((entry) => {
       if (entry.dtype !== 'F32') throw notACheckpoint(file, `${entry.name} is ${entry.dtype}, not F32`);
       const data = new Float32Array(entry.byteLength / Float32Array.BYTES_PER_ELEMENT);
-      new Uint8Array(data.buffer).set(
-        bytes.subarray(entry.byteOffset, entry.byteOffset + entry.byteLength),
-      );
+      new Uint8Array(data.buffer).set(bytes.subarray(entry.byteOffset, entry.byteOffset + entry.byteLength));
       return [entry.name, { shape: entry.shape, data }] as const;
     }),
   );

@@ -151,16 +151,14 @@ function gatherGradient(b: GraphBuilder, node: GraphNode, gradient: Value): Valu
   const [table, indices] = [inputAt(node, 0), inputAt(node, 1)];
   const [numTableRows, width] = [fixedDimAt(table, 0), fixedDimAt(table, 1)];
   const numRows = indices.shape.reduce<number>((product, dim) => product * Number(dim), 1);
-  const zeros = b.node(
-    'Expand',
-    [b.scalar(0), b.list([numTableRows, width])],
-    { type: table.type, shape: [numTableRows, width] },
-  );
-  const wide = b.node(
-    'Expand',
-    [reshape(b, indices, [numRows, 1]), b.list([numRows, width])],
-    { type: 'int64', shape: [numRows, width] },
-  );
+  const zeros = b.node('Expand', [b.scalar(0), b.list([numTableRows, width])], {
+    type: table.type,
+    shape: [numTableRows, width],
+  });
+  const wide = b.node('Expand', [reshape(b, indices, [numRows, 1]), b.list([numRows, width])], {
+    type: 'int64',
+    shape: [numRows, width],
+  });
   return b.node(
     'ScatterElements',
     [zeros, wide, reshape(b, gradient, [numRows, width])],
@@ -173,7 +171,8 @@ function gatherGradient(b: GraphBuilder, node: GraphNode, gradient: Value): Valu
 function rmsNormGradient(b: GraphBuilder, node: GraphNode, gradient: Value): Value[] {
   const [x, scale] = [inputAt(node, 0), inputAt(node, 1)];
   const epsilon = node.attributes['epsilon'];
-  if (typeof epsilon !== 'object' || !('float' in epsilon)) throw new Error('RMSNormalization without epsilon');
+  if (typeof epsilon !== 'object' || !('float' in epsilon))
+    throw new Error('RMSNormalization without epsilon');
   const meanSquare = reduceMean(b, mul(b, x, x), [-1], true);
   const inverseRms = reciprocal(b, sqrt(b, add(b, meanSquare, b.scalar(epsilon.float))));
   const normed = mul(b, x, inverseRms);
@@ -182,4 +181,3 @@ function rmsNormGradient(b: GraphBuilder, node: GraphNode, gradient: Value): Val
   const dx = mul(b, inverseRms, sub(b, scaled, mul(b, normed, projection)));
   return [dx, reduceTo(b, mul(b, gradient, normed), scale.shape)];
 }
-

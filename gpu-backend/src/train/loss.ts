@@ -6,15 +6,15 @@ import type { CustomGradients } from './autodiff.ts';
  * Cross-entropy of each row: logits [rows, vocab], labels int64 [rows] → [rows].
  * Its gradient, (softmax − one-hot) · d, is written as one scatter instead of a one-hot matrix.
  */
-export function crossEntropy(
-  b: GraphBuilder,
-  custom: CustomGradients,
-  logits: Value,
-  labels: Value,
-): Value {
+export function crossEntropy(b: GraphBuilder, custom: CustomGradients, logits: Value, labels: Value): Value {
   const numRows = fixedDimAt(logits, 0);
   const columns = reshape(b, labels, [numRows, 1]);
-  const logProbabilities = b.node('LogSoftmax', [logits], { type: 'float32', shape: logits.shape }, { axis: -1 });
+  const logProbabilities = b.node(
+    'LogSoftmax',
+    [logits],
+    { type: 'float32', shape: logits.shape },
+    { axis: -1 },
+  );
   const picked = b.node(
     'GatherElements',
     [logProbabilities, columns],
@@ -37,11 +37,6 @@ export function crossEntropy(
 }
 
 /** Σ losses · weights over rows [start, end): a scalar. */
-export function weightedSum(
-  b: GraphBuilder,
-  losses: Value,
-  weights: Value,
-): Value {
+export function weightedSum(b: GraphBuilder, losses: Value, weights: Value): Value {
   return reduceSum(b, mul(b, losses, weights), [0], false);
 }
-

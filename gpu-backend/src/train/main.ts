@@ -48,15 +48,17 @@ function readFlags(args: string[]): Flags & { arOnly: boolean; help: boolean } {
     args,
     options: { ...options, 'ar-only': { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
   });
+  const found: Readonly<Record<string, string | boolean | undefined>> = values;
   const flags: Flags = {};
   for (const name of FLAGS) {
-    const value = values[name];
+    const value = found[name];
     if (typeof value === 'string') flags[name] = value;
   }
-  return { ...flags, arOnly: values['ar-only'] === true, help: values.help === true };
+  return { ...flags, arOnly: found['ar-only'] === true, help: found['help'] === true };
 }
 
-const number = (text: string | undefined): number | undefined => (text === undefined ? undefined : Number(text));
+const number = (text: string | undefined): number | undefined =>
+  text === undefined ? undefined : Number(text);
 
 function settingsFrom(flags: Flags & { arOnly: boolean }) {
   return trainingSettingsSchema.parse({

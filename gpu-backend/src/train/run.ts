@@ -43,7 +43,8 @@ export async function trainRun(start: Checkpoint, options: RunOptions, signal: A
       await new Promise(setImmediate);
     }
     save(trainer, options);
-    if (signal.aborted) console.log(`\nSaved at step ${trainer.numStepsDone}; the same command goes on from there.`);
+    if (signal.aborted)
+      console.log(`\nSaved at step ${trainer.numStepsDone}; the same command goes on from there.`);
   } finally {
     await trainer.dispose();
   }

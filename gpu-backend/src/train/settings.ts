@@ -36,9 +36,17 @@ export const trainingSettingsSchema = z
     clipNorm: z.number().positive().default(1),
     seed: z.int().min(0).default(1),
   })
-  .refine((settings) => settings.blockSizes.every((size) => settings.numTokens % Math.max(...settings.blockSizes) === 0 && Math.max(...settings.blockSizes) % size === 0), {
-    message: 'every block size must divide the largest one, and that the number of tokens of a sequence',
-  });
+  .refine(
+    (settings) =>
+      settings.blockSizes.every(
+        (size) =>
+          settings.numTokens % Math.max(...settings.blockSizes) === 0 &&
+          Math.max(...settings.blockSizes) % size === 0,
+      ),
+    {
+      message: 'every block size must divide the largest one, and that the number of tokens of a sequence',
+    },
+  );
 export type TrainingSettings = z.infer<typeof trainingSettingsSchema>;
 
 /** Columns of own-block attention that the graph is built for: the largest block size, 0 without diffusion. */

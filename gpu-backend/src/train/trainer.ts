@@ -121,10 +121,12 @@ export class Trainer {
 
   #parameters(): Tensors {
     const names = expectedTensors(this.config).keys();
-    return Object.fromEntries([...names].flatMap((name) => {
-      const tensor = this.#current[name];
-      return tensor === undefined ? [] : [[name, tensor] as const];
-    }));
+    return Object.fromEntries(
+      [...names].flatMap((name) => {
+        const tensor = this.#current[name];
+        return tensor === undefined ? [] : [[name, tensor] as const];
+      }),
+    );
   }
 
   #batch(sampler: SequenceSampler, step: number): Tensors {

@@ -141,12 +141,7 @@ export function reduceMean(b: GraphBuilder, x: Value, axes: readonly number[], k
 function reduce(b: GraphBuilder, opType: string, x: Value, axes: readonly number[], keepDims: boolean) {
   const reduced = new Set(axes.map((axis) => (axis < 0 ? axis + x.shape.length : axis)));
   const shape = x.shape.flatMap((dim, axis) => (reduced.has(axis) ? (keepDims ? [1] : []) : [dim]));
-  return b.node(
-    opType,
-    [x, b.list([...reduced])],
-    { type: x.type, shape },
-    { keepdims: keepDims ? 1 : 0 },
-  );
+  return b.node(opType, [x, b.list([...reduced])], { type: x.type, shape }, { keepdims: keepDims ? 1 : 0 });
 }
 
 export function softmax(b: GraphBuilder, x: Value): Value {

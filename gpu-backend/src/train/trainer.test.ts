@@ -1,0 +1,186 @@
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Random } from '../data/random.ts';
+import type { TokenFile } from '../data/token-file.ts';
+import { writeTokenFile } from '../data/token-file.ts';
+import { openModel } from '../device/node-binding.ts';
+import { loadModelFolder } from '../model/folder.ts';
+import { openGraph } from '../device/graph-session.ts';
+import { serializeModel } from '../model/graph/serialize.ts';
+import { layOutBatch } from './batch.ts';
+import { batchTensors } from './batch-tensors.ts';
+import { checkpointConfig, loadCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { exportModel } from './export.ts';
+import { initialCheckpoint, restartedCheckpoint } from './initialize.ts';
+import { buildLossGraph } from './loss-graph.ts';
+import { trainRun } from './run.ts';
+import { SequenceSampler } from './sampler.ts';
+import { learningRateAt, modelSizeSchema, trainingSettingsSchema, windowOf } from './settings.ts';
+import { Trainer } from './trainer.ts';
+
+const TOKENS = { vocabSize: 24, bosTokenId: 1, eosTokenId: 2, maskTokenId: 3 };
+const SIZE = modelSizeSchema.parse({ hiddenSize: 16, numLayers: 2, intermediateSize: 24, maxPositions: 64 });
+const SETTINGS = trainingSettingsSchema.parse({
+  numSteps: 8,
+  batchSize: 2,
+  numTokens: 16,
+  blockSizes: [4, 8],
+  numWarmupSteps: 2,
+  learningRate: 0.02,
+});
+
+/** Documents that count upwards in a cycle: learnable within a few steps. */
+function countingFile(folder: string, name: string): TokenFile {
+  const random = new Random(3);
+  const documents = Array.from({ length: 60 }, () => {
+    const first = random.integer(0, 15);
+    return [1, ...Array.from({ length: random.integer(6, 20) }, (_, at) => 4 + ((first + at) % 16)), 2];
+  });
+  return writeTokenFile(path.join(folder, name), documents);
+}
+
+async function losses(trainer: Trainer, sampler: SequenceSampler, numSteps: number): Promise<number[]> {
+  const found: number[] = [];
+  for (let step = 0; step < numSteps; step += 1) {
+    const result = await trainer.step(sampler);
+    found.push(result.arLoss, result.diffusionLoss ?? 0, result.gradientNorm);
+  }
+  return found;
+}
+
+describe('training', () => {
+  let folder = '';
+  let file: TokenFile;
+  beforeEach(() => {
+    folder = mkdtempSync(path.join(tmpdir(), 'tidar-train-'));
+    file = countingFile(folder, 'train.bin');
+    countingFile(folder, 'valid.bin');
+  });
+  afterEach(() => rmSync(folder, { recursive: true, force: true }));
+
+  it('resumes from a checkpoint file exactly: the same losses, to the last bit, as an unbroken run', async () => {
+    const start = initialCheckpoint(SIZE, TOKENS, SETTINGS);
+    const unbroken = await Trainer.open(start, { numThreads: 1 });
+    const expected = await losses(unbroken, new SequenceSampler(file, SETTINGS), 8);
+    await unbroken.dispose();
+
+    const first = await Trainer.open(start, { numThreads: 1 });
+    const before = await losses(first, new SequenceSampler(file, SETTINGS), 3);
+    saveCheckpoint(folder, first.checkpoint());
+    await first.dispose();
+    const second = await Trainer.open(loadCheckpoint(folder), { numThreads: 1 });
+    const after = await losses(second, new SequenceSampler(file, SETTINGS), 5);
+    await second.dispose();
+    expect([...before, ...after]).toEqual(expected);
+  });
+
+  it('saves at an abort, and the same command goes on to the end and lowers the loss', async () => {
+    const options = {
+      dataFolder: folder,
+      runFolder: path.join(folder, 'run'),
+      numThreads: 1,
+      evaluateEvery: 4,
+      numEvaluationBatches: 1,
+      checkpointEvery: 100,
+    };
+    const settings = { ...SETTINGS, numSteps: 60 };
+    const start = initialCheckpoint(SIZE, TOKENS, settings);
+    const abort = new AbortController();
+    setTimeout(() => abort.abort(), 100);
+    await trainRun(start, options, abort.signal);
+    const interrupted = loadCheckpoint(options.runFolder).step;
+    expect(interrupted).toBeGreaterThan(0);
+    expect(interrupted).toBeLessThan(60);
+    await trainRun(start, options, new AbortController().signal);
+    const finished = loadCheckpoint(options.runFolder);
+    expect(finished.step).toBe(60);
+    expect(existsSync(path.join(options.runFolder, 'log.jsonl'))).toBe(true);
+    const trainer = await Trainer.open(finished, { numThreads: 1 });
+    const heldOut = await trainer.evaluate(new SequenceSampler(file, settings), 2);
+    await trainer.dispose();
+    const untrained = Math.log(TOKENS.vocabSize);
+    expect(heldOut.arLoss).toBeLessThan(untrained / 2);
+  });
+
+  it('goes from an AR model to a TiDAR model and keeps its weights', async () => {
+    const arOnly = { ...SETTINGS, arOnly: true };
+    const ar = await Trainer.open(initialCheckpoint(SIZE, TOKENS, arOnly), { numThreads: 1 });
+    await losses(ar, new SequenceSampler(file, arOnly), 4);
+    const arLoss = await ar.evaluate(new SequenceSampler(file, arOnly), 1);
+    const restarted = restartedCheckpoint(ar.checkpoint(), SETTINGS);
+    const tidar = await Trainer.open(restarted, { numThreads: 1 });
+    const both = await tidar.evaluate(new SequenceSampler(file, SETTINGS), 1);
+    await Promise.all([ar.dispose(), tidar.dispose()]);
+    expect(both.arLoss).toBeCloseTo(arLoss.arLoss, 5);
+    expect(both.diffusionLoss).toBeGreaterThan(0);
+  });
+
+  it('trains what is served: both graphs give the same logits on clean and on mask rows', async () => {
+    const checkpoint = initialCheckpoint(SIZE, TOKENS, SETTINGS);
+    // Weights that fp16 holds exactly, so that the exported folder has the very same ones.
+    for (const { data } of checkpoint.tensors.values()) data.set(Float32Array.from(data, Math.f16round));
+    exportModel(checkpoint, folder, path.join(folder, 'model'));
+    const { numTokens } = SETTINGS;
+    const shape = { batch: 1, numTokens, window: windowOf(SETTINGS) };
+    const graph = buildLossGraph(checkpointConfig(checkpoint), shape, 1);
+    graph.b.output('logits', graph.logits);
+    const training = await openGraph(serializeModel(graph.b, 'logits'), { numThreads: 1 });
+    const sequence = Array.from({ length: numTokens }, (_, at) => 4 + ((at * 7) % 20));
+    const blockSize = 8;
+    const batch = layOutBatch([sequence], { maskTokenId: 3, blockSize, window: shape.window });
+    const parameters = Object.fromEntries(
+      [...checkpoint.tensors].map(([name, tensor]) => [name, { type: 'float32' as const, ...tensor }]),
+    );
+    const trained = (await training.run({ ...batchTensors(batch, shape), ...parameters }))['logits']!;
+    const session = await openModel(loadModelFolder(path.join(folder, 'model')), { numThreads: 1 });
+    const cache = session.createCache(2 * numTokens);
+    const numRows = 2 * numTokens;
+    const block = (at: number): number => Math.floor(at / blockSize);
+    const mask = Uint8Array.from({ length: numRows * numRows }, (_, index) => {
+      const [row, column] = [Math.floor(index / numRows), index % numRows];
+      if (row < numTokens) return column <= row ? 1 : 0;
+      const at = row - numTokens;
+      if (column < numTokens) return column < block(at) * blockSize ? 1 : 0;
+      return block(column - numTokens) === block(at) ? 1 : 0;
+    });
+    const served = await session.run(cache, {
+      tokenIds: Int32Array.from(batch.tokenIds, Number),
+      positions: Int32Array.from({ length: numRows }, (_, row) => row % numTokens),
+      writeIndex: 0,
+      mask,
+      logitRows: Int32Array.from({ length: numRows }, (_, row) => row),
+    });
+    const worst = Math.max(...served.map((value, index) => Math.abs(value - trained[index]!)));
+    expect(served.length).toBe(trained.length);
+    expect(worst).toBeLessThan(2e-5);
+    await Promise.all([training.dispose(), session.dispose()]);
+  });
+
+  it('visits every stretch of the file once an epoch, and any step’s batch is the same when asked first', () => {
+    const settings = { ...SETTINGS, batchSize: 1 };
+    const sampler = new SequenceSampler(file, settings);
+    const starts: number[] = [];
+    for (let step = 0; !starts.includes(sampler.batchAt(step)[0]!.byteOffset); step += 1) {
+      starts.push(sampler.batchAt(step)[0]!.byteOffset);
+    }
+    const numStretches = Math.floor(file.ids.length / settings.numTokens);
+    expect(starts.length).toBeGreaterThan(numStretches * 0.7);
+    expect(new SequenceSampler(file, settings).batchAt(5)).toEqual(sampler.batchAt(5));
+    expect(starts.every((start) => file.documentStarts.includes(start / 2))).toBe(true);
+  });
+
+  it('warms up linearly and ends its cosine at the final share', () => {
+    const settings = { ...SETTINGS, numSteps: 100, numWarmupSteps: 10, learningRate: 1, finalShare: 0.1 };
+    expect(learningRateAt(settings, 0)).toBeCloseTo(0.1);
+    expect(learningRateAt(settings, 9)).toBeCloseTo(1);
+    expect(learningRateAt(settings, 55)).toBeCloseTo(0.55);
+    expect(learningRateAt(settings, 100)).toBeCloseTo(0.1);
+  });
+
+  it('refuses block sizes that do not tile a sequence', () => {
+    expect(() => trainingSettingsSchema.parse({ numTokens: 100, blockSizes: [16] })).toThrow(/must divide/);
+    expect(() => trainingSettingsSchema.parse({ numTokens: 96, blockSizes: [5, 16] })).toThrow(/must divide/);
+  });
+});
