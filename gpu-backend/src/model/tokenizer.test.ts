@@ -34,6 +34,16 @@ describe('encoding and decoding', () => {
     expect(tokenizer.decode([BOS, A, END])).toBe('a');
   });
 
+  it.each(['toString', '__proto__', 'constructor'])('a token may be called %s', (name) => {
+    const json = tinyTokenizerJson();
+    const model = json['model'] as { vocab: object };
+    const vocab = Object.fromEntries([...Object.entries(model.vocab), [name, 274]]);
+    const tokenizer = loadTiny({ tokenizer: { ...json, model: { ...model, vocab } } });
+    expect(tokenizer.vocabSize).toBe(275);
+    expect(tokenizer.decode([274])).toBe(name);
+    expect(tokenizer.decode(tokenizer.encode(name))).toBe(name);
+  });
+
   it('gives an id without a token no text', () => {
     expect(loadTiny().decode([A, 299, A])).toBe('aa');
   });
@@ -131,6 +141,11 @@ describe('a tokenizer that cannot be used is refused with one sentence:', () => 
       'Unigram',
       { tokenizer: { ...tinyTokenizerJson(), model: { type: 'Unigram', vocab: [] } } },
       'tokenizer.json: model.type is not "BPE"',
+    ],
+    [
+      'a vocabulary that is a list',
+      { tokenizer: { ...tinyTokenizerJson(), model: { type: 'BPE', vocab: ['a'], merges: [] } } },
+      'tokenizer.json: model.vocab: expected an object from tokens to token ids.',
     ],
     [
       'another decoder',

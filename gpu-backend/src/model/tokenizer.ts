@@ -40,8 +40,16 @@ const addedTokenSchema = z.looseObject({
   content: z.string().min(1),
   special: z.boolean().default(false),
 });
+/** Checked by hand: z.record would copy the object, and lose a token that is called __proto__. */
+const vocabSchema = z.custom<Record<string, number>>(
+  (value) =>
+    typeof value === 'object' &&
+    value !== null &&
+    Object.values(value).every((id) => Number.isInteger(id) && (id as number) >= 0),
+  'expected an object from tokens to token ids',
+);
 const tokenizerSchema = z.looseObject({
-  model: z.looseObject({ type: z.literal('BPE'), vocab: z.record(z.string(), z.int().nonnegative()) }),
+  model: z.looseObject({ type: z.literal('BPE'), vocab: vocabSchema }),
   added_tokens: z.array(addedTokenSchema).default([]),
   decoder: z.unknown(),
   normalizer: z.unknown().default(null),
