@@ -71,7 +71,9 @@ function fail(message) {
 
 /** @param {boolean} withDev */
 function install(withDev) {
-  console.error(withDev ? 'Installing packages, those for development included …' : 'Installing packages …');
+  console.error(
+    `Installing packages${withDev ? ', those for development too' : ''} (about a minute the first time) …`,
+  );
   rmSync(stampPath, { force: true });
   // `npm ci` refuses the lock for lack of other platforms' optional packages; --no-save keeps tracked files as they are.
   const status = npm(
