@@ -13,12 +13,13 @@ export interface AppEnv {
   Variables: { requestId: string; config: EdgeConfig; rateLimit?: Record<string, string> };
 }
 
-const milliseconds = (byDefault: number): z.ZodType<number, string | undefined> =>
+/** Every message names its variable: together they are the one line that an operator sees. */
+const milliseconds = (name: string, byDefault: number): z.ZodType<number, string | undefined> =>
   z
     .string()
     .default(String(byDefault))
     .transform(Number)
-    .pipe(z.int('expected whole milliseconds').positive('expected whole milliseconds'));
+    .pipe(z.int(`${name} must be whole milliseconds`).positive(`${name} must be whole milliseconds`));
 
 const secrets = (name: string): z.ZodType<string[], string> =>
   z.string(`${name} is missing`).transform((text, context) => {
@@ -48,13 +49,13 @@ const envSchema = z.object({
   KEY_SECRETS: secrets('KEY_SECRETS'),
   ADMIN_TOKEN: z.string('ADMIN_TOKEN is missing').min(32, 'ADMIN_TOKEN needs at least 32 characters'),
   /** How long a lease lets a backend generate. */
-  LEASE_LIFETIME_MS: milliseconds(600_000),
+  LEASE_LIFETIME_MS: milliseconds('LEASE_LIFETIME_MS', 600_000),
   /** How long a backend may take until its first event, time in its queue included. */
-  START_TIMEOUT_MS: milliseconds(30_000),
+  START_TIMEOUT_MS: milliseconds('START_TIMEOUT_MS', 30_000),
   /** How long a backend may be silent between two events. */
-  GAP_TIMEOUT_MS: milliseconds(30_000),
+  GAP_TIMEOUT_MS: milliseconds('GAP_TIMEOUT_MS', 30_000),
   /** How long the ledger waits for an open request's next report before it settles what is proven. */
-  SETTLE_GRACE_MS: milliseconds(900_000),
+  SETTLE_GRACE_MS: milliseconds('SETTLE_GRACE_MS', 900_000),
 });
 type EnvName = keyof typeof envSchema.shape;
 

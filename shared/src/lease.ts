@@ -118,7 +118,9 @@ function invalidLease(internal: string): TidarError {
   return new TidarError('lease_invalid', 'The lease is not valid.', { internal });
 }
 
-function hmacKey(secret: string): Promise<CryptoKey> {
+type HmacKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>;
+
+function hmacKey(secret: string): Promise<HmacKey> {
   const bytes = utf8(secret);
   return crypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign', 'verify']);
 }

@@ -1,4 +1,7 @@
+import { z } from 'zod';
 import type { NewRequest, RequestRecord, Settlement, TokenCounts, UsageCounts } from './types.ts';
+
+const metadataSchema = z.record(z.string(), z.string());
 
 interface RequestRow extends Record<string, SqlStorageValue> {
   id: string;
@@ -143,7 +146,7 @@ function recordOf(row: RequestRow): RequestRecord {
   const { id, model, state, finish_reason, user } = row;
   const { prompt_tokens, cached_tokens, completion_tokens, num_forward_passes } = row;
   const counts = { prompt_tokens, cached_tokens, completion_tokens, num_forward_passes };
-  const metadata: Record<string, string> | null = row.metadata === null ? null : JSON.parse(row.metadata);
+  const metadata = row.metadata === null ? null : metadataSchema.parse(JSON.parse(row.metadata));
   const estimated = row.estimated === 1;
   return {
     id,

@@ -45,8 +45,8 @@ function maxTokensOf(chat: ChatRequest, model: ModelInfo): number | undefined {
   }
   const maxTokens = current ?? old ?? undefined;
   if (maxTokens !== undefined && maxTokens > model.context_length) {
-    const message = `'${model.id}' has a context of ${model.context_length} tokens; ${maxTokens} were asked for.`;
     const param = current == null ? 'max_tokens' : 'max_completion_tokens';
+    const message = `'${param}' is ${maxTokens}, but the context of '${model.id}' has ${model.context_length} tokens.`;
     throw new TidarError('invalid_request', message, { param });
   }
   return maxTokens;

@@ -52,8 +52,8 @@ export class MeteredGeneration {
   }
 
   #hasLeft(): boolean {
-    const { aborted, reason } = this.#controller.signal;
-    return aborted && reason instanceof TidarError && reason.code === 'cancelled';
+    const reason: unknown = this.#controller.signal.reason;
+    return reason instanceof TidarError && reason.code === 'cancelled';
   }
 
   async #settle(finishReason: Parameters<Meter['settle']>[0]): Promise<void> {

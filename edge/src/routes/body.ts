@@ -12,7 +12,8 @@ export async function readJsonText(request: Request): Promise<string> {
   if (Number(request.headers.get('content-length') ?? 0) > MAX_BODY_BYTES) throw tooLarge();
   const chunks: Uint8Array[] = [];
   let numBytes = 0;
-  for await (const chunk of request.body ?? []) {
+  const body: AsyncIterable<Uint8Array> | null = request.body;
+  for await (const chunk of body ?? []) {
     numBytes += chunk.byteLength;
     if (numBytes > MAX_BODY_BYTES) throw tooLarge();
     chunks.push(chunk);

@@ -1,0 +1,73 @@
+import { createTestHarness, type TestHarness } from 'wrangler';
+import type {
+  Admission,
+  NewKey,
+  NewRequest,
+  Settlement,
+  TokenCounts,
+  UsageReport,
+} from '../../edge/src/ledger/types.ts';
+
+/** A real ledger, called from outside as the Worker calls it. */
+export interface RemoteLedger {
+  create(key: NewKey): Promise<void>;
+  verify(secretHash: string): Promise<boolean>;
+  admit(request: NewRequest): Promise<Admission>;
+  report(requestId: string, counts: TokenCounts, graceMs: number): Promise<void>;
+  settle(requestId: string, settlement: Settlement): Promise<void>;
+  usage(secretHash: string, numRequests: number): Promise<UsageReport | undefined>;
+}
+
+interface LedgerNamespace {
+  idFromName(name: string): object;
+  get(id: object): RemoteLedger;
+}
+
+export interface EdgeHarness {
+  url: string;
+  server: TestHarness;
+  /** The ledger of this key id; a new one has no key yet. */
+  ledger(keyId: string): Promise<RemoteLedger>;
+  /** Makes a key through the admin route. */
+  createKey(options?: { name?: string; requests_per_minute?: number }): Promise<string>;
+  close(): Promise<void>;
+}
+
+export const ADMIN_TOKEN = 'admin-token-for-tests-only-0123456789';
+export const TEST_SECRETS = {
+  LEASE_SECRETS: 'lease-secret-for-tests-only-0123456789',
+  KEY_SECRETS: 'key-secret-for-tests-only-0123456789abc',
+  ADMIN_TOKEN,
+};
+
+/** The project's Worker, as wrangler.toml has it, in a real workerd with its state in memory. */
+export async function startEdgeHarness(vars: Record<string, string> = {}): Promise<EdgeHarness> {
+  // Nothing here may ask the network.
+  process.env.CLOUDFLARE_CF_FETCH_ENABLED = 'false';
+  const configPath = new URL('../../wrangler.toml', import.meta.url);
+  const server = createTestHarness({ workers: [{ configPath, vars, secrets: TEST_SECRETS }] });
+  const { url } = await server.listen();
+  const worker = server.getWorker();
+  return {
+    url: url.origin,
+    server,
+    async ledger(keyId) {
+      const { LEDGER } = (await worker.getEnv()) as { LEDGER: LedgerNamespace };
+      return LEDGER.get(LEDGER.idFromName(keyId));
+    },
+    createKey: (options = {}) => createKey(url.origin, options),
+    close: () => server.close(),
+  };
+}
+
+/** Makes a key at a running edge. */
+export async function createKey(url: string, options: object): Promise<string> {
+  const response = await fetch(`${url}/admin/keys`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${ADMIN_TOKEN}`, 'content-type': 'application/json' },
+    body: JSON.stringify(options),
+  });
+  const body = (await response.json()) as { key?: string };
+  if (body.key === undefined) throw new Error(`no key was made: ${JSON.stringify(body)}`);
+  return body.key;
+}

@@ -1,0 +1,139 @@
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { ERRORS, errorBody, type ErrorCode, TidarError } from '@tidar/shared/errors.ts';
+import { type LeasePayload, sha256Hex, verifyLease } from '@tidar/shared/lease.ts';
+import { parseJson } from '@tidar/shared/parse.ts';
+import { encodeGenerateEvent, type GenerateRequest, generateRequestSchema } from '@tidar/shared/protocol.ts';
+import { TEST_SECRETS } from './edge-harness.ts';
+
+export const SCRIPTED_MODEL = {
+  id: 'scripted',
+  fingerprint: 'fp_scripted',
+  context_length: 64,
+  block_size: 4,
+  has_tokenizer: true,
+  created: 1_790_000_000,
+};
+
+/** One request as the backend saw it. */
+export interface Seen {
+  request: GenerateRequest;
+  lease: LeasePayload;
+  /** SHA-256 of the body as it came. */
+  bodyHash: string;
+  /** Resolves when the edge has closed the connection. */
+  closed: Promise<void>;
+}
+
+/** What a script may do to its one request. */
+export interface Stage {
+  seen: Seen;
+  start(): Promise<void>;
+  /** One forward pass that decides these tokens. */
+  step(tokenIds: number[], text: string): Promise<void>;
+  end(numCompletionTokens: number): Promise<void>;
+  /** Bytes as they are. */
+  raw(text: string): Promise<void>;
+  /** Cuts the connection in the middle of the answer. */
+  die(): void;
+  refuse(code: ErrorCode, message: string): void;
+}
+export type Script = (stage: Stage) => Promise<void> | void;
+
+export interface ScriptedBackend {
+  url: string;
+  seen: Seen[];
+  play(script: Script): void;
+  close(): Promise<void>;
+}
+
+/**
+ * A server that keeps the protocol, then breaks it where a script says so: for the faults that a real backend
+ * cannot be asked to have. It is never used where the real one can be.
+ */
+export async function startScriptedBackend(): Promise<ScriptedBackend> {
+  const seen: Seen[] = [];
+  let script: Script = (stage) => stage.refuse('overloaded', 'No script is set.');
+  const server = createServer((request, response) => {
+    if (request.url === '/health')
+      return answer(response, 200, { status: 'ok', models: [SCRIPTED_MODEL.id] });
+    if (request.url === '/v1/models') return answer(response, 200, { models: [SCRIPTED_MODEL] });
+    void readRequest(request, response).then(async (entry) => {
+      seen.push(entry);
+      await script(stageFor(entry, response));
+    });
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    seen,
+    play: (next) => void (script = next),
+    async close() {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    },
+  };
+}
+
+async function readRequest(request: IncomingMessage, response: ServerResponse): Promise<Seen> {
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  response.once('close', resolve);
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  const body = new Uint8Array(Buffer.concat(chunks));
+  const token = request.headers.authorization?.replace('Bearer ', '') ?? '';
+  return {
+    request: parseJson(generateRequestSchema, new TextDecoder().decode(body)),
+    lease: await verifyLease(token, [TEST_SECRETS.LEASE_SECRETS], Date.now()),
+    bodyHash: await sha256Hex(body),
+    closed,
+  };
+}
+
+function stageFor(seen: Seen, response: ServerResponse): Stage {
+  let numTokens = 0;
+  const raw = (text: string): Promise<void> =>
+    new Promise((resolve) => void (response.write(text) ? resolve() : response.once('drain', resolve)));
+  const { request } = seen;
+  return {
+    seen,
+    raw,
+    start() {
+      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      const { request_id, model, sampling } = request;
+      const prompt = { prompt_token_ids: [1, 2, 3], num_prompt_tokens: 3, num_cached_tokens: 1 };
+      const { fingerprint } = SCRIPTED_MODEL;
+      const event = {
+        type: 'start' as const,
+        request_id,
+        ...prompt,
+        seed: sampling.seed,
+        fingerprint,
+        model,
+      };
+      return raw(encodeGenerateEvent(event, 0));
+    },
+    step(tokenIds, text) {
+      numTokens += tokenIds.length;
+      return raw(encodeGenerateEvent({ type: 'step', choice: 0, token_ids: tokenIds, text }, numTokens));
+    },
+    async end(numCompletionTokens) {
+      const counts = { completion_tokens: numCompletionTokens, cached_tokens: 1, num_forward_passes: 2 };
+      const usage = { prompt_tokens: 3, ...counts };
+      await raw(encodeGenerateEvent({ type: 'end', choice: 0, finish_reason: 'stop', usage }, numTokens));
+      response.end();
+    },
+    die: () => void response.destroy(),
+    refuse: (code, message) =>
+      answer(
+        response,
+        ERRORS[code].httpStatus,
+        errorBody(new TidarError(code, message, { internal: 'hidden' })),
+      ),
+  };
+}
+
+function answer(response: ServerResponse, status: number, body: object): void {
+  response.writeHead(status, { 'content-type': 'application/json' });
+  response.end(JSON.stringify(body));
+}
