@@ -1,0 +1,23 @@
+import { spawn } from 'node:child_process';
+
+// Runs one command in a process group of its own, and ends the whole group when the process that started the guard
+// is gone, however it went: that one holds the other end of standard input. Usage: guard.ts <command> [arguments].
+
+const END_LIMIT_MS = 10_000;
+const [command = '', ...args] = process.argv.slice(2);
+const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'] });
+
+// A signal to the group reaches the command too; the guard stays to report how it ended.
+for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, () => undefined);
+
+child.on('error', (error) => {
+  process.stderr.write(`${error.message}\n`);
+  process.exit(127);
+});
+child.on('exit', (code, signal) => process.exit(code ?? (signal === null ? 1 : 128)));
+
+process.stdin.resume();
+process.stdin.on('end', () => {
+  process.kill(-process.pid, 'SIGTERM');
+  setTimeout(() => process.kill(-process.pid, 'SIGKILL'), END_LIMIT_MS);
+});

@@ -1,0 +1,71 @@
+import { resolve } from 'node:path';
+import { DEMO_MODEL } from '../open-model.ts';
+import { FlagError, numberFlag, parseFlags, stringFlag, wholeNumber } from '../flags.ts';
+import { REPOSITORY } from './repository.ts';
+
+export interface StartOptions {
+  readonly modelPath: string;
+  /** Where clients come in. */
+  readonly port: number;
+  readonly backendPort: number;
+  /** Secrets, the demo key and the ledgers: what a later start finds again. */
+  readonly statePath: string;
+  readonly isVerbose: boolean;
+}
+
+export const START_HELP = `Starts the backend and the edge on this machine and makes a demo key.
+
+  npm start -- [flags]
+
+  --model <folder>      model folder (MODEL); the demo model by default
+  --port <n>            port of the edge (EDGE_PORT), 8787 by default; where it is taken, the next free one
+  --backend-port <n>    port of the backend (BACKEND_PORT), 9000 by default; likewise
+  --state <folder>      where secrets, the demo key and the ledgers are kept (STATE), .runs/start by default
+  --verbose             shows the logs of backend and edge
+  --help                this text
+
+Further settings of the backend are read from the environment: node gpu-backend/src/server/main.ts --help`;
+
+type Environment = Readonly<Record<string, string | undefined>>;
+
+/** Flags over environment over defaults; undefined where only help was asked for. */
+export function parseStartOptions(args: readonly string[], env: Environment): StartOptions | undefined {
+  const flags = parseFlags(args, {
+    model: { type: 'string' },
+    port: { type: 'string' },
+    'backend-port': { type: 'string' },
+    state: { type: 'string' },
+    verbose: { type: 'boolean' },
+    help: { type: 'boolean' },
+  });
+  if (flags.values['help'] === true) return undefined;
+  if (flags.positionals.length > 0)
+    throw new FlagError(`"${flags.positionals[0]}" is not a flag; --help lists them.`);
+  const from = callersFolder(env);
+  const model = stringFlag(flags, 'model') ?? present(env['MODEL']);
+  const state = stringFlag(flags, 'state') ?? present(env['STATE']);
+  return {
+    modelPath: model === undefined ? DEMO_MODEL : resolve(from, model),
+    port: numberFlag(flags, 'port', portFrom(env, 'EDGE_PORT', 8787), PORT),
+    backendPort: numberFlag(flags, 'backend-port', portFrom(env, 'BACKEND_PORT', 9000), PORT),
+    statePath: state === undefined ? resolve(REPOSITORY, '.runs/start') : resolve(from, state),
+    isVerbose: flags.values['verbose'] === true,
+  };
+}
+
+const PORT = wholeNumber(1, 65535);
+
+const present = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
+
+function portFrom(env: Environment, name: string, otherwise: number): number {
+  const text = present(env[name]);
+  if (text === undefined) return otherwise;
+  const port = Number(text);
+  if (PORT.isWanted(port)) return port;
+  throw new FlagError(`${name} must be ${PORT.expected}; got "${text}".`);
+}
+
+/** npm runs its scripts in the package's folder; paths are meant from where the person is. */
+function callersFolder(env: Environment): string {
+  return env['npm_lifecycle_event'] === 'start' ? (present(env['INIT_CWD']) ?? process.cwd()) : process.cwd();
+}

@@ -1,0 +1,118 @@
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import type { ModelInfo } from '@tidar/shared/protocol.ts';
+import { modelListSchema } from '@tidar/shared/protocol.ts';
+import { z } from 'zod';
+import { ENGINE_PROCESS_ENV } from '../../server/process-env.ts';
+import { Child } from './child.ts';
+import type { ChildOptions } from './child.ts';
+import { HOST } from './ports.ts';
+import { REPOSITORY } from './repository.ts';
+import type { StartOptions } from './options.ts';
+import type { Secrets, StartState } from './state.ts';
+
+const POLL_MS = 150;
+/** Somebody who pressed Ctrl-C waits for it. */
+const DRAIN_SECONDS = 5;
+
+type OnLine = ChildOptions['onLine'];
+
+export interface Addresses {
+  readonly backend: string;
+  readonly edge: string;
+}
+
+/** The backend as a process of its own, with the environment that the engine needs from its start. */
+export function startBackend(options: StartOptions, port: number, secrets: Secrets, onLine: OnLine): Child {
+  const main = join(REPOSITORY, 'gpu-backend/src/server/main.ts');
+  const flags = ['--model', options.modelPath, '--host', HOST, '--port', String(port)];
+  return new Child({
+    name: 'The backend',
+    command: [main, ...flags, '--drain-seconds', String(DRAIN_SECONDS)],
+    cwd: REPOSITORY,
+    env: {
+      ...process.env,
+      ...ENGINE_PROCESS_ENV,
+      BACKEND_INSTANCE: undefined,
+      LEASE_SECRETS: secrets.leaseSecret,
+    },
+    onLine,
+  });
+}
+
+export interface EdgeOptions {
+  readonly port: number;
+  readonly inspectorPort: number;
+  readonly backendUrl: string;
+}
+
+/** The edge in workerd, under `wrangler dev`, with its ledgers on disk. */
+export function startEdge(options: EdgeOptions, state: StartState, secrets: Secrets, onLine: OnLine): Child {
+  const envFile = state.writeEnvFile({
+    BACKENDS: JSON.stringify([{ url: options.backendUrl }]),
+    LEASE_SECRETS: secrets.leaseSecret,
+    KEY_SECRETS: secrets.keySecret,
+    ADMIN_TOKEN: secrets.adminToken,
+  });
+  const flags = {
+    config: join(REPOSITORY, 'wrangler.toml'),
+    'env-file': envFile,
+    ip: HOST,
+    port: String(options.port),
+    'inspector-port': String(options.inspectorPort),
+    'persist-to': join(state.path, 'edge'),
+    'show-interactive-dev-session': 'false',
+  };
+  return new Child({
+    name: 'The edge',
+    command: [wranglerScript(), 'dev', ...Object.entries(flags).map(([name, value]) => `--${name}=${value}`)],
+    cwd: REPOSITORY,
+    env: { ...process.env, ...EDGE_PROCESS_ENV },
+    onLine,
+  });
+}
+
+/** Wrangler is to ask the network nothing, and to write nothing outside the repository. */
+const EDGE_PROCESS_ENV = {
+  CI: '1',
+  NO_COLOR: '1',
+  FORCE_COLOR: '0',
+  WRANGLER_SEND_METRICS: 'false',
+  WRANGLER_SEND_ERROR_REPORTS: 'false',
+  WRANGLER_WRITE_LOGS: 'false',
+  WRANGLER_HIDE_BANNER: 'true',
+  CLOUDFLARE_CF_FETCH_ENABLED: 'false',
+};
+
+const packageSchema = z.object({ bin: z.object({ wrangler: z.string() }) });
+
+function wranglerScript(): string {
+  const packagePath = createRequire(join(REPOSITORY, 'edge/package.json')).resolve('wrangler/package.json');
+  const { bin } = packageSchema.parse(JSON.parse(readFileSync(packagePath, 'utf8')));
+  return join(dirname(packagePath), bin.wrangler);
+}
+
+/** Waits until the model is loaded; gives it. */
+export async function whenBackendHealthy(url: string, signal: AbortSignal): Promise<ModelInfo | undefined> {
+  await whenHealthy(url, signal);
+  const response = await fetch(`${url}/v1/models`, { signal });
+  return modelListSchema.parse(await response.json()).models[0];
+}
+
+/** Polls until `/health` is well. */
+export async function whenHealthy(url: string, signal: AbortSignal): Promise<void> {
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      const response = await fetch(`${url}/health`, {
+        signal: AbortSignal.any([signal, AbortSignal.timeout(5000)]),
+      });
+      await response.body?.cancel();
+      if (response.ok) return;
+    } catch {
+      // Nobody listens yet.
+    }
+    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+  }
+}
