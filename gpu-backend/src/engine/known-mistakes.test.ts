@@ -123,6 +123,25 @@ describe('mistakes that others made', () => {
     expect(numTokens - numPromptTokens).toBe(text.length - 1);
   });
 
+  it('a token after the end is neither decided nor kept, though it was drafted and right', async () => {
+    const { decided } = await decodeDense(4);
+    const run = decided.find((tokenIds) => tokenIds.length === 4)!;
+    const sequence = makeSequence(session, { stopTokenIds: new Set([run[1]!]) });
+    while (sequence.finishReason === undefined) {
+      const numDraftRows = 1 + sequence.drafts.length;
+      await step(
+        session,
+        sequence,
+        fitPlan(dense(4), { numDraftRows, numRemainingTokens: 99, numPositions: 99 }),
+      );
+    }
+    const text = decided.flat();
+    const end = text.indexOf(run[1]!);
+    expect(sequence.tokenIds.slice(sequence.numPromptTokens)).toEqual(text.slice(0, end + 1));
+    expect(sequence.numCommitted).toBe(sequence.numPromptTokens + end);
+    expect(sequence.finishReason).toBe('stop');
+  });
+
   it('plain decoding runs two rows, one of them scratch that nothing sees', () => {
     const state = { numCommitted: 5, pendingTokenIds: [8], draftTokenIds: [] };
     const layout = layOut(ar(), state, { maskTokenId: -1, readFirstMasks: false });
