@@ -27,7 +27,7 @@ interface ErrorBody {
 
 async function ask(path: string, init: RequestInit = {}, env: Bindings = withoutStorage()) {
   const response = await createApp().request(path, init, env);
-  return { status: response.status, headers: response.headers, body: (await response.json()) as ErrorBody };
+  return { status: response.status, headers: response.headers, body: await response.json<ErrorBody>() };
 }
 
 async function post(body: unknown, headers: Record<string, string> = {}) {

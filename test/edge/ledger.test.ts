@@ -1,0 +1,250 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Settlement, TokenCounts, UsageReport } from '../../edge/src/ledger/types.ts';
+import { type EdgeHarness, type RemoteLedger, startEdgeHarness } from '../support/edge-harness.ts';
+
+const SECRET_HASH = 'a'.repeat(64);
+const LONG_MS = 600_000;
+const NO_TOKENS: TokenCounts = { promptTokens: 0, cachedTokens: 0, completionTokens: 0, numForwardPasses: 0 };
+
+let edge: EdgeHarness;
+let numKeys = 0;
+beforeAll(async () => {
+  edge = await startEdgeHarness();
+});
+afterAll(() => edge.close());
+
+/** The ledger of a key of its own, in a real workerd. */
+async function newLedger(requestsPerMinute = 100_000, keyId = `key${(numKeys += 1)}`): Promise<RemoteLedger> {
+  const ledger = await edge.ledger(keyId);
+  await ledger.create({ keyId, secretHash: SECRET_HASH, requestsPerMinute });
+  return ledger;
+}
+
+const admit = (ledger: RemoteLedger, requestId: string, graceMs = LONG_MS, secretHash = SECRET_HASH) =>
+  ledger.admit({ requestId, secretHash, model: 'demo', holdTokens: 100, graceMs });
+
+async function usageOf(ledger: RemoteLedger): Promise<UsageReport> {
+  const report = await ledger.usage(SECRET_HASH, 100);
+  if (report === undefined) throw new Error('the key is not known');
+  return JSON.parse(JSON.stringify(report)) as UsageReport;
+}
+
+const counts = (completionTokens: number): TokenCounts => ({
+  promptTokens: 10,
+  cachedTokens: 4,
+  completionTokens,
+  numForwardPasses: Math.ceil(completionTokens / 4),
+});
+const bill = (completionTokens: number, estimated = false): Settlement => ({
+  ...counts(completionTokens),
+  finishReason: estimated ? 'cancelled' : 'stop',
+  estimated,
+});
+
+describe('admission', () => {
+  it('lets through the limit of many that come at once, and what flows in meanwhile', async () => {
+    const ledger = await newLedger(20);
+    const startedAtMs = performance.now();
+    const answers = await Promise.all(
+      Array.from({ length: 200 }, (_, index) => admit(ledger, `req_${index}`)),
+    );
+    const numFlowedIn = Math.ceil(((performance.now() - startedAtMs) * 20) / 60_000);
+    const numAdmitted = answers.filter(({ admitted }) => admitted).length;
+    expect(numAdmitted).toBeGreaterThanOrEqual(20);
+    expect(numAdmitted).toBeLessThanOrEqual(20 + numFlowedIn);
+    expect((await usageOf(ledger)).requests).toHaveLength(numAdmitted);
+  });
+
+  it('counts down what remains, then says when to try again', async () => {
+    const ledger = await newLedger(2);
+    expect(await admit(ledger, 'a')).toMatchObject({ admitted: true, rateLimit: { limit: 2, remaining: 1 } });
+    expect(await admit(ledger, 'b')).toMatchObject({ admitted: true, rateLimit: { limit: 2, remaining: 0 } });
+    const refused = JSON.parse(JSON.stringify(await admit(ledger, 'c'))) as {
+      rateLimit: { retryAfterMs: number };
+    };
+    expect(refused).toMatchObject({
+      admitted: false,
+      error: { code: 'rate_limit_exceeded', retryable: true },
+    });
+    expect(refused.rateLimit.retryAfterMs).toBeGreaterThan(25_000);
+    expect(refused.rateLimit.retryAfterMs).toBeLessThanOrEqual(30_000);
+  });
+
+  it('takes one place for a request that is admitted twice, and finds it again when the limit is used up', async () => {
+    const ledger = await newLedger(1);
+    for (let round = 0; round < 3; round += 1)
+      expect(await admit(ledger, 'same')).toMatchObject({ admitted: true });
+    expect(await admit(ledger, 'other')).toMatchObject({ admitted: false });
+  });
+
+  it('refuses another secret, and a ledger without a key', async () => {
+    const ledger = await newLedger();
+    const wrong = await admit(ledger, 'a', LONG_MS, 'b'.repeat(64));
+    expect(wrong).toMatchObject({ admitted: false, error: { code: 'invalid_api_key' } });
+    expect(await admit(await edge.ledger('nobody'), 'a')).toMatchObject({ admitted: false });
+    expect(await ledger.verify('b'.repeat(64))).toBe(false);
+    expect(await ledger.usage('b'.repeat(64), 1)).toBeUndefined();
+  });
+
+  it('is kept when the object is evicted from memory', async () => {
+    const ledger = await newLedger(1, 'evicted');
+    await admit(ledger, 'a');
+    await edge.server.getWorker().evictDurableObject('Ledger', { name: 'evicted' });
+    expect(await admit(await edge.ledger('evicted'), 'b')).toMatchObject({ admitted: false });
+  });
+});
+
+describe('settlement', () => {
+  it('bills a request once, whoever calls and however often at once', async () => {
+    const ledger = await newLedger();
+    await admit(ledger, 'a');
+    await Promise.all(Array.from({ length: 20 }, () => ledger.settle('a', bill(7))));
+    expect((await usageOf(ledger)).total).toEqual({
+      num_requests: 1,
+      prompt_tokens: 10,
+      cached_tokens: 4,
+      completion_tokens: 7,
+      num_forward_passes: 2,
+    });
+  });
+
+  it('lets a true count replace an estimate once, and nothing replace a true count', async () => {
+    const ledger = await newLedger();
+    await admit(ledger, 'a');
+    await ledger.settle('a', bill(3, true));
+    await ledger.settle('a', bill(9, true));
+    expect((await usageOf(ledger)).requests[0]).toMatchObject({ completion_tokens: 3, estimated: true });
+    await ledger.settle('a', bill(8));
+    await ledger.settle('a', bill(5));
+    await ledger.settle('a', bill(50, true));
+    const report = await usageOf(ledger);
+    expect(report.requests[0]).toMatchObject({
+      completion_tokens: 8,
+      estimated: false,
+      finish_reason: 'stop',
+    });
+    expect(report.total).toMatchObject({ num_requests: 1, completion_tokens: 8 });
+  });
+
+  it('estimates by the highest count that was reported', async () => {
+    const ledger = await newLedger();
+    await admit(ledger, 'a');
+    await ledger.report('a', counts(12), LONG_MS);
+    await ledger.report('a', counts(8), LONG_MS);
+    await ledger.settle('a', bill(10, true));
+    expect((await usageOf(ledger)).total.completion_tokens).toBe(12);
+  });
+
+  it('knows nothing of a request that it did not admit', async () => {
+    const ledger = await newLedger();
+    await ledger.report('ghost', counts(5), LONG_MS);
+    await ledger.settle('ghost', bill(5));
+    expect(await usageOf(ledger)).toMatchObject({ total: { num_requests: 0 }, requests: [] });
+  });
+
+  it('has totals that are the sum of its bills, in any order of reports, bills and admissions', async () => {
+    const id = fc.constantFrom('r0', 'r1', 'r2');
+    const tokens = fc.integer({ min: 0, max: 60 });
+    const action = fc.oneof(
+      fc.record({ do: fc.constant('admit' as const), id }),
+      fc.record({ do: fc.constant('report' as const), id, tokens }),
+      fc.record({ do: fc.constant('settle' as const), id, tokens, estimated: fc.boolean() }),
+    );
+    await fc.assert(
+      fc.asyncProperty(fc.array(action, { maxLength: 25 }), async (actions) => {
+        const ledger = await newLedger();
+        const expected = new Map<string, { tokens: number; state: 'open' | 'estimated' | 'final' }>();
+        for (const step of actions) {
+          const entry = expected.get(step.id);
+          if (step.do === 'admit') {
+            await admit(ledger, step.id);
+            if (entry === undefined) expected.set(step.id, { tokens: 0, state: 'open' });
+          } else if (step.do === 'report') {
+            await ledger.report(step.id, counts(step.tokens), LONG_MS);
+            if (entry?.state === 'open') entry.tokens = Math.max(entry.tokens, step.tokens);
+          } else {
+            await ledger.settle(step.id, bill(step.tokens, step.estimated));
+            if (entry?.state === 'open' && step.estimated) {
+              expected.set(step.id, { tokens: Math.max(entry.tokens, step.tokens), state: 'estimated' });
+            } else if (entry !== undefined && entry.state !== 'final' && !step.estimated) {
+              expected.set(step.id, { tokens: step.tokens, state: 'final' });
+            }
+          }
+        }
+        const settled = [...expected.values()].filter(({ state }) => state !== 'open');
+        const { total, requests } = await usageOf(ledger);
+        expect(total.num_requests).toBe(settled.length);
+        expect(total.completion_tokens).toBe(settled.reduce((sum, entry) => sum + entry.tokens, 0));
+        for (const request of requests) {
+          const entry = expected.get(request.id);
+          expect(request).toMatchObject({
+            completion_tokens: entry?.tokens,
+            state: entry?.state === 'open' ? 'open' : 'settled',
+          });
+        }
+        expect(requests).toHaveLength(expected.size);
+      }),
+      { numRuns: 15 },
+    );
+  });
+
+  it('refuses counts that are no counts', async () => {
+    const ledger = await newLedger();
+    await admit(ledger, 'a');
+    for (const completionTokens of [-1, 0.5, Number.NaN]) {
+      await expect(ledger.settle('a', { ...bill(0), completionTokens })).rejects.toThrow();
+    }
+    expect((await usageOf(ledger)).requests[0]).toMatchObject({ state: 'open' });
+  });
+});
+
+describe('alarm', () => {
+  const settledWithin = async (ledger: RemoteLedger, timeoutMs: number): Promise<UsageReport> => {
+    const deadline = Date.now() + timeoutMs;
+    for (;;) {
+      const report = await usageOf(ledger);
+      if (report.requests.every(({ state }) => state === 'settled')) return report;
+      if (Date.now() > deadline) throw new Error('a request was left open');
+      await new Promise((resolve) => setTimeout(resolve, 50));
+    }
+  };
+
+  it('settles what was left open by what was proven, each after its own grace', async () => {
+    const ledger = await newLedger();
+    await admit(ledger, 'late', 1_500);
+    await admit(ledger, 'soon', 200);
+    await admit(ledger, 'kept');
+    await ledger.settle('kept', bill(5));
+    await ledger.report('soon', counts(6), 300);
+    const report = await settledWithin(ledger, 10_000);
+    const byId = Object.fromEntries(report.requests.map((request) => [request.id, request]));
+    expect(byId.soon).toMatchObject({ completion_tokens: 6, estimated: true, finish_reason: 'abandoned' });
+    expect(byId.late).toMatchObject({ completion_tokens: 0, estimated: true, finish_reason: 'abandoned' });
+    expect(byId.kept).toMatchObject({ completion_tokens: 5, estimated: false, finish_reason: 'stop' });
+    expect(report.total).toMatchObject({ num_requests: 3, completion_tokens: 11 });
+  });
+
+  it('leaves alone what still reports, and gives way to the true bill', async () => {
+    const ledger = await newLedger();
+    await admit(ledger, 'a', 2_000);
+    for (let round = 1; round <= 6; round += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      await ledger.report('a', counts(round), 2_000);
+    }
+    expect((await usageOf(ledger)).requests[0]).toMatchObject({ state: 'open', completion_tokens: 6 });
+    await settledWithin(ledger, 10_000);
+    await ledger.settle('a', bill(9));
+    expect((await usageOf(ledger)).total).toEqual({ num_requests: 1, ...usageCounts(9) });
+  });
+
+  const usageCounts = (completionTokens: number): object => {
+    const { promptTokens, cachedTokens, numForwardPasses } = { ...NO_TOKENS, ...counts(completionTokens) };
+    return {
+      prompt_tokens: promptTokens,
+      cached_tokens: cachedTokens,
+      completion_tokens: completionTokens,
+      num_forward_passes: numForwardPasses,
+    };
+  };
+});
