@@ -16,7 +16,7 @@ export function createApp(backend: Backend): Hono {
       throw new TidarError('payload_too_large', `The body is larger than ${MAX_BODY_BYTES} bytes.`);
     },
   });
-  app.post('/v1/generate', limitBody, (context) => handleGenerate(backend, context.req.raw));
+  app.post(GENERATE, limitBody, (context) => handleGenerate(backend, context.req.raw));
   app.get('/v1/models', (context) => context.json({ models: [backend.model] }));
   app.get('/health', (context) => context.json(health(backend)));
   app.get('/metrics', async (context) => {
@@ -33,12 +33,13 @@ export function createApp(backend: Backend): Hono {
   app.notFound((context) => {
     throw new TidarError('not_found', `There is no ${context.req.path} here.`);
   });
-  app.onError((thrown) => errorResponse(backend, thrown));
+  app.onError((thrown, context) => errorResponse(backend, thrown, context.req.path));
   return app;
 }
 
+const GENERATE = '/v1/generate';
 const ROUTES = [
-  ['/v1/generate', 'POST'],
+  [GENERATE, 'POST'],
   ['/v1/models', 'GET'],
   ['/health', 'GET'],
   ['/metrics', 'GET'],
@@ -49,9 +50,9 @@ function health(backend: Backend): Health {
   return { status: backend.streams.isDraining ? 'draining' : 'ok', models: [backend.model.id] };
 }
 
-function errorResponse(backend: Backend, thrown: unknown): Response {
+function errorResponse(backend: Backend, thrown: unknown, path: string): Response {
   const error = toTidarError(thrown);
-  backend.metrics.onError(error.code);
+  if (path === GENERATE) backend.metrics.onError(error.code);
   if (error.internal !== undefined) {
     backend.log('request_refused', { code: error.code, message: error.message, internal: error.internal });
   }
