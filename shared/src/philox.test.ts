@@ -1,11 +1,18 @@
 import { describe, expect, it } from 'vitest';
 import { philox4x32 } from './philox.ts';
 
+type Four = readonly [number, number, number, number];
+interface KnownAnswer {
+  counter: Four;
+  key: readonly [number, number];
+  words: Four;
+}
+
 const ONES = 0xffffffff;
 
 describe('Philox4x32-10', () => {
   // Random123's kat_vectors: counter (4 words), key (2 words), result.
-  it.each([
+  it.each<KnownAnswer>([
     { counter: [0, 0, 0, 0], key: [0, 0], words: [0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8] },
     {
       counter: [ONES, ONES, ONES, ONES],
@@ -17,7 +24,7 @@ describe('Philox4x32-10', () => {
       key: [0xa4093822, 0x299f31d0],
       words: [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1],
     },
-  ] as const)('gives Random123’s known answer $words', ({ counter, key, words }) => {
+  ])('gives Random123’s known answer $words', ({ counter, key, words }) => {
     const out = new Uint32Array(6);
     philox4x32(...counter, ...key, out, 1);
     expect([...out]).toEqual([0, ...words, 0]);

@@ -185,6 +185,25 @@ describe.each(FIXTURES)('decoding %s is exact', (name) => {
     await expectCacheOfOnePass(session, sequence);
   });
 
+  it('a prefill as long as the context writes bit for bit what two-row passes write one by one', async () => {
+    const { maxPositions } = session.config;
+    const promptIds = Array.from({ length: maxPositions - 2 }, (_, at) => 3 + ((at * 7) % 40));
+    const tokenwise = makeSequence(session, { promptIds: promptIds.slice(0, 1), maxTokens: maxPositions });
+    while (tokenwise.numCommitted < promptIds.length - 1) {
+      await step(session, tokenwise, ar());
+      tokenwise.tokenIds.splice(tokenwise.numCommitted, Infinity, promptIds[tokenwise.numCommitted]!);
+    }
+    await step(session, tokenwise, ar());
+    const atOnce = makeSequence(session, { promptIds });
+    await step(session, atOnce, ar());
+    expect(tokenwise.numCommitted).toBe(promptIds.length);
+    expect(atOnce.tokenIds).toEqual(tokenwise.tokenIds);
+    const numbers = [atOnce, tokenwise].map(({ cache }) =>
+      committedNumbers(session, cache, promptIds.length),
+    );
+    expect(numbers[0]).toEqual(numbers[1]);
+  });
+
   it('what stands in scratch columns changes no logit: ±1e4, and another sequence’s values', async () => {
     const clean = recording(session);
     const expected = makeSequence(session);

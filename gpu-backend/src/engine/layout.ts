@@ -50,9 +50,18 @@ class RowWriter {
   constructor(numRows: number, outcomeRows: number[], firstDraftRow: number, writeIndex: number) {
     const column = (): Int32Array => new Int32Array(numRows);
     this.#rows = {
-      ...{ numRows, writeIndex, firstDraftRow, outcomeRows },
-      ...{ tokenIds: column(), positions: column(), visiblePrefix: column(), draftDepth: column() },
-      ...{ blockStart: column(), blockEnd: column(), logitRows: column(), logitIndex: column().fill(-1) },
+      numRows,
+      writeIndex,
+      tokenIds: column(),
+      positions: column(),
+      visiblePrefix: column(),
+      draftDepth: column(),
+      blockStart: column(),
+      blockEnd: column(),
+      firstDraftRow,
+      outcomeRows,
+      logitRows: new Int32Array(0),
+      logitIndex: column().fill(-1),
     };
   }
 
