@@ -12,7 +12,8 @@ const FLUSH_LIMIT_MS = 2000;
 export function shutDownOnSignal(backend: Backend, server: Server): void {
   let isShuttingDown = false;
   const onSignal = (): void => {
-    if (isShuttingDown) process.exit(1);
+    // Not by process.exit: onnxruntime's own teardown aborts under a forward pass that runs in another thread.
+    if (isShuttingDown) process.kill(process.pid, 'SIGKILL');
     isShuttingDown = true;
     shutDown(backend, server).then(
       () => process.exit(0),
