@@ -2,7 +2,7 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    include: ['{shared,edge,gpu-backend,test}/**/*.test.ts'],
+    include: ['{scripts,shared,edge,gpu-backend,test}/**/*.test.ts'],
     exclude: ['**/node_modules/**', '.runs/**'],
     environment: 'node',
     // Processes, not threads: onnxruntime and koffi keep native state that a thread's end doesn't free.

@@ -51,7 +51,7 @@ function hasDevPackages() {
  */
 function npm(...args) {
   const npmScript = process.env['npm_execpath'];
-  const isNpm = npmScript !== undefined && /npm-cli\.c?js$/.test(npmScript);
+  const isNpm = npmScript !== undefined && /npm-cli\.[cm]?js$/.test(npmScript);
   const [command, first] = isNpm ? [process.execPath, [npmScript]] : ['npm', []];
   // npm's own report goes to stderr, so that a script's stdout stays its own.
   const result = spawnSync(command, [...first, ...args], { cwd: root, stdio: ['ignore', 2, 2] });
