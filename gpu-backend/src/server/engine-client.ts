@@ -49,7 +49,20 @@ export class EngineClient {
   constructor(options: EngineClientOptions) {
     this.#options = options;
     this.#whenReady.promise.catch(() => undefined); // onFatal tells of a failure as well
-    this.#start();
+  }
+
+  /** Starts the engine's thread, which loads the model. */
+  start(): void {
+    const { folder, numThreads, maxConcurrent } = this.#options;
+    const { path, name, config, tensors, contentHash } = folder; // without the tokenizer: functions can't be sent
+    const data = { folder: { path, name, config, tensors, contentHash }, numThreads, maxConcurrent };
+    const worker = (this.#options.startWorker ?? startWorker)(data);
+    this.#worker = worker;
+    worker.on('message', (message: FromEngine) => this.#receive(message));
+    worker.on('error', (error: unknown) => {
+      this.#options.log('engine_error', { internal: error instanceof Error ? error.stack : String(error) });
+    });
+    worker.on('exit', (exitCode) => this.#onExit(worker, exitCode));
   }
 
   /** What runs the model, once it is loaded. */
@@ -129,19 +142,6 @@ export class EngineClient {
     }
   }
 
-  #start(): void {
-    const { folder, numThreads, maxConcurrent } = this.#options;
-    const { path, name, config, tensors, contentHash } = folder; // without the tokenizer: functions can't be sent
-    const data = { folder: { path, name, config, tensors, contentHash }, numThreads, maxConcurrent };
-    const worker = (this.#options.startWorker ?? startWorker)(data);
-    this.#worker = worker;
-    worker.on('message', (message: FromEngine) => this.#receive(message));
-    worker.on('error', (error: unknown) => {
-      this.#options.log('engine_error', { internal: error instanceof Error ? error.stack : String(error) });
-    });
-    worker.on('exit', (exitCode) => this.#onExit(worker, exitCode));
-  }
-
   #receive(message: FromEngine): void {
     switch (message.type) {
       case 'ready':
@@ -178,7 +178,7 @@ export class EngineClient {
     if (isSecond)
       return this.#giveUp(new TidarError('internal', 'The engine crashed twice within five minutes.'));
     setTimeout(() => {
-      if (!this.#isClosing) this.#start();
+      if (!this.#isClosing) this.start();
     }, RESTART_DELAY_MS);
   }
 

@@ -31,7 +31,7 @@ async function main(args: string[]): Promise<void> {
   if (process.platform === 'linux' && !hasEngineProcessEnv(process.env)) log('malloc_thresholds_not_set');
   const folder = loadModelFolder(config.modelPath);
   reportModel(folder);
-  const engine = startEngine(config, folder, log);
+  const engine = createEngine(config, folder, log);
   const backend = new Backend(config, folder, engine, log);
   const server = createAdaptorServer({
     fetch: createApp(backend).fetch,
@@ -39,6 +39,7 @@ async function main(args: string[]): Promise<void> {
   }) as Server;
   const port = await listen(server, config);
   backend.instance = config.instance ?? `http://${hostInUrl(config.host)}:${port}`;
+  engine.start();
   shutDownOnSignal(backend, server);
   const runtime = await engine.ready;
   report(`device       ${runtime}, ${config.numThreads} thread(s): ${config.numThreadsReason}`);
@@ -46,7 +47,7 @@ async function main(args: string[]): Promise<void> {
   report(`listening    ${backend.instance}`);
 }
 
-function startEngine(config: ServerConfig, folder: ModelFolder, log: Log): EngineClient {
+function createEngine(config: ServerConfig, folder: ModelFolder, log: Log): EngineClient {
   const { numThreads, maxConcurrent, maxWaiting } = config;
   return new EngineClient({ folder, numThreads, maxConcurrent, maxWaiting, log, onFatal: exitWith });
 }

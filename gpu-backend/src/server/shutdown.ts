@@ -12,7 +12,7 @@ const FLUSH_LIMIT_MS = 2000;
 export function shutDownOnSignal(backend: Backend, server: Server): void {
   let isShuttingDown = false;
   const onSignal = (): void => {
-    // Not by process.exit: onnxruntime's own teardown aborts under a forward pass that runs in another thread.
+    // Not by process.exit: it ends the engine's thread, and onnxruntime-node aborts (SIGABRT) in the middle of a run.
     if (isShuttingDown) process.kill(process.pid, 'SIGKILL');
     isShuttingDown = true;
     shutDown(backend, server).then(
