@@ -62,9 +62,9 @@ function encodePrompt({ prompt, stop }: GenerateFlags, { tokenizer, name }: Mode
     refuse(`${name} has no tokenizer, so --stop can't be used.`);
   if (prompt.type === 'tokens') return prompt.tokenIds;
   if (tokenizer === undefined) return refuse(`${name} has no tokenizer; give the prompt by --prompt-ids.`);
-  if (tokenizer.hasChatTemplate) return tokenizer.encodeChat([{ role: 'user', content: prompt.text }]);
-  const ids = tokenizer.encode(prompt.text);
-  return tokenizer.bosTokenId === undefined ? ids : [tokenizer.bosTokenId, ...ids];
+  // Without a chat form text is taken as it is, as the server takes it: who wants a beginning token writes it.
+  if (!tokenizer.hasChatTemplate) return tokenizer.encode(prompt.text);
+  return tokenizer.encodeChat([{ role: 'user', content: prompt.text }]);
 }
 
 /** Generates and, without --json, streams. A stop string ends the answer at the token that completes it. */
