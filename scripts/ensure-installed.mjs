@@ -53,8 +53,10 @@ function npm(...args) {
   const npmScript = process.env['npm_execpath'];
   const isNpm = npmScript !== undefined && /npm-cli\.[cm]?js$/.test(npmScript);
   const [command, first] = isNpm ? [process.execPath, [npmScript]] : ['npm', []];
+  // onnxruntime-node would fetch CUDA libraries, hundreds of megabytes, where the machine doesn't ask for them.
+  const env = { ONNXRUNTIME_NODE_INSTALL: 'skip', ...process.env };
   // npm's own report goes to stderr, so that a script's stdout stays its own.
-  const result = spawnSync(command, [...first, ...args], { cwd: root, stdio: ['ignore', 2, 2] });
+  const result = spawnSync(command, [...first, ...args], { cwd: root, env, stdio: ['ignore', 2, 2] });
   return result.status ?? 1;
 }
 
@@ -76,12 +78,14 @@ function install(withDev) {
   );
   rmSync(stampPath, { force: true });
   // `npm ci` refuses the lock for lack of other platforms' optional packages; --no-save keeps tracked files as they are.
-  const status = npm(
-    'install',
+  // Only errors are shown: npm warns of engines because it runs on the machine's own Node, the packages won't.
+  const options = [
     '--no-save',
     '--no-progress',
-    ...(withDev ? ['--include=dev'] : ['--omit=dev']),
-  );
+    '--loglevel=error',
+    withDev ? '--include=dev' : '--omit=dev',
+  ];
+  const status = npm('install', ...options);
   if (status !== 0) {
     fail(
       'Packages could not be installed: npm’s own message stands above.\n' +
