@@ -22,6 +22,12 @@ export interface DiffusionOptions {
   readonly window: number;
 }
 
+/** How much each token of a sequence counts in the losses' means. */
+export type TokenWeights = (sequence: ArrayLike<number>) => ArrayLike<number>;
+
+/** Every token alike, as the paper has it. */
+const alike: TokenWeights = (sequence) => new Float32Array(sequence.length).fill(1);
+
 /**
  * Lays out sequences of equal length as [all clean tokens | all masks], with the paper's masks and means:
  * the AR loss over each sequence's first S−1 rows, the diffusion loss over all S mask rows (section 3.1).
@@ -29,29 +35,41 @@ export interface DiffusionOptions {
 export function layOutBatch(
   sequences: readonly ArrayLike<number>[],
   diffusion: DiffusionOptions | undefined,
+  weightsOf: TokenWeights = alike,
 ): TrainingBatch {
-  const batch = sequences.length;
   const numTokens = sequences[0]?.length ?? 0;
-  const numCleanRows = batch * numTokens;
+  const numCleanRows = sequences.length * numTokens;
   const numRows = diffusion === undefined ? numCleanRows : 2 * numCleanRows;
   const tokenIds = new BigInt64Array(numRows).fill(BigInt(diffusion?.maskTokenId ?? 0));
   const labels = new BigInt64Array(numRows);
   const arWeights = new Float32Array(numRows);
+  const weights = new Float32Array(numRows);
   sequences.forEach((sequence, index) => {
     if (sequence.length !== numTokens) throw new RangeError('sequences of one batch have equal length');
+    const tokenWeights = weightsOf(sequence);
     for (let at = 0; at < numTokens; at += 1) {
       const row = index * numTokens + at;
       const token = BigInt(sequence[at] ?? 0);
       tokenIds[row] = token;
-      if (diffusion !== undefined) labels[numCleanRows + row] = token;
-      if (at > 0) labels[row - 1] = token;
-      if (at + 1 < numTokens) arWeights[row] = 1 / (batch * (numTokens - 1));
+      if (at > 0) {
+        labels[row - 1] = token;
+        arWeights[row - 1] = tokenWeights[at] ?? 0;
+      }
+      if (diffusion === undefined) continue;
+      labels[numCleanRows + row] = token;
+      weights[numCleanRows + row] = tokenWeights[at] ?? 0;
     }
   });
-  const common = { tokenIds, labels, arWeights, causal: causalMask(numTokens) };
+  const common = { tokenIds, labels, arWeights: asShares(arWeights), causal: causalMask(numTokens) };
   if (diffusion === undefined) return common;
-  const weights = new Float32Array(numRows).fill(1 / numCleanRows, numCleanRows);
-  return { ...common, diffusion: { weights, ...diffusionMasks(numTokens, diffusion) } };
+  return { ...common, diffusion: { weights: asShares(weights), ...diffusionMasks(numTokens, diffusion) } };
+}
+
+/** Scales weights in place to a sum of 1, so that a weighted sum is a mean. */
+function asShares(weights: Float32Array): Float32Array {
+  const total = weights.reduce((sum, weight) => sum + weight, 0);
+  if (!(total > 0)) throw new RangeError('no token of the batch counts in its loss');
+  return weights.map((weight) => weight / total);
 }
 
 function causalMask(numTokens: number): Float32Array {

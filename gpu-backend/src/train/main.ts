@@ -23,6 +23,7 @@ const HELP = `npm run train -- --run NAME [options]      trains, or goes on with
   --length N             tokens of a sequence, default 256
   --block-sizes 4,8,16   one is drawn at each step, default 16
   --alpha A              weight of the AR loss, default 1
+  --question-weight W    how much questions count in the losses, 0 to 1; default 1, all tokens alike
   --learning-rate R      default 0.002         --final-share S  default 0.1
   --warmup N             default 100           --weight-decay D default 0.1
   --clip N               default 1             --seed N         default 1
@@ -35,9 +36,30 @@ Everything is kept in .runs/NAME: checkpoint.safetensors, log.jsonl and model/, 
 Ctrl-C saves; the same command goes on exactly where it stopped.`;
 
 const FLAGS = [
-  ...['run', 'from', 'steps', 'batch', 'length', 'block-sizes', 'alpha', 'learning-rate', 'final-share'],
-  ...['warmup', 'weight-decay', 'clip', 'seed', 'hidden', 'layers', 'heads', 'kv-heads', 'intermediate'],
-  ...['positions', 'data', 'threads', 'evaluate-every', 'checkpoint-every'],
+  'run',
+  'from',
+  'steps',
+  'batch',
+  'length',
+  'block-sizes',
+  'alpha',
+  'question-weight',
+  'learning-rate',
+  'final-share',
+  'warmup',
+  'weight-decay',
+  'clip',
+  'seed',
+  'hidden',
+  'layers',
+  'heads',
+  'kv-heads',
+  'intermediate',
+  'positions',
+  'data',
+  'threads',
+  'evaluate-every',
+  'checkpoint-every',
 ] as const;
 
 type Flags = Partial<Record<(typeof FLAGS)[number], string>>;
@@ -60,7 +82,8 @@ function readFlags(args: string[]): Flags & { arOnly: boolean; help: boolean } {
 const number = (text: string | undefined): number | undefined =>
   text === undefined ? undefined : Number(text);
 
-function settingsFrom(flags: Flags & { arOnly: boolean }) {
+function settingsFrom(flags: Flags & { arOnly: boolean }, dataFolder: string) {
+  const weight = number(flags['question-weight']);
   return trainingSettingsSchema.parse({
     numSteps: number(flags.steps),
     batchSize: number(flags.batch),
@@ -68,6 +91,7 @@ function settingsFrom(flags: Flags & { arOnly: boolean }) {
     arOnly: flags.arOnly,
     blockSizes: flags['block-sizes']?.split(',').map(Number),
     alpha: number(flags.alpha),
+    questionWeight: weight === undefined ? undefined : { weight, ...answerMarks(dataFolder) },
     learningRate: number(flags['learning-rate']),
     finalShare: number(flags['final-share']),
     numWarmupSteps: number(flags.warmup),
@@ -78,7 +102,7 @@ function settingsFrom(flags: Flags & { arOnly: boolean }) {
 }
 
 function startingPoint(flags: Flags & { arOnly: boolean }, dataFolder: string): Checkpoint {
-  const settings = settingsFrom(flags);
+  const settings = settingsFrom(flags, dataFolder);
   if (flags.from !== undefined) return restartedCheckpoint(loadCheckpoint(runFolder(flags.from)), settings);
   const size = modelSizeSchema.parse({
     hiddenSize: number(flags.hidden),
@@ -91,8 +115,8 @@ function startingPoint(flags: Flags & { arOnly: boolean }, dataFolder: string): 
   return initialCheckpoint(size, tokensOf(dataFolder), settings);
 }
 
-/** The ids that config.json names, read from the tokenizer that npm run data wrote. */
-function tokensOf(dataFolder: string): SpecialTokenIds {
+/** Ids of special tokens, read from the tokenizer that npm run data wrote. */
+function specialTokens(dataFolder: string) {
   const fileName = path.join(dataFolder, 'tokenizer.json');
   const file = parseTokenizerJson(JSON.parse(readFileSync(fileName, 'utf8')), fileName);
   const idOf = (token: SpecialToken): number => {
@@ -100,6 +124,17 @@ function tokensOf(dataFolder: string): SpecialTokenIds {
     if (id === undefined) throw new RangeError(`${fileName} has no token ${token}`);
     return id;
   };
+  return { file, idOf };
+}
+
+function answerMarks(dataFolder: string) {
+  const { idOf } = specialTokens(dataFolder);
+  return { answerStartId: idOf('<|assistant|>'), answerEndId: idOf('<|end|>') };
+}
+
+/** The ids that config.json names. */
+function tokensOf(dataFolder: string): SpecialTokenIds {
+  const { file, idOf } = specialTokens(dataFolder);
   const ids = [...Object.values(file.model.vocab), ...file.added_tokens.map((token) => token.id)];
   return {
     vocabSize: Math.max(...ids) + 1,

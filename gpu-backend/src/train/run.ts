@@ -17,6 +17,8 @@ export interface RunOptions {
   readonly evaluateEvery: number;
   readonly numEvaluationBatches: number;
   readonly checkpointEvery: number;
+  /** Told after each step how many are done. */
+  readonly onStep?: (numStepsDone: number) => void;
 }
 
 /**
@@ -39,6 +41,7 @@ export async function trainRun(start: Checkpoint, options: RunOptions, signal: A
       const result = await trainer.step(training);
       await report(trainer, heldOut, progress, result, options);
       if (trainer.numStepsDone % options.checkpointEvery === 0) save(trainer, options);
+      options.onStep?.(trainer.numStepsDone);
       // A run blocks the thread; without a pause no signal would be heard.
       await new Promise(setImmediate);
     }

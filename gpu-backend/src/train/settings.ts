@@ -32,6 +32,10 @@ export const trainingSettingsSchema = z
     /** The cosine ends at this share of the learning rate. */
     finalShare: share.max(1).default(0.1),
     numWarmupSteps: z.int().min(0).default(100),
+    /** Tokens of questions count this much in the losses, tokens of answers 1; absent: all tokens alike. */
+    questionWeight: z
+      .strictObject({ weight: share.max(1), answerStartId: z.int(), answerEndId: z.int() })
+      .optional(),
     weightDecay: share.default(0.1),
     clipNorm: z.number().positive().default(1),
     seed: z.int().min(0).default(1),
@@ -60,4 +64,22 @@ export function learningRateAt(settings: TrainingSettings, step: number): number
   if (step < numWarmupSteps) return (learningRate * (step + 1)) / numWarmupSteps;
   const progress = Math.min(1, (step - numWarmupSteps) / Math.max(1, numSteps - numWarmupSteps));
   return learningRate * (finalShare + ((1 - finalShare) * (1 + Math.cos(Math.PI * progress))) / 2);
+}
+
+/**
+ * Weights of a sequence's tokens: 1 from after an answer's start token to its end token, which is included, and the
+ * question weight elsewhere. A sequence starts with a question.
+ */
+export function tokenWeights(
+  { weight, answerStartId, answerEndId }: NonNullable<TrainingSettings['questionWeight']>,
+  sequence: ArrayLike<number>,
+): Float32Array {
+  const weights = new Float32Array(sequence.length);
+  let inAnswer = false;
+  for (let at = 0; at < sequence.length; at += 1) {
+    weights[at] = inAnswer ? 1 : weight;
+    if (sequence[at] === answerStartId) inAnswer = true;
+    if (sequence[at] === answerEndId) inAnswer = false;
+  }
+  return weights;
 }

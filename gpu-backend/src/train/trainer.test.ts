@@ -17,7 +17,13 @@ import { initialCheckpoint, restartedCheckpoint } from './initialize.ts';
 import { buildLossGraph } from './loss-graph.ts';
 import { trainRun } from './run.ts';
 import { SequenceSampler } from './sampler.ts';
-import { learningRateAt, modelSizeSchema, trainingSettingsSchema, windowOf } from './settings.ts';
+import {
+  learningRateAt,
+  modelSizeSchema,
+  tokenWeights,
+  trainingSettingsSchema,
+  windowOf,
+} from './settings.ts';
 import { Trainer } from './trainer.ts';
 
 const TOKENS = { vocabSize: 24, bosTokenId: 1, eosTokenId: 2, maskTokenId: 3 };
@@ -88,11 +94,11 @@ describe('training', () => {
     const settings = { ...SETTINGS, numSteps: 60 };
     const start = initialCheckpoint(SIZE, TOKENS, settings);
     const abort = new AbortController();
-    setTimeout(() => abort.abort(), 100);
-    await trainRun(start, options, abort.signal);
-    const interrupted = loadCheckpoint(options.runFolder).step;
-    expect(interrupted).toBeGreaterThan(0);
-    expect(interrupted).toBeLessThan(60);
+    const onStep = (numStepsDone: number): void => {
+      if (numStepsDone === 7) abort.abort();
+    };
+    await trainRun(start, { ...options, onStep }, abort.signal);
+    expect(loadCheckpoint(options.runFolder).step).toBe(7);
     await trainRun(start, options, new AbortController().signal);
     const finished = loadCheckpoint(options.runFolder);
     expect(finished.step).toBe(60);
@@ -177,6 +183,24 @@ describe('training', () => {
     expect(learningRateAt(settings, 9)).toBeCloseTo(1);
     expect(learningRateAt(settings, 55)).toBeCloseTo(0.55);
     expect(learningRateAt(settings, 100)).toBeCloseTo(0.1);
+  });
+
+  it('counts answers fully and questions by their weight, in means that sum to one', () => {
+    const sequence = [1, 9, 9, 5, 7, 8, 2, 1, 9, 5, 7, 2];
+    const marks = { weight: 0.25, answerStartId: 5, answerEndId: 2 };
+    const q = 0.25;
+    const weights = tokenWeights(marks, sequence);
+    expect([...weights]).toEqual([q, q, q, q, 1, 1, 1, q, q, q, 1, 1]);
+    const diffusion = { maskTokenId: 3, blockSize: 4, window: 4 };
+    const batch = layOutBatch([sequence], diffusion, () => weights);
+    const total = weights.reduce((sum, weight) => sum + weight, 0);
+    // Mask row i predicts token i; AR row i predicts token i + 1, and no row predicts the first.
+    const masks = [...batch.diffusion!.weights];
+    masks.slice(12).forEach((share, at) => expect(share).toBeCloseTo(weights[at]! / total, 6));
+    expect(masks.slice(0, 12).every((share) => share === 0)).toBe(true);
+    expect(batch.arWeights[3]! / batch.arWeights[0]!).toBeCloseTo(4, 5);
+    expect(batch.arWeights[11]).toBe(0);
+    expect(batch.arWeights.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 6);
   });
 
   it('refuses block sizes that do not tile a sequence', () => {

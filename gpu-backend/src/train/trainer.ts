@@ -7,7 +7,7 @@ import { layOutBatch } from './batch.ts';
 import { batchTensors } from './batch-tensors.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { checkpointConfig } from './checkpoint.ts';
-import { learningRateAt, windowOf } from './settings.ts';
+import { learningRateAt, tokenWeights, windowOf } from './settings.ts';
 import type { TrainingSettings } from './settings.ts';
 import type { SequenceSampler } from './sampler.ts';
 import { evaluationGraph, trainingGraph } from './training-graph.ts';
@@ -135,20 +135,24 @@ export class Trainer {
     const maskTokenId = this.config.tidar?.maskTokenId ?? 0;
     const diffusion =
       window === 0 ? undefined : { maskTokenId, window, blockSize: sampler.blockSizeAt(step) };
-    const batch = layOutBatch(sampler.batchAt(step), diffusion);
+    const { questionWeight } = this.settings;
+    const weightsOf =
+      questionWeight && ((sequence: ArrayLike<number>) => tokenWeights(questionWeight, sequence));
+    const batch = layOutBatch(sampler.batchAt(step), diffusion, weightsOf);
     return batchTensors(batch, { batch: batchSize, numTokens, window });
   }
 }
 
-/** Parameters and their moments as the graph's inputs. */
+/** Parameters and their moments as the graph's inputs: copies, since steps write over them. */
 function stateTensors(config: ModelConfig, checkpoint: Checkpoint): Tensors {
   const tensors: Tensors = {};
   for (const [name, shape] of expectedTensors(config)) {
     const parameter = checkpoint.tensors.get(name);
     if (parameter === undefined) throw new Error(`the checkpoint lacks ${name}`);
-    tensors[name] = { type: 'float32', data: parameter.data, shape };
+    tensors[name] = { type: 'float32', data: Float32Array.from(parameter.data), shape };
     for (const moment of [firstMomentName(name), secondMomentName(name)]) {
-      const data = checkpoint.tensors.get(moment)?.data ?? new Float32Array(parameter.data.length);
+      const saved = checkpoint.tensors.get(moment)?.data;
+      const data = saved === undefined ? new Float32Array(parameter.data.length) : Float32Array.from(saved);
       tensors[moment] = { type: 'float32', data, shape };
     }
   }
