@@ -94,6 +94,7 @@ describe('a client that leaves', () => {
     await expect(left.rest).rejects.toThrow();
     expect(tokenIdsOf(await readEvents(await waiting))).toEqual(greedy);
     expect(await running.metric('num_requests_running')).toBe(0);
+    expect(await running.metric('request_failure_total{code="cancelled"}')).toBe(1);
     expect(await running.metric('forward_passes_total')).toBeLessThan(NUM_LONG_TOKENS);
   });
 
@@ -182,13 +183,12 @@ describe('SIGTERM', () => {
   it('ends the process at once when it comes twice', async () => {
     const running = await start();
     const stream = await openStream(running, NUM_LONG_TOKENS);
-    const rest = expect(stream.rest).rejects.toThrow();
     const stopped = running.stop('SIGTERM');
     await until(async () => running.output.includes('"draining"'));
     running.child.kill('SIGTERM');
+    await expect(stream.rest).rejects.toThrow();
     expect(await stopped).toBe(null);
     expect(running.child.signalCode).toBe('SIGKILL');
-    await rest;
   });
 });
 

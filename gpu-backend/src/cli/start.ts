@@ -1,3 +1,5 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
 import { TidarError } from '@tidar/shared/errors.ts';
 import { runCommand } from './flags.ts';
 import type { Child } from './start/child.ts';
@@ -19,6 +21,7 @@ const say = (line = ''): void => void process.stdout.write(`${line}\n`);
 async function main(): Promise<void> {
   const options = parseStartOptions(process.argv.slice(2), process.env);
   if (options === undefined) return say(START_HELP);
+  assertModel(options.modelPath);
   const state = StartState.open(options.statePath);
   const children: Child[] = [];
   const interrupted = whenInterrupted(children);
@@ -29,6 +32,12 @@ async function main(): Promise<void> {
     state.close();
   }
   say('All stopped.');
+}
+
+function assertModel(path: string): void {
+  if (existsSync(join(path, 'config.json'))) return;
+  const sentence = `There is no model in ${path} (no config.json there); give a model folder with --model.`;
+  throw new TidarError('model_folder_invalid', sentence);
 }
 
 /** Starts everything and watches over it; settles only by throwing, when a part ends by itself. */

@@ -39,12 +39,18 @@ describe('the body of an SSE answer', () => {
     await reader.cancel();
   });
 
-  it('tells when the reader leaves', async () => {
+  it('tells when the reader leaves, and takes the events to their end', async () => {
     let numGone = 0;
-    const reader = eventStream(events(100), { ...options, onGone: () => (numGone += 1) }).getReader();
+    let isClosed = false;
+    const closing = (async function* (): AsyncGenerator<string, void, undefined> {
+      yield* events(100);
+      isClosed = true;
+    })();
+    const reader = eventStream(closing, { ...options, onGone: () => (numGone += 1) }).getReader();
     await reader.read();
     await reader.cancel();
-    expect(numGone).toBe(1);
+    await sleep(20);
+    expect([numGone, isClosed]).toEqual([1, true]);
   });
 
   it('gives up a reader who takes nothing', async () => {

@@ -5,7 +5,7 @@ export interface EventStreamOptions {
   readonly keepAliveMs: number;
   /** A reader that takes nothing for so long is given up: it would hold its slot for ever. */
   readonly stallMs: number;
-  /** The reader left or was given up. */
+  /** The reader left or was given up: must make the events end, which are then read to their end for nobody. */
   readonly onGone: () => void;
 }
 
@@ -20,6 +20,10 @@ export function eventStream(
   const encoder = new TextEncoder();
   let pending: Promise<IteratorResult<string, void>> | undefined;
   let stallTimer: NodeJS.Timeout | undefined;
+  const abandon = async (): Promise<void> => {
+    onGone();
+    while ((await (pending ?? events.next())).done !== true) pending = undefined;
+  };
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       clearTimeout(stallTimer);
@@ -29,13 +33,13 @@ export function eventStream(
       if (result?.done === true) return controller.close();
       controller.enqueue(encoder.encode(result?.value ?? encodeSseComment('keep-alive')));
       stallTimer = setTimeout(() => {
-        onGone();
+        void abandon();
         controller.error(new Error(`the reader took nothing for ${stallMs} ms`));
       }, stallMs);
     },
     cancel() {
       clearTimeout(stallTimer);
-      onGone();
+      void abandon();
     },
   });
 }

@@ -48,10 +48,7 @@ export async function handleGenerate(backend: Backend, httpRequest: Request): Pr
     keepAliveMs: KEEP_ALIVE_MS,
     stallMs: STALL_MS,
     // A client that leaves cancels at once; its grace comes with the journal, which could tell it the rest.
-    onGone: () => {
-      stream.abort(new TidarError('cancelled', 'The client left.'));
-      close();
-    },
+    onGone: () => stream.abort(new TidarError('cancelled', 'The client left.')),
   });
   return new Response(body, { headers: SSE_HEADERS });
 }

@@ -2,10 +2,13 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 
 const GUARD = fileURLToPath(new URL('./guard.ts', import.meta.url));
 const NUM_LAST_LINES = 12;
+const GROUP_LIMIT_MS = 2000;
+const POLL_MS = 20;
 
 export interface ChildOptions {
   /** As it is called in sentences: "the backend". */
@@ -42,8 +45,7 @@ export class Child {
       this.#guard.once('error', () => resolve());
       this.#guard.once('exit', (code) => {
         this.#exitCode = code;
-        this.#signal('SIGKILL'); // what the command left behind
-        resolve();
+        void this.#endGroup().then(resolve);
       });
     });
     this.exited = Promise.all([exited, ...output]).then(() => undefined);
@@ -79,14 +81,28 @@ export class Child {
     return new Promise((resolve) => lines.once('close', resolve));
   }
 
-  #signal(signal: NodeJS.Signals): void {
-    if (this.#guard.pid === undefined) return;
+  /** What the command left behind ends too: asked first, then not asked. */
+  async #endGroup(): Promise<void> {
+    for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
+      const deadline = performance.now() + GROUP_LIMIT_MS;
+      if (!this.#signal(signal)) return;
+      while (performance.now() < deadline) {
+        await sleep(POLL_MS);
+        if (!this.#signal(0)) return;
+      }
+    }
+  }
+
+  /** Signals the whole group, 0 only asks; false where nobody of it is left. */
+  #signal(signal: NodeJS.Signals | 0): boolean {
+    if (this.#guard.pid === undefined) return false;
     try {
-      process.kill(-this.#guard.pid, signal);
+      return process.kill(-this.#guard.pid, signal);
     } catch (error) {
-      // The group is gone; macOS says EPERM where only its dead are left.
+      // macOS says EPERM where only the group's dead are left.
       const { code } = error as NodeJS.ErrnoException;
       if (code !== 'ESRCH' && code !== 'EPERM') throw error;
+      return false;
     }
   }
 }
