@@ -99,7 +99,7 @@ function stageFor(seen: Seen, response: ServerResponse): Stage {
     seen,
     raw,
     start() {
-      response.writeHead(200, { 'content-type': 'text/event-stream' });
+      if (!response.headersSent) response.writeHead(200, { 'content-type': 'text/event-stream' });
       const { request_id, model, sampling } = request;
       const prompt = { prompt_token_ids: [1, 2, 3], num_prompt_tokens: 3, num_cached_tokens: 1 };
       const { fingerprint } = SCRIPTED_MODEL;

@@ -1,0 +1,235 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { EdgeProcess } from '../support/edge-process.ts';
+import { RawClient, readChunks, textOfChunks } from '../support/openai-http.ts';
+import { SCRIPTED_MODEL, type ScriptedBackend, startScriptedBackend } from '../support/scripted-backend.ts';
+
+const GAP_TIMEOUT_MS = 1_500;
+const settled = ({ state }: { state: string }): boolean => state === 'settled';
+
+let backend: ScriptedBackend;
+let edge: EdgeProcess;
+let client: RawClient;
+beforeAll(async () => {
+  backend = await startScriptedBackend();
+  // Not the harness: its outgoing connections are Node's, which neither close nor hold back with the Worker's.
+  const timeouts = { START_TIMEOUT_MS: '1500', GAP_TIMEOUT_MS: String(GAP_TIMEOUT_MS) };
+  edge = await EdgeProcess.start({ vars: { BACKENDS: JSON.stringify([{ url: backend.url }]), ...timeouts } });
+});
+afterAll(async () => {
+  await edge.stop();
+  await backend.close();
+});
+beforeEach(async () => {
+  client = new RawClient(edge.url, await edge.createKey());
+});
+
+const body = { model: SCRIPTED_MODEL.id, messages: [{ role: 'user', content: 'Hi' }], max_tokens: 32 };
+const streaming = { ...body, stream: true };
+
+describe('a backend that dies in mid-stream', () => {
+  beforeEach(() => {
+    backend.play(async (stage) => {
+      await stage.start();
+      await stage.step([4, 5, 6], 'abc');
+      await stage.step([7], 'd');
+      await new Promise((resolve) => setTimeout(resolve, 200));
+      stage.die();
+    });
+  });
+
+  it('is told to a streaming client in the stream, which ends without [DONE]', async () => {
+    const response = await client.post(streaming);
+    expect(response.status).toBe(200);
+    const { chunks, isDone } = await readChunks(response);
+    expect(isDone).toBe(false);
+    expect(chunks.at(-1)).toMatchObject({ error: { code: 'backend_unavailable', type: 'server_error' } });
+    expect(textOfChunks(chunks.slice(0, -1))).toBe('abcd');
+  });
+
+  it('is a 502 to a client that waits for the whole answer', async () => {
+    const response = await client.post(body);
+    expect(response.status).toBe(502);
+    expect(await response.json()).toMatchObject({ error: { code: 'backend_unavailable' } });
+  });
+
+  it('leaves a bill of the tokens that were delivered, marked as an estimate', async () => {
+    await readChunks(await client.post(streaming));
+    expect(await client.lastRequest(settled)).toMatchObject({
+      finish_reason: 'error',
+      prompt_tokens: 3,
+      cached_tokens: 1,
+      completion_tokens: 4,
+      estimated: true,
+    });
+    expect((await client.usage()).total).toMatchObject({ num_requests: 1, completion_tokens: 4 });
+  });
+});
+
+describe('a backend that breaks the protocol', () => {
+  it.each([
+    ['an event that is no JSON', 'event: step\ndata: {"type":\n\n'],
+    ['an event of an unknown type', 'data: {"type":"party"}\n\n'],
+    ['a second start', undefined],
+  ])('by %s is cut off, and its client is told', async (_, text) => {
+    backend.play(async (stage) => {
+      await stage.start();
+      await stage.step([4], 'a');
+      await (text === undefined ? stage.start() : stage.raw(text));
+    });
+    const { chunks, isDone } = await readChunks(await client.post(streaming));
+    expect(isDone).toBe(false);
+    expect(chunks.at(-1)).toMatchObject({ error: { code: 'backend_unavailable' } });
+    await backend.seen.at(-1)?.closed;
+    expect(await client.lastRequest(settled)).toMatchObject({ completion_tokens: 1, finish_reason: 'error' });
+  });
+
+  it('by miscounting its tokens is not believed: the bill is of the token ids that came', async () => {
+    backend.play(async (stage) => {
+      await stage.start();
+      await stage.step([4, 5], 'ab');
+      await stage.end(9);
+    });
+    const { chunks } = await readChunks(await client.post(streaming));
+    expect(chunks.at(-1)).toMatchObject({ error: { code: 'backend_unavailable' } });
+    expect(await client.lastRequest(settled)).toMatchObject({ completion_tokens: 2 });
+  });
+
+  it('by a first event that is not start is a 502, also to a client that streams', async () => {
+    backend.play(async (stage) => {
+      await stage.step([4], 'a');
+    });
+    expect((await client.post(streaming)).status).toBe(502);
+    expect(await client.lastRequest(settled)).toMatchObject({ completion_tokens: 0, estimated: false });
+  });
+});
+
+describe('a silent backend', () => {
+  it('is given up before the first event, with a 502', async () => {
+    backend.play(() => undefined);
+    expect((await client.post(streaming)).status).toBe(502);
+    await backend.seen.at(-1)?.closed;
+  });
+
+  it('is given up in mid-stream, with an error in the stream', async () => {
+    backend.play(async (stage) => {
+      await stage.start();
+      await stage.step([4], 'a');
+    });
+    const startedAtMs = performance.now();
+    const { chunks } = await readChunks(await client.post(streaming));
+    expect(performance.now() - startedAtMs).toBeGreaterThanOrEqual(GAP_TIMEOUT_MS);
+    expect(chunks.at(-1)).toMatchObject({ error: { code: 'backend_unavailable' } });
+    await backend.seen.at(-1)?.closed;
+  });
+});
+
+describe('a backend that refuses', () => {
+  it.each([
+    ['overloaded', 503, 'overloaded'],
+    ['shutting_down', 503, 'shutting_down'],
+    ['context_length_exceeded', 400, 'context_length_exceeded'],
+    ['lease_invalid', 500, 'internal'],
+    ['duplicate_attempt', 500, 'internal'],
+  ] as const)('with %s gives its client %i %s', async (code, status, told) => {
+    backend.play((stage) => stage.refuse(code, 'The reason.'));
+    const response = await client.post(streaming);
+    expect(response.status).toBe(status);
+    const answer = await response.text();
+    expect(JSON.parse(answer)).toMatchObject({ error: { code: told } });
+    expect(answer).not.toContain('hidden');
+    expect(await client.lastRequest(settled)).toMatchObject({ completion_tokens: 0, estimated: false });
+  });
+});
+
+describe('a client that leaves', () => {
+  it('in mid-stream ends its generation and pays for what it was sent', async () => {
+    let numSteps = 0;
+    backend.play(async (stage) => {
+      await stage.start();
+      const isClosed = stage.seen.closed.then(() => true);
+      while (
+        !(await Promise.race([isClosed, new Promise((resolve) => setTimeout(() => resolve(false), 50))]))
+      ) {
+        numSteps += 1;
+        await stage.step([4, 5], 'ab');
+      }
+    });
+    const controller = new AbortController();
+    const response = await client.post(streaming, controller.signal);
+    const reader = response.body?.getReader();
+    for (let round = 0; round < 4; round += 1) await reader?.read();
+    controller.abort();
+    await backend.seen.at(-1)?.closed;
+    const bill = await client.lastRequest(settled);
+    expect(bill).toMatchObject({ finish_reason: 'cancelled', estimated: true, prompt_tokens: 3 });
+    expect(bill.completion_tokens).toBeGreaterThanOrEqual(4);
+    expect(bill.completion_tokens).toBeLessThanOrEqual(numSteps * 2);
+    expect((await client.usage()).total.num_requests).toBe(1);
+  });
+
+  it('while it waits for the whole answer leaves one bill of what was generated', async () => {
+    backend.play(async (stage) => {
+      await stage.start();
+      for (let round = 0; round < 5; round += 1) {
+        await stage.step([4, 5], 'ab');
+        await new Promise((resolve) => setTimeout(resolve, 200));
+      }
+      await stage.end(10);
+    });
+    const controller = new AbortController();
+    const numSeen = backend.seen.length;
+    const answer = client.post(body, controller.signal).catch(() => 'left');
+    while (backend.seen.length === numSeen) await new Promise((resolve) => setTimeout(resolve, 20));
+    controller.abort();
+    expect(await answer).toBe('left');
+    // wrangler dev does not pass it on that a client left before its answer began; then the text is made whole.
+    const bill = await client.lastRequest(settled);
+    expect(bill.completion_tokens).toBeLessThanOrEqual(10);
+    expect((await client.usage()).total).toMatchObject({
+      num_requests: 1,
+      completion_tokens: bill.completion_tokens,
+    });
+  });
+
+  it('that reads slowly holds its backend back instead of filling the edge', async () => {
+    const text = 'x'.repeat(64 * 1024);
+    const numOffered = 4_000;
+    let numTaken = 0;
+    backend.play(async (stage) => {
+      await stage.start();
+      for (; numTaken < numOffered; numTaken += 1) await stage.step([4], text);
+      await stage.end(numOffered);
+    });
+    const controller = new AbortController();
+    await client.post(streaming, controller.signal);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    const numHeld = numTaken;
+    // What is under way is in the sockets' buffers; nothing more is taken while nobody reads.
+    expect(numHeld).toBeLessThan(numOffered / 4);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    expect(numTaken).toBe(numHeld);
+    controller.abort();
+    await backend.seen.at(-1)?.closed;
+  });
+});
+
+describe('the lease', () => {
+  it('is for exactly the body, the backend, the model and the tokens of its request', async () => {
+    backend.play(async (stage) => {
+      await stage.start();
+      await stage.end(0);
+    });
+    await client.complete(body);
+    const seen = backend.seen.at(-1);
+    expect(seen?.lease).toMatchObject({
+      request_id: seen?.request.request_id,
+      request_hash: seen?.bodyHash,
+      backend: backend.url,
+      fingerprint: SCRIPTED_MODEL.fingerprint,
+      first_token: 0,
+      end_token: 32,
+      resume_hash: null,
+    });
+    expect(seen?.lease.expires_at_ms).toBeGreaterThan(Date.now());
+  });
+});

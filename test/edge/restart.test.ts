@@ -1,0 +1,64 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { EdgeProcess } from '../support/edge-process.ts';
+import { RawClient } from '../support/openai-http.ts';
+import { SCRIPTED_MODEL, type ScriptedBackend, startScriptedBackend } from '../support/scripted-backend.ts';
+
+let backend: ScriptedBackend;
+let stateDir: string;
+beforeAll(async () => {
+  backend = await startScriptedBackend();
+  stateDir = await mkdtemp(join(tmpdir(), 'tidar-state-'));
+});
+afterAll(async () => {
+  await backend.close();
+  await rm(stateDir, { recursive: true, force: true });
+});
+
+describe('an edge that is killed in mid-stream', () => {
+  it('finds its keys and bills again, and settles what it left open by what it had reported', async () => {
+    const vars = { BACKENDS: JSON.stringify([{ url: backend.url }]), SETTLE_GRACE_MS: '3000' };
+    const first = await EdgeProcess.start({ vars, stateDir });
+    const key = await first.createKey({ requests_per_minute: 50 });
+    const messages = [{ role: 'user', content: 'Hi' }];
+
+    backend.play(async (stage) => {
+      await stage.start();
+      await stage.step([4, 5], 'ab');
+      await stage.end(2);
+    });
+    await new RawClient(first.url, key).complete({ model: SCRIPTED_MODEL.id, messages });
+
+    const numTokens = 70;
+    backend.play(async (stage) => {
+      await stage.start();
+      for (let index = 0; index < numTokens; index += 1) await stage.step([4], 'a');
+    });
+    const response = await new RawClient(first.url, key).post({
+      model: SCRIPTED_MODEL.id,
+      messages,
+      stream: true,
+    });
+    const reader = response.body?.getReader();
+    for (let read = ''; read.split('"content":"a"').length <= numTokens;) {
+      read += new TextDecoder().decode((await reader?.read())?.value);
+    }
+    // The report of the first 64 tokens does not hold the stream up, so it is waited for here.
+    await new RawClient(first.url, key).lastRequest((record) => record.completion_tokens >= 64);
+    await first.stop('SIGKILL');
+
+    const second = await EdgeProcess.start({ vars, stateDir });
+    try {
+      const client = new RawClient(second.url, key);
+      const abandoned = await client.lastRequest(({ state }) => state === 'settled');
+      expect(abandoned).toMatchObject({ finish_reason: 'abandoned', estimated: true, completion_tokens: 64 });
+      const { total, key: limits } = await client.usage();
+      expect(total).toMatchObject({ num_requests: 2, prompt_tokens: 6, completion_tokens: 66 });
+      expect(limits.requests_per_minute).toBe(50);
+    } finally {
+      await second.stop();
+    }
+  });
+});
