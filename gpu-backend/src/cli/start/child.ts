@@ -4,6 +4,7 @@ import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
+import { stripVTControlCharacters } from 'node:util';
 
 const GUARD = fileURLToPath(new URL('./guard.ts', import.meta.url));
 const NUM_LAST_LINES = 12;
@@ -73,7 +74,8 @@ export class Child {
   #read(stream: Readable | null, onLine: (line: string) => void): Promise<void> {
     if (stream === null) return Promise.resolve();
     const lines = createInterface({ input: stream });
-    lines.on('line', (line) => {
+    lines.on('line', (coloured) => {
+      const line = stripVTControlCharacters(coloured);
       if (line.trim() !== '') this.#lastLines.push(line);
       if (this.#lastLines.length > NUM_LAST_LINES) this.#lastLines.shift();
       onLine(line);
