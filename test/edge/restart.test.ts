@@ -43,7 +43,8 @@ describe('an edge that is killed in mid-stream', () => {
     });
     const reader = response.body?.getReader();
     for (let read = ''; read.split('"content":"a"').length <= numTokens;) {
-      read += new TextDecoder().decode((await reader?.read())?.value);
+      const chunk: Uint8Array | undefined = (await reader?.read())?.value;
+      read += new TextDecoder().decode(chunk);
     }
     // The report of the first 64 tokens does not hold the stream up, so it is waited for here.
     await new RawClient(first.url, key).lastRequest((record) => record.completion_tokens >= 64);
