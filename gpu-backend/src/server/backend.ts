@@ -21,6 +21,7 @@ export class Backend {
   readonly metrics: Metrics;
   /** The address that leases must name; it is known when the server listens. */
   instance: string;
+  readonly #createdSeconds: number;
 
   constructor(config: ServerConfig, folder: ModelFolder, engine: EngineClient, log: Log) {
     this.config = config;
@@ -28,6 +29,7 @@ export class Backend {
     this.engine = engine;
     this.log = log;
     this.metrics = new Metrics(engine);
+    this.#createdSeconds = Math.floor(statSync(folder.path).mtimeMs / 1000);
     this.instance = config.instance ?? `http://${config.host}:${config.port}`;
   }
 
@@ -43,7 +45,7 @@ export class Backend {
       context_length: folder.config.maxPositions,
       block_size: folder.config.tidar?.blockSize ?? 0,
       has_tokenizer: folder.tokenizer !== undefined,
-      created: Math.floor(statSync(folder.path).mtimeMs / 1000),
+      created: this.#createdSeconds,
     };
   }
 }
