@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
-import { ENGINE_PROCESS_ENV } from '../../gpu-backend/src/server/process-env.ts';
+import { ALLOCATOR_ENVIRONMENT } from '../../gpu-backend/src/device/allocator-environment.ts';
 import type { LeasePayload } from '@tidar/shared/lease.ts';
 import { hashTokenIds, sha256Hex, signLease } from '@tidar/shared/lease.ts';
 import type { GenerateEvent, GenerateRequestInput, ModelInfo } from '@tidar/shared/protocol.ts';
@@ -38,7 +38,7 @@ export class BackendProcess {
   /** Starts it and waits until its model is loaded. */
   static async start({ modelPath, leaseSecrets, args = [] }: BackendProcessOptions): Promise<BackendProcess> {
     const child = spawn(process.execPath, [MAIN, '--model', modelPath, '--port', '0', ...args], {
-      env: { ...process.env, ...ENGINE_PROCESS_ENV, LEASE_SECRETS: leaseSecrets ?? TEST_SECRET },
+      env: { ...process.env, ...ALLOCATOR_ENVIRONMENT, LEASE_SECRETS: leaseSecrets ?? TEST_SECRET },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     let output = '';

@@ -6,3 +6,8 @@ export const ALLOCATOR_ENVIRONMENT: Readonly<Record<string, string>> = {
   MALLOC_MMAP_THRESHOLD_: '4294967296',
   MALLOC_TRIM_THRESHOLD_: '4294967296',
 };
+
+/** Whether this process was started with it; other C libraries than glibc don't read it. */
+export function hasAllocatorEnvironment(env: Readonly<Record<string, string | undefined>>): boolean {
+  return Object.entries(ALLOCATOR_ENVIRONMENT).every(([name, value]) => env[name] === value);
+}

@@ -12,7 +12,7 @@ import { ConfigError, parseServerConfig, settingsHelp } from './config.ts';
 import { EngineClient } from './engine-client.ts';
 import type { Log } from './log.ts';
 import { logToStderr } from './log.ts';
-import { hasEngineProcessEnv } from './process-env.ts';
+import { hasAllocatorEnvironment } from '../device/allocator-environment.ts';
 import { shutDownOnSignal } from './shutdown.ts';
 
 const HELP = `Serves one model folder to holders of a lease.
@@ -28,7 +28,7 @@ async function main(args: string[]): Promise<void> {
   if (args.includes('--help')) return report(HELP);
   const config = parseServerConfig(args, process.env);
   const log = logToStderr;
-  if (process.platform === 'linux' && !hasEngineProcessEnv(process.env)) log('malloc_thresholds_not_set');
+  if (process.platform === 'linux' && !hasAllocatorEnvironment(process.env)) log('malloc_thresholds_not_set');
   const folder = loadModelFolder(config.modelPath);
   reportModel(folder);
   const engine = createEngine(config, folder, log);

@@ -1,4 +1,5 @@
 import { TidarError } from '@tidar/shared/errors.ts';
+import { fetch } from 'undici';
 import { z } from 'zod';
 import type { StartState } from './state.ts';
 

@@ -3,8 +3,9 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type { ModelInfo } from '@tidar/shared/protocol.ts';
 import { modelListSchema } from '@tidar/shared/protocol.ts';
+import { fetch } from 'undici';
 import { z } from 'zod';
-import { ENGINE_PROCESS_ENV } from '../../server/process-env.ts';
+import { ALLOCATOR_ENVIRONMENT } from '../../device/allocator-environment.ts';
 import { Child } from './child.ts';
 import type { ChildOptions } from './child.ts';
 import { HOST } from './ports.ts';
@@ -33,7 +34,7 @@ export function startBackend(options: StartOptions, port: number, secrets: Secre
     cwd: REPOSITORY,
     env: {
       ...process.env,
-      ...ENGINE_PROCESS_ENV,
+      ...ALLOCATOR_ENVIRONMENT,
       BACKEND_INSTANCE: undefined,
       LEASE_SECRETS: secrets.leaseSecret,
     },
