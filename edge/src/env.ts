@@ -51,9 +51,9 @@ const envSchema = z.object({
   /** How long a lease lets a backend generate. */
   LEASE_LIFETIME_MS: milliseconds('LEASE_LIFETIME_MS', 600_000),
   /** How long a backend may take until its first event, time in its queue included. */
-  START_TIMEOUT_MS: milliseconds('START_TIMEOUT_MS', 30_000),
+  START_TIMEOUT_MS: milliseconds('START_TIMEOUT_MS', 120_000),
   /** How long a backend may be silent between two events. */
-  GAP_TIMEOUT_MS: milliseconds('GAP_TIMEOUT_MS', 30_000),
+  GAP_TIMEOUT_MS: milliseconds('GAP_TIMEOUT_MS', 60_000),
   /** How long the ledger waits for an open request's next report before it settles what is proven. */
   SETTLE_GRACE_MS: milliseconds('SETTLE_GRACE_MS', 900_000),
 });

@@ -3,7 +3,8 @@ import { EdgeProcess } from '../support/edge-process.ts';
 import { RawClient, readChunks, textOfChunks } from '../support/openai-http.ts';
 import { SCRIPTED_MODEL, type ScriptedBackend, startScriptedBackend } from '../support/scripted-backend.ts';
 
-const GAP_TIMEOUT_MS = 1_500;
+/** Long enough for a loaded machine: what is not silent must not seem so. */
+const GAP_TIMEOUT_MS = 4_000;
 const settled = ({ state }: { state: string }): boolean => state === 'settled';
 
 let backend: ScriptedBackend;
@@ -12,7 +13,7 @@ let client: RawClient;
 beforeAll(async () => {
   backend = await startScriptedBackend();
   // Not the harness: its outgoing connections are Node's, which neither close nor hold back with the Worker's.
-  const timeouts = { START_TIMEOUT_MS: '1500', GAP_TIMEOUT_MS: String(GAP_TIMEOUT_MS) };
+  const timeouts = { START_TIMEOUT_MS: String(GAP_TIMEOUT_MS), GAP_TIMEOUT_MS: String(GAP_TIMEOUT_MS) };
   edge = await EdgeProcess.start({ vars: { BACKENDS: JSON.stringify([{ url: backend.url }]), ...timeouts } });
 });
 afterAll(async () => {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Settlement, TokenCounts, UsageReport } from '../../edge/src/ledger/types.ts';
+import type { Report, Settlement, TokenCounts, UsageReport } from '../../edge/src/ledger/types.ts';
 import { type EdgeHarness, type RemoteLedger, startEdgeHarness } from '../support/edge-harness.ts';
 
 const SECRET_HASH = 'a'.repeat(64);
@@ -36,6 +36,11 @@ const counts = (completionTokens: number): TokenCounts => ({
   cachedTokens: 4,
   completionTokens,
   numForwardPasses: Math.ceil(completionTokens / 4),
+});
+const report = (completionTokens: number, graceMs = LONG_MS): Report => ({
+  ...counts(completionTokens),
+  holdTokens: 60,
+  graceMs,
 });
 const bill = (completionTokens: number, estimated = false): Settlement => ({
   ...counts(completionTokens),
@@ -124,15 +129,15 @@ describe('settlement', () => {
   it('estimates by the highest count that was reported', async () => {
     const ledger = await newLedger();
     await admit(ledger, 'a');
-    await ledger.report('a', counts(12), LONG_MS);
-    await ledger.report('a', counts(8), LONG_MS);
+    await ledger.report('a', report(12));
+    await ledger.report('a', report(8));
     await ledger.settle('a', bill(10, true));
     expect((await usageOf(ledger)).total.completion_tokens).toBe(12);
   });
 
   it('knows nothing of a request that it did not admit', async () => {
     const ledger = await newLedger();
-    await ledger.report('ghost', counts(5), LONG_MS);
+    await ledger.report('ghost', report(5));
     await ledger.settle('ghost', bill(5));
     expect(await usageOf(ledger)).toMatchObject({ total: { num_requests: 0 }, requests: [] });
   });
@@ -155,7 +160,7 @@ describe('settlement', () => {
             await admit(ledger, step.id);
             if (entry === undefined) expected.set(step.id, { tokens: 0, state: 'open' });
           } else if (step.do === 'report') {
-            await ledger.report(step.id, counts(step.tokens), LONG_MS);
+            await ledger.report(step.id, report(step.tokens));
             if (entry?.state === 'open') entry.tokens = Math.max(entry.tokens, step.tokens);
           } else {
             await ledger.settle(step.id, bill(step.tokens, step.estimated));
@@ -193,12 +198,28 @@ describe('settlement', () => {
   });
 });
 
+describe('hold', () => {
+  it('stands while a request is open, shrinks when its prompt is counted, and goes with its bill', async () => {
+    const ledger = await newLedger();
+    const held = async (): Promise<number> => (await usageOf(ledger)).held_tokens;
+    await admit(ledger, 'a');
+    await admit(ledger, 'b');
+    expect(await held()).toBe(200);
+    await ledger.report('a', { ...report(0), holdTokens: 40 });
+    await ledger.report('a', { ...report(1), holdTokens: 90 });
+    expect(await held()).toBe(140);
+    await ledger.settle('a', bill(7));
+    await ledger.settle('b', bill(7, true));
+    expect(await held()).toBe(0);
+  });
+});
+
 describe('alarm', () => {
   const settledWithin = async (ledger: RemoteLedger, timeoutMs: number): Promise<UsageReport> => {
     const deadline = Date.now() + timeoutMs;
     for (;;) {
-      const report = await usageOf(ledger);
-      if (report.requests.every(({ state }) => state === 'settled')) return report;
+      const usage = await usageOf(ledger);
+      if (usage.requests.every(({ state }) => state === 'settled')) return usage;
       if (Date.now() > deadline) throw new Error('a request was left open');
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
@@ -206,28 +227,28 @@ describe('alarm', () => {
 
   it('settles what was left open by what was proven, each after its own grace', async () => {
     const ledger = await newLedger();
-    await admit(ledger, 'late', 1_500);
-    await admit(ledger, 'soon', 200);
+    await admit(ledger, 'late', 5_000);
+    await admit(ledger, 'soon', 4_000);
     await admit(ledger, 'kept');
     await ledger.settle('kept', bill(5));
-    await ledger.report('soon', counts(6), 300);
-    const report = await settledWithin(ledger, 10_000);
-    const byId = Object.fromEntries(report.requests.map((request) => [request.id, request]));
+    await ledger.report('soon', report(6, 1_000));
+    const settled = await settledWithin(ledger, 30_000);
+    const byId = Object.fromEntries(settled.requests.map((request) => [request.id, request]));
     expect(byId.soon).toMatchObject({ completion_tokens: 6, estimated: true, finish_reason: 'abandoned' });
     expect(byId.late).toMatchObject({ completion_tokens: 0, estimated: true, finish_reason: 'abandoned' });
     expect(byId.kept).toMatchObject({ completion_tokens: 5, estimated: false, finish_reason: 'stop' });
-    expect(report.total).toMatchObject({ num_requests: 3, completion_tokens: 11 });
+    expect(settled.total).toMatchObject({ num_requests: 3, completion_tokens: 11 });
   });
 
   it('leaves alone what still reports, and gives way to the true bill', async () => {
     const ledger = await newLedger();
-    await admit(ledger, 'a', 2_000);
+    await admit(ledger, 'a', 4_000);
     for (let round = 1; round <= 6; round += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 500));
-      await ledger.report('a', counts(round), 2_000);
+      await new Promise((resolve) => setTimeout(resolve, 800));
+      await ledger.report('a', report(round, 4_000));
     }
     expect((await usageOf(ledger)).requests[0]).toMatchObject({ state: 'open', completion_tokens: 6 });
-    await settledWithin(ledger, 10_000);
+    await settledWithin(ledger, 30_000);
     await ledger.settle('a', bill(9));
     expect((await usageOf(ledger)).total).toEqual({ num_requests: 1, ...usageCounts(9) });
   });

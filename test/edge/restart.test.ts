@@ -19,7 +19,7 @@ afterAll(async () => {
 
 describe('an edge that is killed in mid-stream', () => {
   it('finds its keys and bills again, and settles what it left open by what it had reported', async () => {
-    const vars = { BACKENDS: JSON.stringify([{ url: backend.url }]), SETTLE_GRACE_MS: '3000' };
+    const vars = { BACKENDS: JSON.stringify([{ url: backend.url }]), SETTLE_GRACE_MS: '8000' };
     const first = await EdgeProcess.start({ vars, stateDir });
     const key = await first.createKey({ requests_per_minute: 50 });
     const messages = [{ role: 'user', content: 'Hi' }];

@@ -3,8 +3,8 @@ import type {
   Admission,
   NewKey,
   NewRequest,
+  Report,
   Settlement,
-  TokenCounts,
   UsageReport,
 } from '../../edge/src/ledger/types.ts';
 
@@ -13,7 +13,7 @@ export interface RemoteLedger {
   create(key: NewKey): Promise<void>;
   verify(secretHash: string): Promise<boolean>;
   admit(request: NewRequest): Promise<Admission>;
-  report(requestId: string, counts: TokenCounts, graceMs: number): Promise<void>;
+  report(requestId: string, report: Report): Promise<void>;
   settle(requestId: string, settlement: Settlement): Promise<void>;
   usage(secretHash: string, numRequests: number): Promise<UsageReport | undefined>;
 }

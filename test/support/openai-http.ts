@@ -46,7 +46,7 @@ export class RawClient {
   }
 
   /** The newest request's row, once `matches` it is so; settlement may outlive an answer. */
-  async lastRequest(matches: (record: RequestRecord) => boolean, timeoutMs = 15_000): Promise<RequestRecord> {
+  async lastRequest(matches: (record: RequestRecord) => boolean, timeoutMs = 45_000): Promise<RequestRecord> {
     const deadline = performance.now() + timeoutMs;
     for (;;) {
       const [record] = (await this.usage()).requests;

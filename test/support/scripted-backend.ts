@@ -44,6 +44,8 @@ export interface ScriptedBackend {
   url: string;
   seen: Seen[];
   play(script: Script): void;
+  /** From now on it says that it is shutting down. */
+  drain(): void;
   close(): Promise<void>;
 }
 
@@ -54,9 +56,10 @@ export interface ScriptedBackend {
 export async function startScriptedBackend(): Promise<ScriptedBackend> {
   const seen: Seen[] = [];
   let script: Script = (stage) => stage.refuse('overloaded', 'No script is set.');
+  let health = 'ok';
   const server = createServer((request, response) => {
     if (request.url === '/health')
-      return answer(response, 200, { status: 'ok', models: [SCRIPTED_MODEL.id] });
+      return answer(response, 200, { status: health, models: [SCRIPTED_MODEL.id] });
     if (request.url === '/v1/models') return answer(response, 200, { models: [SCRIPTED_MODEL] });
     void readRequest(request, response).then(async (entry) => {
       seen.push(entry);
@@ -68,6 +71,7 @@ export async function startScriptedBackend(): Promise<ScriptedBackend> {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen,
     play: (next) => void (script = next),
+    drain: () => void (health = 'draining'),
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -7,6 +7,7 @@ import { findKey, insertKey, type KeyRecord, writeBucket } from './key.ts';
 import {
   dailyTotals,
   hasRequest,
+  heldTokens,
   nextDueMs,
   openRequest,
   recentRequests,
@@ -15,15 +16,7 @@ import {
   settleRequest,
 } from './requests.ts';
 import { MIGRATIONS } from './schema.ts';
-import type {
-  Admission,
-  NewKey,
-  NewRequest,
-  RateLimit,
-  Settlement,
-  TokenCounts,
-  UsageReport,
-} from './types.ts';
+import type { Admission, NewKey, NewRequest, RateLimit, Settlement, Report, UsageReport } from './types.ts';
 import { sumUsage } from './usage.ts';
 
 /**
@@ -60,10 +53,9 @@ export class Ledger extends DurableObject {
     return admission;
   }
 
-  /** Raises what is proven of an open request. */
-  report(requestId: string, counts: TokenCounts, graceMs: number): void {
-    const dueAtMs = Date.now() + graceMs;
-    this.ctx.storage.transactionSync(() => reportRequest(this.#sql, requestId, counts, dueAtMs));
+  /** Raises what is proven of an open request, and lowers its hold. */
+  report(requestId: string, report: Report): void {
+    this.ctx.storage.transactionSync(() => reportRequest(this.#sql, requestId, report, Date.now()));
   }
 
   /** Writes a request's one bill; calling it again changes nothing. */
@@ -85,6 +77,7 @@ export class Ledger extends DurableObject {
         created: Math.floor(key.createdAtMs / 1000),
       },
       total: sumUsage(days),
+      held_tokens: heldTokens(this.#sql),
       days,
       requests: recentRequests(this.#sql, numRequests),
     };

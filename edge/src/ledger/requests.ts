@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { NewRequest, RequestRecord, Settlement, TokenCounts, UsageCounts } from './types.ts';
+import type { NewRequest, Report, RequestRecord, Settlement, TokenCounts, UsageCounts } from './types.ts';
 
 const metadataSchema = z.record(z.string(), z.string());
 
@@ -50,17 +50,17 @@ export function openRequest(sql: SqlStorage, request: NewRequest, nowMs: number)
   );
 }
 
-/** Raises an open request's proven counts and puts its due time off; a late report changes nothing. */
-export function reportRequest(
-  sql: SqlStorage,
-  requestId: string,
-  counts: TokenCounts,
-  dueAtMs: number,
-): void {
+/** Raises an open request's proven counts, lowers its hold, puts its due time off; too late it does nothing. */
+export function reportRequest(sql: SqlStorage, requestId: string, report: Report, nowMs: number): void {
   const row = findRow(sql, requestId);
   if (row === undefined || row.state === 'settled') return;
-  writeCounts(sql, requestId, highest(countsOf(row), checked(counts)));
-  sql.exec('UPDATE requests SET due_at_ms = MAX(due_at_ms, ?) WHERE id = ?', dueAtMs, requestId);
+  writeCounts(sql, requestId, highest(countsOf(row), checked(report)));
+  sql.exec(
+    'UPDATE requests SET due_at_ms = MAX(due_at_ms, ?), hold_tokens = MIN(hold_tokens, ?) WHERE id = ?',
+    nowMs + report.graceMs,
+    report.holdTokens,
+    requestId,
+  );
 }
 
 /**
@@ -104,6 +104,12 @@ export function settleDueRequests(sql: SqlStorage, nowMs: number): void {
 export function nextDueMs(sql: SqlStorage): number | undefined {
   const query = `SELECT MIN(due_at_ms) AS due FROM requests WHERE state = 'open'`;
   return sql.exec<{ due: number | null }>(query).one().due ?? undefined;
+}
+
+/** What the open requests may still cost at most, together. */
+export function heldTokens(sql: SqlStorage): number {
+  const query = `SELECT TOTAL(hold_tokens) AS held FROM requests WHERE state = 'open'`;
+  return sql.exec<{ held: number }>(query).one().held;
 }
 
 /** The last admitted requests, newest first. */

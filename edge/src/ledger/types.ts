@@ -29,6 +29,14 @@ export interface TokenCounts {
   numForwardPasses: number;
 }
 
+/** What is known of an open request by now. */
+export interface Report extends TokenCounts {
+  /** What it can cost at most; a hold only ever shrinks. */
+  holdTokens: number;
+  /** How long the ledger waits for the next report. */
+  graceMs: number;
+}
+
 export interface Settlement extends TokenCounts {
   finishReason: BillReason;
   /** The counts are what was proven delivered, not the backend's own total. */
@@ -59,6 +67,8 @@ export interface UsageReport {
   object: 'usage';
   key: { id: string; name: string | null; requests_per_minute: number; created: number };
   total: UsageCounts;
+  /** What the open requests may still cost at most. */
+  held_tokens: number;
   days: (UsageCounts & { day: string; model: string })[];
   requests: RequestRecord[];
 }

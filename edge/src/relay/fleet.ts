@@ -10,7 +10,7 @@ export interface BackendState {
 }
 
 const CACHE_MS = 2_000;
-const PROBE_TIMEOUT_MS = 2_000;
+const PROBE_TIMEOUT_MS = 5_000;
 
 let cache: { key: string; readAtMs: number; states: BackendState[] } | undefined;
 

@@ -14,6 +14,7 @@ const RETRY_MS = 200;
 export class Meter {
   readonly #ledger: LedgerStub;
   readonly #requestId: string;
+  readonly #maxTokens: number;
   readonly #graceMs: number;
   readonly #counts: TokenCounts = {
     promptTokens: 0,
@@ -26,13 +27,14 @@ export class Meter {
   #reporting: Promise<void> = Promise.resolve();
   #settled: Promise<void> | undefined;
 
-  constructor(ledger: LedgerStub, requestId: string, graceMs: number) {
+  constructor(ledger: LedgerStub, options: { requestId: string; maxTokens: number; graceMs: number }) {
     this.#ledger = ledger;
-    this.#requestId = requestId;
-    this.#graceMs = graceMs;
+    this.#requestId = options.requestId;
+    this.#maxTokens = options.maxTokens;
+    this.#graceMs = options.graceMs;
   }
 
-  /** The prompt's true count, in the ledger before any token of the answer goes out. */
+  /** The prompt's true count: it corrects the ledger's hold before any token of the answer goes out. */
   start(event: StartEvent): Promise<void> {
     this.#hasStarted = true;
     this.#counts.promptTokens = event.num_prompt_tokens;
@@ -79,7 +81,8 @@ export class Meter {
   }
 
   async #report(): Promise<void> {
-    await this.#ledger.report(this.#requestId, { ...this.#counts }, this.#graceMs);
+    const holdTokens = this.#counts.promptTokens + this.#maxTokens;
+    await this.#ledger.report(this.#requestId, { ...this.#counts, holdTokens, graceMs: this.#graceMs });
   }
 
   async #settle(finishReason: BillReason): Promise<void> {

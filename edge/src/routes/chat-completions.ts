@@ -43,7 +43,8 @@ export async function postChatCompletions(c: Context<AppEnv>): Promise<Response>
   c.set('rateLimit', headers);
   if (refusal !== undefined) throw refusal;
 
-  const meter = new Meter(ledger, requestId, config.SETTLE_GRACE_MS);
+  const maxTokens = request.max_tokens ?? model.context_length;
+  const meter = new Meter(ledger, { requestId, maxTokens, graceMs: config.SETTLE_GRACE_MS });
   const lease = await leaseFor(request, body, model, backend.url, config);
   const generation = await start(c, meter, { url: backend.url, body, lease });
   return answer(c, chat, generation);
@@ -90,7 +91,8 @@ async function start(
     c.req.raw.signal.addEventListener('abort', () => c.executionCtx.waitUntil(metered.leave()));
     return metered;
   } catch (error) {
-    forgetFleet();
+    // What was known of the backend may be what misled this request.
+    if (toTidarError(error).httpStatus >= 500) forgetFleet();
     await meter.settle('error');
     throw error;
   }
