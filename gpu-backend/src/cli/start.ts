@@ -13,7 +13,7 @@ import { startBackend, startEdge, whenBackendHealthy, whenHealthy } from './star
 
 // `npm start`: the whole system on this machine, from one command to one Ctrl-C.
 
-const START_LIMIT_MS = 180_000;
+const START_LIMIT_MS = 300_000;
 const STOP_LIMIT_MS = 12_000;
 
 const say = (line = ''): void => void process.stdout.write(`${line}\n`);
