@@ -144,6 +144,8 @@ export const modelInfoSchema = z.object({
   context_length: z.int().positive(),
   /** The model's trained draft length; 0 where it has no diffusion mode. */
   block_size: count,
+  /** The draft length of requests that name none; 0 where it has no diffusion mode. */
+  draft_length: count,
   has_tokenizer: z.boolean(),
   /** Unix time in seconds. */
   created: count,

@@ -268,7 +268,12 @@ describe('what the backend tells of itself', () => {
   it('is well, and serves its model', async () => {
     const health: unknown = await (await fetch(`${backend.url}/health`)).json();
     expect(health).toEqual({ status: 'ok', models: ['llama-tidar'] });
-    expect(backend.model).toMatchObject({ context_length: 256, block_size: 4, has_tokenizer: false });
+    expect(backend.model).toMatchObject({
+      context_length: 256,
+      block_size: 4,
+      draft_length: 4,
+      has_tokenizer: false,
+    });
   });
 
   it('is never a prompt or a token in its log', () => {

@@ -11,6 +11,7 @@ export const SCRIPTED_MODEL = {
   fingerprint: 'fp_scripted',
   context_length: 64,
   block_size: 4,
+  draft_length: 4,
   has_tokenizer: true,
   created: 1_790_000_000,
 };

@@ -9,6 +9,7 @@ const model: ModelInfo = {
   fingerprint: 'f',
   context_length: 256,
   block_size: 16,
+  draft_length: 4,
   has_tokenizer: true,
   created: 0,
 };
@@ -33,7 +34,7 @@ describe('chat request', () => {
     expect(convert({})).toMatchObject({
       input: { type: 'chat', messages },
       sampling: { temperature: 1, top_p: 1, top_k: 0, min_p: 0 },
-      decoder: { type: 'tidar', draft_length: 16, beta: 1 },
+      decoder: { type: 'tidar', draft_length: 4, beta: 1 },
       stop: [],
       trace: 'none',
     });
@@ -58,10 +59,10 @@ describe('chat request', () => {
     ['tidar.decoder ar', { tidar: { decoder: 'ar' } }, { decoder: { type: 'ar' } }],
     [
       'tidar.draft_length',
-      { tidar: { draft_length: 4 } },
-      { decoder: { type: 'tidar', draft_length: 4, beta: 1 } },
+      { tidar: { draft_length: 7 } },
+      { decoder: { type: 'tidar', draft_length: 7, beta: 1 } },
     ],
-    ['tidar.beta', { tidar: { beta: 0.5 } }, { decoder: { type: 'tidar', draft_length: 16, beta: 0.5 } }],
+    ['tidar.beta', { tidar: { beta: 0.5 } }, { decoder: { type: 'tidar', draft_length: 4, beta: 0.5 } }],
     ['tidar.trace', { tidar: { trace: 'stats' } }, { trace: 'stats' }],
   ])('passes %s on', (_, change, expected) => {
     expect(convert(change)).toMatchObject(expected);

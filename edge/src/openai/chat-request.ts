@@ -80,7 +80,7 @@ function decoderOf(chat: ChatRequest, model: ModelInfo): Decoder {
     throw new TidarError('invalid_request', message, { param: 'tidar.decoder' });
   }
   if ((decoder ?? (canDraft ? 'tidar' : 'ar')) === 'tidar') {
-    return { type: 'tidar', draft_length: draftLength ?? model.block_size, beta: beta ?? 1 };
+    return { type: 'tidar', draft_length: draftLength ?? model.draft_length, beta: beta ?? 1 };
   }
   for (const [name, value] of Object.entries({ draft_length: draftLength, beta })) {
     if (value === undefined) continue;

@@ -91,7 +91,7 @@ async function post(upstream: Upstream, controller: AbortController): Promise<Re
       signal: controller.signal,
     }),
   );
-  if (!response.ok) throw await refusal(response);
+  if (!response.ok) throw await within(upstream.startTimeoutMs, controller, () => refusal(response));
   if (response.body === null) throw backendFailed('the answer has no body');
   return response.body;
 }

@@ -30,12 +30,17 @@ async function modelsFor(c: Context<AppEnv>): Promise<ModelInfo[]> {
   return servedModels(fleet);
 }
 
-function modelObject({ id, created, context_length, block_size, fingerprint }: ModelInfo): object {
+function modelObject({ id, created, ...model }: ModelInfo): object {
   return {
     id,
     object: 'model',
     created,
     owned_by: 'tidar',
-    tidar: { context_length, block_size, fingerprint },
+    tidar: {
+      context_length: model.context_length,
+      block_size: model.block_size,
+      draft_length: model.draft_length,
+      fingerprint: model.fingerprint,
+    },
   };
 }

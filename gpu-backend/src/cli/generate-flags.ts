@@ -12,7 +12,7 @@ export const GENERATE_HELP = `Streams a model's answer; every forward pass's tok
   --model PATH         Hugging Face model folder (the demo model)
   --prompt-ids IDS     the prompt as token ids, comma-separated, in place of text
   --decode ar|tidar    one token a pass, or TiDAR's drafts; same text (tidar where the model can)
-  --draft-length N     drafts in a pass, 1 to ${MAX_DRAFT_LENGTH} (the model's block size)
+  --draft-length N     drafts in a pass, 1 to ${MAX_DRAFT_LENGTH} (the model's block size, at most 4 on a CPU)
   --beta X             trust in the causal rows, 0 to 1; below 1 the text is TiDAR's own (1)
   --temperature X      0 to 2; 0 takes the likeliest token (0)
   --top-k N            only the N likeliest tokens; 0 is off (0)

@@ -3,6 +3,7 @@ import { styleText } from 'node:util';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { Decoder, DecodeEvent, GenerateOptions } from '../decode/generate.ts';
 import { generate } from '../decode/generate.ts';
+import { defaultDraftLength } from '../decode/tidar.ts';
 import { StopStringFilter } from '../decode/stop-strings.ts';
 import type { ModelSession } from '../device/device.ts';
 import type { FinishReason } from '../engine/sequence.ts';
@@ -48,7 +49,7 @@ function generateOptions(flags: GenerateFlags, { config, ...folder }: ModelFolde
   const promptIds = encodePrompt(flags, { config, ...folder });
   const room = Math.max(1, config.maxPositions - promptIds.length);
   const useTidar = flags.decode === 'tidar' || (flags.decode === undefined && config.tidar !== undefined);
-  const draftLength = flags.draftLength ?? config.tidar?.blockSize ?? 1;
+  const draftLength = flags.draftLength ?? defaultDraftLength(config.tidar?.blockSize ?? 1);
   const decoder: Decoder = useTidar ? { type: 'tidar', draftLength, beta: flags.beta } : { type: 'ar' };
   const maxTokens = flags.maxTokens ?? Math.min(DEFAULT_MAX_TOKENS, room);
   return { promptIds, maxTokens, decoder, sampling: flags.sampling, stopTokenIds: [] };

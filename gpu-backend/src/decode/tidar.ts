@@ -6,6 +6,14 @@ export interface TidarOptions {
   readonly beta: number;
 }
 
+/** Beyond it, the dense layout's k · (1 + k) rows cost a CPU more than their drafts give (npm run bench). */
+const CPU_DRAFT_LENGTH = 4;
+
+/** The draft length of requests that name none, for a model trained with blocks of `blockSize`. */
+export function defaultDraftLength(blockSize: number): number {
+  return Math.min(blockSize, CPU_DRAFT_LENGTH);
+}
+
 /** The paper's dense layout, without the rows that could not be of use near the end of the text. */
 export function tidarPolicy({ draftLength, beta }: TidarOptions, maxPositions: number): Policy {
   const plan = dense(draftLength);

@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { ModelInfo } from '@tidar/shared/protocol.ts';
+import { defaultDraftLength } from '../decode/tidar.ts';
 import { fingerprint } from '../model/fingerprint.ts';
 import type { ModelFolder } from '../model/folder.ts';
 import { AttemptRegistry } from './attempts.ts';
@@ -36,6 +37,7 @@ export class Backend {
   /** Throws `backend_unavailable` while the model is being loaded. */
   get model(): ModelInfo {
     const { folder, engine } = this;
+    const blockSize = folder.config.tidar?.blockSize ?? 0;
     if (engine.runtime === undefined) {
       throw new TidarError('backend_unavailable', 'The model is still being loaded; try again in a moment.');
     }
@@ -43,7 +45,8 @@ export class Backend {
       id: folder.name,
       fingerprint: fingerprint(folder, engine.runtime),
       context_length: folder.config.maxPositions,
-      block_size: folder.config.tidar?.blockSize ?? 0,
+      block_size: blockSize,
+      draft_length: blockSize === 0 ? 0 : (this.config.draftLength ?? defaultDraftLength(blockSize)),
       has_tokenizer: folder.tokenizer !== undefined,
       created: this.#createdSeconds,
     };

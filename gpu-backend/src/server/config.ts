@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { parseLeaseSecrets } from '@tidar/shared/lease.ts';
+import { MAX_DRAFT_LENGTH } from '@tidar/shared/protocol.ts';
 import { z } from 'zod';
 
 export interface ServerConfig {
@@ -13,6 +14,8 @@ export interface ServerConfig {
   readonly leaseSecrets: readonly string[];
   readonly numThreads: number;
   readonly numThreadsReason: string;
+  /** Of requests that name none; absent: the default for the device. */
+  readonly draftLength?: number | undefined;
   /** Sequences that are decoded in turns. */
   readonly maxConcurrent: number;
   /** Requests that may wait for their turn; one more is refused as `overloaded`. */
@@ -38,6 +41,11 @@ export const SETTINGS = {
     help: 'the address that leases name this backend by',
   },
   threads: { flag: 'threads', env: 'BACKEND_THREADS', help: 'threads of a forward pass' },
+  draftLength: {
+    flag: 'draft-length',
+    env: 'DRAFT_LENGTH',
+    help: 'draft length of requests that name none',
+  },
   maxConcurrent: { flag: 'max-concurrent', env: 'MAX_CONCURRENT', help: 'sequences at once, 8 by default' },
   maxWaiting: { flag: 'max-waiting', env: 'MAX_WAITING', help: 'requests that may wait, 64 by default' },
   drainSeconds: { flag: 'drain-seconds', env: 'DRAIN_SECONDS', help: 'time for open streams at the end, 25' },
@@ -66,6 +74,7 @@ const schema = z.object({
   port: wholeNumber(0, 65535).default(9000),
   instance: z.url({ protocol: /^https?$/, error: 'expected an http(s) address' }).optional(),
   threads: wholeNumber(1, 256).optional(),
+  draftLength: wholeNumber(1, MAX_DRAFT_LENGTH).optional(),
   maxConcurrent: wholeNumber(1, 1024).default(8),
   maxWaiting: wholeNumber(0, 100_000).default(64),
   drainSeconds: wholeNumber(0, 3600).default(25),
