@@ -1,6 +1,6 @@
 import type { ModelInfo } from '@tidar/shared/protocol.ts';
 
-const QUESTION = 'Anna has 7 bags of 6 apples and 5 loose apples. How many apples does Anna have?';
+const QUESTION = 'Ana has 7 bags of 6 apples and 5 loose apples. How many apples does Ana have?';
 
 /** One line for a shell: streams a chat, or lists the models where the model has no tokenizer to chat by. */
 export function readyCommand(edgeUrl: string, key: string, model: ModelInfo): string {
