@@ -110,6 +110,12 @@ describe('an edge', () => {
     }
   });
 
+  it('goes on asking a backend that is too busy to say how it is', async () => {
+    backend.stall();
+    await new Promise((resolve) => setTimeout(resolve, 2_100));
+    expect((await client.complete(body)).choices[0]?.message.content).toBe('ok');
+  });
+
   it('says 503, which is worth another try, when its only backend shuts down', async () => {
     backend.drain();
     // What it knows of the backends is at most 2 s old.

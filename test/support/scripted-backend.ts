@@ -47,6 +47,8 @@ export interface ScriptedBackend {
   play(script: Script): void;
   /** From now on it says that it is shutting down. */
   drain(): void;
+  /** From now on it answers no question about itself. */
+  stall(): void;
   close(): Promise<void>;
 }
 
@@ -59,6 +61,7 @@ export async function startScriptedBackend(): Promise<ScriptedBackend> {
   let script: Script = (stage) => stage.refuse('overloaded', 'No script is set.');
   let health = 'ok';
   const server = createServer((request, response) => {
+    if (health === 'stalled' && request.method === 'GET') return;
     if (request.url === '/health')
       return answer(response, 200, { status: health, models: [SCRIPTED_MODEL.id] });
     if (request.url === '/v1/models') return answer(response, 200, { models: [SCRIPTED_MODEL] });
@@ -73,6 +76,7 @@ export async function startScriptedBackend(): Promise<ScriptedBackend> {
     seen,
     play: (next) => void (script = next),
     drain: () => void (health = 'draining'),
+    stall: () => void (health = 'stalled'),
     async close() {
       server.closeAllConnections();
       await new Promise((resolve) => server.close(resolve));

@@ -10,8 +10,10 @@ export interface BackendState {
 }
 
 const CACHE_MS = 2_000;
-const PROBE_TIMEOUT_MS = 5_000;
+const PROBE_TIMEOUT_MS = 2_000;
 
+/** What each backend last said, for when it is too busy to say it again. */
+const lastAnswers = new Map<string, BackendState>();
 let cache: { key: string; readAtMs: number; states: BackendState[] } | undefined;
 
 /** The configured backends; at most 2 s old, kept by the isolate. */
@@ -61,10 +63,15 @@ async function probe(url: string): Promise<BackendState> {
       read(`${url}/health`, healthSchema),
       read(`${url}/v1/models`, modelListSchema),
     ]);
-    return { url, status: health.status, models: list.models };
+    const state: BackendState = { url, status: health.status, models: list.models };
+    lastAnswers.set(url, state);
+    return state;
   } catch (error) {
     console.warn(JSON.stringify({ event: 'backend_unreachable', url, reason: String(error) }));
-    return { url, status: 'unreachable', models: [] };
+    const isSlow = error instanceof DOMException && error.name === 'TimeoutError';
+    // A busy backend is not a dead one: whoever asks it for an answer will see.
+    const last = isSlow ? lastAnswers.get(url) : undefined;
+    return last ?? { url, status: 'unreachable', models: [] };
   }
 }
 
