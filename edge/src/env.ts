@@ -54,6 +54,8 @@ const envSchema = z.object({
   START_TIMEOUT_MS: milliseconds('START_TIMEOUT_MS', 120_000),
   /** How long a backend may be silent between two events. */
   GAP_TIMEOUT_MS: milliseconds('GAP_TIMEOUT_MS', 60_000),
+  /** How long an answer's stream may be silent before a comment tells that it lives. */
+  KEEP_ALIVE_MS: milliseconds('KEEP_ALIVE_MS', 5_000),
   /** How long the ledger waits for an open request's next report before it settles what is proven. */
   SETTLE_GRACE_MS: milliseconds('SETTLE_GRACE_MS', 900_000),
 });

@@ -107,7 +107,10 @@ async function answer(
   const head: ChatAnswer = { requestId: c.get('requestId'), created, start: generation.start };
   if (chat.stream !== true) return c.json(await chatCompletion(head, generation.events));
   const chunks = chatChunks(head, generation.events, chat.stream_options?.include_usage === true);
-  const stream = streamOf(withErrorChunk(chunks, c.get('requestId')), () => generation.leave());
+  const stream = streamOf(withErrorChunk(chunks, c.get('requestId')), {
+    keepAliveMs: c.get('config').KEEP_ALIVE_MS,
+    onCancel: () => generation.leave(),
+  });
   return c.body(stream, 200, {
     'content-type': 'text/event-stream; charset=utf-8',
     'cache-control': 'no-cache, no-transform',
