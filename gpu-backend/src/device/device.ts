@@ -3,35 +3,89 @@ import type { ModelConfig } from '../model/config.ts';
 /** A model loaded on a device. Runs are made one at a time. */
 export interface ModelSession {
   readonly config: ModelConfig;
-  /** A zeroed cache with room for `capacity` columns. The caller owns it and disposes of it. */
-  createCache(capacity: number): KvCache;
+  /** Bytes that one cache column of one sequence takes, all layers. */
+  readonly numBytesPerColumn: number;
+  /** The most candidates that a row's output carries; 0: the vocabulary is small and rows are read whole. */
+  readonly maxCandidates: number;
+  /** A zeroed cache. The caller owns it and disposes of it. */
+  createCache(numSlots: number, capacity: number): KvCache;
   /**
-   * One forward pass. Writes the rows' keys and values to cache columns
-   * [writeIndex, writeIndex + rows) and returns logits [logitRows, vocab], valid until the next run.
+   * One forward pass. Slot b's rows go to its cache columns [w, w + numPaddedRows), w = writeIndexes[b].
    * Throws RangeError for rows that no model could run.
    */
-  run(cache: KvCache, rows: ForwardRows): Promise<Float32Array>;
+  run(cache: KvCache, batch: ForwardBatch): Promise<ForwardOutput>;
   dispose(): Promise<void>;
 }
 
-/** The rows of one forward pass of one sequence; never fewer than 2 rows and 2 logit rows (see docs/exactness.md). */
-export interface ForwardRows {
-  /** [rows] */
+/**
+ * Rows of one forward pass of many sequences, packed in slot order. Arrays may be longer than said (buffers are
+ * reused): what follows doesn't count. No product has fewer than 2 rows (see docs/exactness.md).
+ */
+export interface ForwardBatch {
+  /** B: cache slots [0, B) take part; a slot without rows is idle. */
+  readonly numSlots: number;
+  /** N ≥ 2: packed rows of all slots. */
+  readonly numRows: number;
+  /** Q ≥ 2: rows that each slot has in attention, at least the most of any slot. */
+  readonly numPaddedRows: number;
+  /** [N] */
   readonly tokenIds: Int32Array;
-  /** [rows] */
+  /** [N] */
   readonly positions: Int32Array;
-  /** The first cache column that the rows are written to. */
-  readonly writeIndex: number;
-  /** [rows, capacity], 1 where a row sees a column. */
+  /** [B + 1]: slot b has packed rows [rowStarts[b], rowStarts[b + 1]). */
+  readonly rowStarts: Int32Array;
+  /** [B]: the first column that a slot's rows are written to; all Q columns from there are, of idle slots too. */
+  readonly writeIndexes: Int32Array;
+  /** [B, Q, capacity], 1 where a row sees a column; padding rows see themselves. */
   readonly mask: Uint8Array;
-  /** Rows whose logits are wanted, [logitRows]. */
+  /** L ≥ 2 */
+  readonly numLogitRows: number;
+  /** [L]: packed rows whose logits are wanted. */
   readonly logitRows: Int32Array;
+  /** At most `maxCandidates`: candidates wanted of each row. */
+  readonly numCandidates: number;
 }
 
-/** Keys and values of one sequence. Columns [0, committed) are final; what follows is scratch. */
+/** What the last run gave; everything read from it is valid until the next run. */
+export interface ForwardOutput {
+  /** Logits [vocab] of `logitRows[index]`. */
+  logits(index: number): Float32Array;
+  /** The highest logits of `logitRows[index]`; undefined where `maxCandidates` is 0. */
+  candidates(index: number): RowCandidates | undefined;
+}
+
+/** In falling order, of equal scores the lower id first. */
+export interface RowCandidates {
+  /** [numCandidates] */
+  readonly scores: Float32Array;
+  /** [numCandidates] */
+  readonly tokenIds: Int32Array;
+  /** Over the whole row. */
+  readonly logSumExp: number;
+}
+
+/** Half-open: [start, end). */
+export interface ColumnRange {
+  readonly start: number;
+  readonly end: number;
+}
+
+/** Keys and values of `numSlots` sequences. A slot's columns [0, committed) are final; what follows is scratch. */
 export interface KvCache {
+  readonly numSlots: number;
   readonly capacity: number;
-  /** Keeps all columns, adds zeroed ones. */
-  grow(capacity: number): void;
+  readonly numBytes: number;
+  /** Copies columns of one slot to the same columns of a slot of `target`, which may be this cache. */
+  copyColumns(slot: number, range: ColumnRange, target: KvCache, targetSlot: number): void;
+  /** A copy of columns that belongs to no slot; the caller owns it. */
+  save(slot: number, range: ColumnRange): SavedColumns;
+  /** Writes `saved` columns [range), counted from the first saved one, to the slot's columns from `column` on. */
+  restore(slot: number, column: number, saved: SavedColumns, range: ColumnRange): void;
+  dispose(): void;
+}
+
+export interface SavedColumns {
+  readonly numColumns: number;
+  readonly numBytes: number;
   dispose(): void;
 }
