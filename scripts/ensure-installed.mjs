@@ -54,7 +54,8 @@ function npm(...args) {
   const isNpm = npmScript !== undefined && /npm-cli\.[cm]?js$/.test(npmScript);
   const [command, first] = isNpm ? [process.execPath, [npmScript]] : ['npm', []];
   // onnxruntime-node would fetch CUDA libraries, hundreds of megabytes, where the machine doesn't ask for them.
-  const env = { ONNXRUNTIME_NODE_INSTALL: 'skip', ...process.env };
+  // node-llama-cpp brings its binary as a package; without one it would fetch and build sources.
+  const env = { ONNXRUNTIME_NODE_INSTALL: 'skip', NODE_LLAMA_CPP_SKIP_DOWNLOAD: 'true', ...process.env };
   // npm's own report goes to stderr, so that a script's stdout stays its own.
   const result = spawnSync(command, [...first, ...args], { cwd: root, env, stdio: ['ignore', 2, 2] });
   return result.status ?? 1;
