@@ -6,6 +6,8 @@ interface ErrorTraits {
   openaiType: 'invalid_request_error' | 'rate_limit_error' | 'server_error';
   /** Whether the same request may succeed later without any change. */
   retryable: boolean;
+  /** When to try again, where nobody knows better. */
+  retryAfterMs?: number;
 }
 
 const badRequest = (httpStatus: number): ErrorTraits => ({
@@ -34,7 +36,7 @@ export const ERRORS = {
   payload_too_large: badRequest(413),
   unsupported_media_type: badRequest(415),
   rate_limit_exceeded: { httpStatus: 429, openaiType: 'rate_limit_error', retryable: true },
-  overloaded: serverError(503, true),
+  overloaded: { ...serverError(503, true), retryAfterMs: 1000 },
   lease_invalid: badRequest(401),
   lease_expired: { ...badRequest(401), retryable: true },
   duplicate_attempt: badRequest(409),
@@ -56,6 +58,8 @@ export const errorObjectSchema = z.object({
   message: z.string(),
   retryable: z.boolean(),
   param: z.string().optional(),
+  /** How long to wait before another try. */
+  retry_after_ms: z.int().nonnegative().optional(),
 });
 export const errorBodySchema = z.object({ error: errorObjectSchema });
 export type ErrorObject = z.infer<typeof errorObjectSchema>;
@@ -67,6 +71,8 @@ export interface ErrorOptions {
   internal?: string;
   /** Where it differs from the code's own. */
   retryable?: boolean;
+  /** How long to wait before another try: the header `retry-after`. */
+  retryAfterMs?: number;
   cause?: unknown;
 }
 
@@ -76,6 +82,7 @@ export class TidarError extends Error {
   readonly param: string | undefined;
   readonly internal: string | undefined;
   readonly retryable: boolean;
+  readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -83,7 +90,10 @@ export class TidarError extends Error {
     this.code = code;
     this.param = options.param;
     this.internal = options.internal;
-    this.retryable = options.retryable ?? ERRORS[code].retryable;
+    const traits: ErrorTraits = ERRORS[code];
+    this.retryable = options.retryable ?? traits.retryable;
+    const retryAfterMs = options.retryAfterMs ?? traits.retryAfterMs;
+    this.retryAfterMs = retryAfterMs === undefined ? undefined : Math.max(0, Math.ceil(retryAfterMs));
   }
 
   get httpStatus(): number {
@@ -95,6 +105,7 @@ export class TidarError extends Error {
     return new TidarError(object.code, object.message, {
       retryable: object.retryable,
       ...(object.param === undefined ? {} : { param: object.param }),
+      ...(object.retry_after_ms === undefined ? {} : { retryAfterMs: object.retry_after_ms }),
     });
   }
 }
@@ -115,6 +126,20 @@ export function toTidarError(error: unknown): TidarError {
 
 /** The protocol's error body: the public part only. */
 export function errorBody(error: unknown): { error: ErrorObject } {
-  const { code, message, retryable, param } = toTidarError(error);
-  return { error: { code, message, retryable, ...(param === undefined ? {} : { param }) } };
+  const { code, message, retryable, param, retryAfterMs } = toTidarError(error);
+  return {
+    error: {
+      code,
+      message,
+      retryable,
+      ...(param === undefined ? {} : { param }),
+      ...(retryAfterMs === undefined ? {} : { retry_after_ms: retryAfterMs }),
+    },
+  };
+}
+
+/** The header `retry-after` where the error tells a time: whole seconds, rounded up, at least one. */
+export function retryAfterHeader({ retryAfterMs }: TidarError): { 'retry-after'?: string } {
+  if (retryAfterMs === undefined) return {};
+  return { 'retry-after': String(Math.max(1, Math.ceil(retryAfterMs / 1000))) };
 }

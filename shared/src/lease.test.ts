@@ -2,24 +2,27 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import {
   hashTokenIds,
+  LEASE_VERSION,
   type LeasePayload,
   parseLeaseSecrets,
   sha256Hex,
   signLease,
   verifyLease,
 } from './lease.ts';
+import { MAX_CHOICES } from './protocol.ts';
 
 const SECRET = 'first-secret-of-at-least-32-characters';
 const OTHER = 'second-secret-of-at-least-32-characters';
 const NOW = 1_800_000_000_000;
 
 const payload: LeasePayload = {
-  version: 1,
+  version: LEASE_VERSION,
   request_id: 'req_1',
   attempt: 0,
-  choices: 1,
+  choices: 2,
+  tenant: 'ann',
   fingerprint: 'f00d',
-  first_token: 0,
+  first_tokens: [0, 3],
   end_token: 256,
   backend: 'http://127.0.0.1:9000',
   request_hash: 'ab'.repeat(32),
@@ -80,9 +83,21 @@ describe('lease', () => {
     await expect(verifyLease(token, [SECRET], NOW)).rejects.toMatchObject({ code: 'lease_invalid' });
   });
 
+  it('of another version is refused by a sentence that names both', async () => {
+    const token = (await signLease(payload, SECRET)).replace(/^v2/, 'v1');
+    await expect(verifyLease(token, [SECRET], NOW)).rejects.toMatchObject({
+      code: 'lease_invalid',
+      message: expect.stringMatching(/version 1;.*version 2/),
+    });
+  });
+
+  it.each([0, MAX_CHOICES + 1, 1.5])('cannot be signed for %d choices', async (choices) => {
+    await expect(signLease({ ...payload, choices }, SECRET)).rejects.toThrow();
+  });
+
   it('refuses any other text without a crash', async () => {
     const anyText = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.base64String());
-    const parts = fc.array(anyText, { maxLength: 4 }).map((list) => ['v1', ...list].join('.'));
+    const parts = fc.array(anyText, { maxLength: 4 }).map((list) => ['v2', ...list].join('.'));
     await fc.assert(
       fc.asyncProperty(fc.oneof(anyText, parts), async (text) => {
         await expect(verifyLease(text, [SECRET], NOW)).rejects.toMatchObject({ code: 'lease_invalid' });
@@ -109,8 +124,19 @@ describe('hashes', () => {
     );
   });
 
-  it('tell token lists apart by order and by grouping', async () => {
-    const lists = [[], [1], [1, 2], [2, 1], [258], [1, 2, 0]];
+  it('tell token lists apart by order, by grouping and by choice', async () => {
+    const lists = [
+      [],
+      [[]],
+      [[1]],
+      [[1, 2]],
+      [[2, 1]],
+      [[258]],
+      [[1, 2, 0]],
+      [[1], [2]],
+      [[1, 2], []],
+      [[], [1, 2]],
+    ];
     const hashes = await Promise.all(lists.map(hashTokenIds));
     expect(new Set(hashes).size).toBe(lists.length);
   });

@@ -1,25 +1,32 @@
 import { z } from 'zod';
 import { TidarError } from './errors.ts';
+import { MAX_CHOICES, PROTOCOL_VERSION } from './protocol.ts';
 
-export const LEASE_VERSION = 1;
+/** A lease belongs to one version of the protocol: a peer of another refuses it before it reads anything else. */
+export const LEASE_VERSION = PROTOCOL_VERSION;
 const MIN_SECRET_LENGTH = 32;
 
 const count = z.int().nonnegative();
 
-/** What a backend may do for a request: the tokens [first_token, end_token) of one attempt, on one instance. */
+/**
+ * What a backend may do for a request: of each choice the tokens [first_tokens[choice], end_token), in one attempt, on
+ * one instance.
+ */
 export const leasePayloadSchema = z.strictObject({
   version: z.literal(LEASE_VERSION),
   request_id: z.string().min(1).max(128),
   attempt: count,
-  choices: z.literal(1),
+  choices: z.int().min(1).max(MAX_CHOICES),
+  /** Who asks, as an opaque name: the unit of fairness in the queue and of what the prefix cache shares. */
+  tenant: z.string().min(1).max(128),
   fingerprint: z.string().min(1),
-  first_token: count,
+  first_tokens: z.array(count),
   end_token: count,
   /** The address of the instance that may use it. */
   backend: z.string().min(1),
   /** SHA-256 of the exact bytes of the body of `POST /v1/generate`, in hex. */
   request_hash: z.string(),
-  /** `hashTokenIds` of the resumed tokens, or null where nothing is resumed. */
+  /** `hashTokenIds` of the resumed tokens by choice, or null where nothing is resumed. */
   resume_hash: z.string().nullable(),
   expires_at_ms: count,
 });
@@ -43,7 +50,7 @@ export function parseLeaseSecrets(text: string): string[] {
   return parseSecrets(text, 'LEASE_SECRETS');
 }
 
-/** `v1.<payload>.<mac>`, both in base64url; the MAC covers everything before it. */
+/** `v2.<payload>.<mac>`, both in base64url; the MAC covers everything before it. */
 export async function signLease(payload: LeasePayload, secret: string): Promise<string> {
   const text = JSON.stringify(leasePayloadSchema.parse(payload));
   const signed = `v${LEASE_VERSION}.${toBase64Url(utf8(text))}`;
@@ -58,13 +65,9 @@ export async function verifyLease(
   nowMs: number,
 ): Promise<LeasePayload> {
   const [version, payloadPart, macPart, ...rest] = token.split('.');
-  if (
-    version !== `v${LEASE_VERSION}` ||
-    payloadPart === undefined ||
-    macPart === undefined ||
-    rest.length > 0
-  ) {
-    throw invalidLease('not of the form v1.payload.mac');
+  if (version !== `v${LEASE_VERSION}`) throw otherVersion(version);
+  if (payloadPart === undefined || macPart === undefined || rest.length > 0) {
+    throw invalidLease(`not of the form v${LEASE_VERSION}.payload.mac`);
   }
   const mac = fromBase64Url(macPart);
   const signed = utf8(`${version}.${payloadPart}`);
@@ -85,11 +88,12 @@ export async function sha256Hex(bytes: Uint8Array<ArrayBuffer>): Promise<string>
   return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
-/** SHA-256 of token ids as little-endian 32-bit integers: what `resume_hash` holds. */
-export function hashTokenIds(tokenIds: readonly number[]): Promise<string> {
-  const bytes = new Uint8Array(tokenIds.length * 4);
+/** SHA-256 of lists of token ids, each as its length and its ids in little-endian 32-bit integers: `resume_hash`. */
+export function hashTokenIds(lists: readonly (readonly number[])[]): Promise<string> {
+  const numbers = lists.flatMap((tokenIds) => [tokenIds.length, ...tokenIds]);
+  const bytes = new Uint8Array(numbers.length * 4);
   const view = new DataView(bytes.buffer);
-  tokenIds.forEach((tokenId, index) => view.setUint32(index * 4, tokenId, true));
+  numbers.forEach((number, index) => view.setUint32(index * 4, number, true));
   return sha256Hex(bytes);
 }
 
@@ -112,6 +116,14 @@ function parsePayload(payloadPart: string): LeasePayload {
   } catch (error) {
     throw invalidLease(`payload does not parse: ${String(error)}`);
   }
+}
+
+function otherVersion(version: string | undefined): TidarError {
+  const found = /^v\d{1,9}$/.test(version ?? '') ? `of version ${version?.slice(1)}` : 'of no known version';
+  return new TidarError(
+    'lease_invalid',
+    `The lease is ${found}; this backend takes version ${LEASE_VERSION}. Edge and backend need the same release.`,
+  );
 }
 
 function invalidLease(internal: string): TidarError {

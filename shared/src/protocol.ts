@@ -2,43 +2,121 @@ import { z } from 'zod';
 import { errorObjectSchema, TidarError } from './errors.ts';
 import { encodeSse, type SseMessage } from './sse.ts';
 
-export const PROTOCOL_VERSION = 1;
+/** Goes up with every change that a peer of the version before would misread. */
+export const PROTOCOL_VERSION = 2;
 export const MAX_STOP_STRINGS = 4;
 export const MAX_DRAFT_LENGTH = 64;
+export const MAX_CHOICES = 16;
+export const MAX_TOP_LOGPROBS = 20;
+/** Fewer than of the answer's tokens: a long prompt's are sent all at once. */
+export const MAX_PROMPT_LOGPROBS = 5;
+export const MAX_LOGIT_BIASES = 1024;
+const MAX_GRAMMAR_LENGTH = 65_536;
 const U64_END = 1n << 64n;
 
 const count = z.int('expected a whole number').nonnegative('expected 0 or more');
-const tokenIds = z.array(z.int('expected a token id').min(0, 'expected a token id').max(0xffffffff));
+const tokenId = z
+  .int('expected a token id')
+  .min(0, 'expected a token id')
+  .max(0xffffffff, 'expected a token id');
+const tokenIds = z.array(tokenId);
+/** A number from `least` to `most`, both included. */
+const within = (least: number, most: number) =>
+  z
+    .number(`expected ${least} to ${most}`)
+    .min(least, `expected ${least} to ${most}`)
+    .max(most, `expected ${least} to ${most}`);
+const wholeWithin = (least: number, most: number) =>
+  z
+    .int(`expected ${least} to ${most}`)
+    .min(least, `expected ${least} to ${most}`)
+    .max(most, `expected ${least} to ${most}`);
 const isU64 = (text: string): boolean => /^(0|[1-9]\d{0,19})$/.test(text) && BigInt(text) < U64_END;
 
 /** A seed of 64 bits travels as a decimal string: a JSON number would lose its low bits. */
 export const seedSchema = z.string().refine(isU64, 'expected a 64-bit seed as a decimal string');
 
+export const temperatureSchema = within(0, 2);
+export const topKSchema = count;
+export const topPSchema = within(0, 1).gt(0, 'expected more than 0, at most 1');
+export const minPSchema = within(0, 1).lt(1, 'expected 0 to less than 1');
+/** Of presence and frequency. */
+export const penaltySchema = within(-2, 2);
+export const repetitionPenaltySchema = within(0, 10).gt(0, 'expected more than 0, at most 10');
+export const biasSchema = within(-100, 100);
+export const topLogprobsSchema = wholeWithin(0, MAX_TOP_LOGPROBS);
+export const promptLogprobsSchema = wholeWithin(0, MAX_PROMPT_LOGPROBS);
+export const numChoicesSchema = wholeWithin(1, MAX_CHOICES);
+export const draftLengthSchema = wholeWithin(1, MAX_DRAFT_LENGTH);
+export const betaSchema = within(0, 1);
+export const tokenIdsSchema = tokenIds;
+
+/** What is added to the logits of some tokens, each token once. */
+const logitBiasSchema = z
+  .array(z.tuple([tokenId, biasSchema]))
+  .max(MAX_LOGIT_BIASES, `expected at most ${MAX_LOGIT_BIASES} tokens`)
+  .refine((pairs) => new Set(pairs.map(([id]) => id)).size === pairs.length, 'expected each token once');
+
 export const samplingParamsSchema = z.strictObject({
-  temperature: z.number().min(0, 'expected 0 to 2').max(2, 'expected 0 to 2').default(1),
+  temperature: temperatureSchema.default(1),
   /** 0 turns it off. */
-  top_k: count.default(0),
-  top_p: z
-    .number()
-    .gt(0, 'expected more than 0, at most 1')
-    .max(1, 'expected more than 0, at most 1')
-    .default(1),
-  min_p: z.number().min(0, 'expected 0 to less than 1').lt(1, 'expected 0 to less than 1').default(0),
+  top_k: topKSchema.default(0),
+  top_p: topPSchema.default(1),
+  min_p: minPSchema.default(0),
+  presence_penalty: penaltySchema.default(0),
+  frequency_penalty: penaltySchema.default(0),
+  /** 1 turns it off. */
+  repetition_penalty: repetitionPenaltySchema.default(1),
+  logit_bias: logitBiasSchema.default([]),
+  /** No end of the text before so many tokens. */
+  min_tokens: count.default(0),
   seed: seedSchema,
 });
 export type SamplingParams = z.infer<typeof samplingParamsSchema>;
 
-export const draftLengthSchema = z
-  .int(`expected 1 to ${MAX_DRAFT_LENGTH}`)
-  .min(1, `expected 1 to ${MAX_DRAFT_LENGTH}`)
-  .max(MAX_DRAFT_LENGTH, `expected 1 to ${MAX_DRAFT_LENGTH}`);
-export const betaSchema = z.number().min(0, 'expected 0 to 1').max(1, 'expected 0 to 1');
+/** How forward passes are laid out; with beta 1 it decides how fast a text comes, never which. */
+export const planSchema = z.enum(
+  ['auto', 'dense', 'sparse', 'branches', 'two-pass'],
+  "expected 'auto', 'dense', 'sparse', 'branches' or 'two-pass'",
+);
+export type PlanName = z.infer<typeof planSchema>;
 
 export const decoderSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('ar') }),
-  z.strictObject({ type: z.literal('tidar'), draft_length: draftLengthSchema, beta: betaSchema.default(1) }),
+  z
+    .strictObject({
+      type: z.literal('tidar'),
+      plan: planSchema.default('auto'),
+      /** The most drafts of a step. */
+      draft_length: draftLengthSchema,
+      beta: betaSchema.default(1),
+    })
+    .refine(({ plan, beta }) => beta === 1 || plan === 'dense', {
+      path: ['beta'],
+      message: "below 1 it needs plan 'dense', whose text alone is defined there",
+    }),
 ]);
 export type Decoder = z.infer<typeof decoderSchema>;
+
+/** By hand and not z.record, whose copy would lose a property that is called __proto__. */
+const jsonObject = z.custom<Record<string, unknown>>(
+  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+  'expected an object',
+);
+export const jsonSchemaSchema = z.union([jsonObject, z.boolean()], 'expected a JSON schema');
+export const grammarTextSchema = z
+  .string('expected a string')
+  .min(1, 'expected a non-empty string')
+  .max(MAX_GRAMMAR_LENGTH, `expected at most ${MAX_GRAMMAR_LENGTH} characters`);
+
+/** The form that the whole text must have. */
+export const grammarSchema = z.discriminatedUnion('type', [
+  z.strictObject({ type: z.literal('json_schema'), schema: jsonSchemaSchema }),
+  z.strictObject({ type: z.literal('json_object') }),
+  z.strictObject({ type: z.literal('regex'), pattern: grammarTextSchema }),
+  z.strictObject({ type: z.literal('grammar'), ebnf: grammarTextSchema }),
+]);
+export type Grammar = z.infer<typeof grammarSchema>;
 
 export const chatMessageSchema = z.strictObject({
   role: z.enum(['system', 'user', 'assistant']),
@@ -63,15 +141,22 @@ export const generateRequestSchema = z.strictObject({
   request_id: z.string().min(1).max(128),
   model: z.string().min(1),
   input: generateInputSchema,
-  /** Absent: as many as fit in the context. */
+  num_choices: numChoicesSchema.default(1),
+  /** Of each choice. Absent: as many as fit in the context. */
   max_tokens: z.int('expected 1 or more').min(1, 'expected 1 or more').optional(),
   stop: z.array(z.string().min(1, 'expected a non-empty string')).max(MAX_STOP_STRINGS).default([]),
-  stop_token_ids: tokenIds.optional(),
+  stop_token_ids: tokenIds.default([]),
+  /** The model's own end tokens do not end the text. */
+  ignore_eos: z.boolean().default(false),
   sampling: samplingParamsSchema,
   decoder: decoderSchema,
+  grammar: grammarSchema.optional(),
+  /** How many alternatives are told beside each token's own; absent: no log-probabilities. */
+  logprobs: topLogprobsSchema.optional(),
+  prompt_logprobs: promptLogprobsSchema.optional(),
   trace: traceSchema.default('none'),
-  /** What an earlier attempt generated: no template is rendered again. */
-  resume: z.strictObject({ prompt_token_ids: tokenIds, token_ids: tokenIds }).optional(),
+  /** What an earlier attempt generated, a list for each choice: no template is rendered again. */
+  resume: z.strictObject({ prompt_token_ids: tokenIds, token_ids: z.array(tokenIds) }).optional(),
 });
 export type GenerateRequest = z.infer<typeof generateRequestSchema>;
 /** The same before its defaults are filled in. */
@@ -85,16 +170,33 @@ export const usageSchema = z.object({
 });
 export type Usage = z.infer<typeof usageSchema>;
 
+/** One forward pass as a choice of this request saw it. */
 export const stepStatsSchema = z.object({
   rows: count,
   drafted: count,
   accepted: count,
   milliseconds: z.number().nonnegative(),
+  /** The name of the plan that laid the rows out. */
+  plan: z.string(),
+  /** How many sequences shared the pass. */
+  sequences: count,
 });
 export type StepStats = z.infer<typeof stepStatsSchema>;
 
 export const finishReasonSchema = z.enum(['stop', 'length']);
 export type FinishReason = z.infer<typeof finishReasonSchema>;
+
+/** A token as a text shows it; `bytes` is null where it stands for none, as special tokens do. */
+const tokenScoreSchema = z.object({
+  token_id: tokenId,
+  token: z.string(),
+  bytes: z.array(z.int().min(0).max(255)).nullable(),
+  /** Natural logarithm, of the model's own distribution over its whole vocabulary. */
+  logprob: z.number(),
+});
+export type TokenScore = z.infer<typeof tokenScoreSchema>;
+export const tokenLogprobSchema = tokenScoreSchema.extend({ top: z.array(tokenScoreSchema) });
+export type TokenLogprob = z.infer<typeof tokenLogprobSchema>;
 
 /** First of all, once the prompt is accepted. */
 export const startEventSchema = z.object({
@@ -103,6 +205,8 @@ export const startEventSchema = z.object({
   prompt_token_ids: tokenIds,
   num_prompt_tokens: count,
   num_cached_tokens: count,
+  /** One for each token of the prompt; null for the first, which nothing predicts. */
+  prompt_logprobs: z.array(tokenLogprobSchema.nullable()).optional(),
   seed: seedSchema,
   fingerprint: z.string(),
   model: z.string(),
@@ -111,18 +215,22 @@ export const startEventSchema = z.object({
 /** The tokens that one forward pass decided, and the text that they complete (held-back text comes later). */
 export const stepEventSchema = z.object({
   type: z.literal('step'),
-  choice: z.literal(0),
+  choice: count,
   token_ids: tokenIds,
   text: z.string(),
+  /** One for each token of the step. */
+  logprobs: z.array(tokenLogprobSchema).optional(),
   stats: stepStatsSchema.optional(),
 });
 
-export const endEventSchema = z.object({
-  type: z.literal('end'),
-  choice: z.literal(0),
+/** The end of one choice: no step of it comes after. */
+export const finishEventSchema = z.object({
+  type: z.literal('finish'),
+  choice: count,
   finish_reason: finishReasonSchema,
-  usage: usageSchema,
 });
+
+export const endEventSchema = z.object({ type: z.literal('end'), usage: usageSchema });
 
 export const errorEventSchema = z.object({ type: z.literal('error'), error: errorObjectSchema });
 
@@ -130,12 +238,14 @@ export const errorEventSchema = z.object({ type: z.literal('error'), error: erro
 export const generateEventSchema = z.discriminatedUnion('type', [
   startEventSchema,
   stepEventSchema,
+  finishEventSchema,
   endEventSchema,
   errorEventSchema,
 ]);
 export type GenerateEvent = z.infer<typeof generateEventSchema>;
 export type StartEvent = z.infer<typeof startEventSchema>;
 export type StepEvent = z.infer<typeof stepEventSchema>;
+export type FinishEvent = z.infer<typeof finishEventSchema>;
 export type EndEvent = z.infer<typeof endEventSchema>;
 
 export const modelInfoSchema = z.object({
@@ -144,23 +254,34 @@ export const modelInfoSchema = z.object({
   context_length: z.int().positive(),
   /** The model's trained draft length; 0 where it has no diffusion mode. */
   block_size: count,
-  /** The draft length of requests that name none; 0 where it has no diffusion mode. */
+  /** The draft length of requests that name a plan and no length; 0 where it has no diffusion mode. */
   draft_length: count,
+  /** The same for plan 'auto', which takes it as the most that a step may draft. */
+  auto_draft_length: count,
   has_tokenizer: z.boolean(),
   /** Unix time in seconds. */
   created: count,
 });
 export type ModelInfo = z.infer<typeof modelInfoSchema>;
 
+/** Which protocol a backend speaks, of any answer about itself; the first version did not say. */
+export const protocolVersionSchema = z.object({ protocol_version: count.default(1) });
 /** The answer of a backend's `GET /v1/models`. */
-export const modelListSchema = z.object({ models: z.array(modelInfoSchema) });
+export const modelListSchema = protocolVersionSchema.extend({ models: z.array(modelInfoSchema) });
 /** The answer of a backend's `GET /health`; `models` are ids. */
 export const healthSchema = z.object({ status: z.enum(['ok', 'draining']), models: z.array(z.string()) });
 export type Health = z.infer<typeof healthSchema>;
 
-/** An event on the wire; its SSE id is the number of completion tokens after it. */
-export function encodeGenerateEvent(event: GenerateEvent, numCompletionTokens: number): string {
-  return encodeSse({ event: event.type, id: String(numCompletionTokens), data: JSON.stringify(event) });
+/** An event on the wire; its SSE id is the vector of completion tokens after it, a count for each choice. */
+export function encodeGenerateEvent(event: GenerateEvent, numCompletionTokens: readonly number[]): string {
+  return encodeSse({ event: event.type, id: numCompletionTokens.join(','), data: JSON.stringify(event) });
+}
+
+/** The counts of an SSE id; undefined where it is none of a request of so many choices. */
+export function parseEventId(id: string, numChoices: number): number[] | undefined {
+  if (!/^(0|[1-9]\d{0,15})(,(0|[1-9]\d{0,15}))*$/.test(id)) return undefined;
+  const counts = id.split(',').map(Number);
+  return counts.length === numChoices && counts.every(Number.isSafeInteger) ? counts : undefined;
 }
 
 /** The event that an SSE message carries; what is not one throws `backend_unavailable`. */
