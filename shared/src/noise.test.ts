@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { fillGumbelNoise, gumbelNoise, NoiseCache } from './noise.ts';
+import {
+  fillGumbelNoise,
+  gumbelFromWord,
+  gumbelNoise,
+  HIGHEST_NOISE,
+  KeyedNoise,
+  noiseCeiling,
+} from './noise.ts';
 
 const VOCAB = 37;
 
@@ -53,15 +60,59 @@ describe('Gumbel noise', () => {
     expect(Math.abs(correlation(long(5n, 0, 7), other()))).toBeLessThan(0.04);
   });
 
+  // Written down when the noise was first used: texts that were drawn with it must be drawn again.
+  it.each([
+    { seed: 0n, choice: 0, position: 0, tokenId: 0, value: 0.08482025111138762 },
+    { seed: 5n, choice: 0, position: 7, tokenId: 1, value: 5.339413538621409 },
+    { seed: 0xffff_ffff_ffff_ffffn, choice: 3, position: 4095, tokenId: 131_071, value: -0.5384986581576238 },
+    { seed: 0x1234_5678_9abc_def0n, choice: 1, position: 41, tokenId: 30, value: -0.24883706316124082 },
+  ])('of token $tokenId at $position has a known answer', ({ seed, choice, position, tokenId, value }) => {
+    expect(gumbelNoise(seed, choice, position, tokenId)).toBe(value);
+  });
+
+  it('rises with its word, stays below the ceiling of the word and below the highest noise', () => {
+    let last = -Infinity;
+    for (let word = 0; word <= 0xffff_ffff; word += 99_991) {
+      const value = gumbelFromWord(word);
+      expect(value).toBeGreaterThan(last);
+      expect(value).toBeLessThan(noiseCeiling(word));
+      last = value;
+    }
+    expect(gumbelFromWord(0xffff_ffff)).toBe(HIGHEST_NOISE);
+    expect(noiseCeiling(0xffff_ffff)).toBeGreaterThanOrEqual(HIGHEST_NOISE);
+    expect(HIGHEST_NOISE).toBeCloseTo(22.87, 2);
+  });
+});
+
+describe('the noise of one choice', () => {
+  const keyed = new KeyedNoise(5n, 0, VOCAB);
+
   it('is computed once for a position, and again after the position was released', () => {
-    const cache = new NoiseCache(5n, 0, VOCAB);
-    const first = cache.at(7);
-    expect(first).toEqual(noise(5n, 0, 7));
-    expect(cache.at(7)).toBe(first);
-    cache.release(8);
-    expect(cache.at(8)).toEqual(noise(5n, 0, 8));
-    expect(cache.at(7)).toEqual(noise(5n, 0, 7));
-    expect(cache.at(8)).toEqual(noise(5n, 0, 8));
+    const first = keyed.words(7);
+    const values = noise(5n, 0, 7);
+    expect(keyed.words(7)).toBe(first);
+    expect(Array.from(first.subarray(0, VOCAB), gumbelFromWord)).toEqual([...values]);
+    expect(keyed.at(7, 30)).toBe(values[30]);
+    keyed.release(8);
+    expect(Array.from(keyed.words(8).subarray(0, VOCAB), gumbelFromWord)).toEqual([...noise(5n, 0, 8)]);
+    expect(Array.from(keyed.words(7).subarray(0, VOCAB), gumbelFromWord)).toEqual([...values]);
+  });
+
+  it('is nowhere higher than the highest of its position', () => {
+    for (let position = 0; position < 50; position++) {
+      const highest = Math.max(...noise(5n, 0, position));
+      expect(keyed.highest(position)).toBeGreaterThanOrEqual(highest);
+      expect(keyed.highest(position)).toBeLessThan(Math.max(highest + 0.05, HIGHEST_NOISE + 0.01));
+    }
+  });
+
+  it('is right at every position however few of them are kept', () => {
+    const large = new KeyedNoise(5n, 0, 100_000);
+    for (const position of [3, 9, 4, 3, 9]) {
+      const words = large.words(position);
+      for (const id of [0, 1, 49_998, 99_999])
+        expect(gumbelFromWord(words[id]!)).toBe(gumbelNoise(5n, 0, position, id));
+    }
   });
 });
 

@@ -6,14 +6,31 @@ import { philox4x32 } from './philox.ts';
  * share the noise, the text does not depend on how the tokens were drafted.
  *
  * Counter: (token id / 4, position, choice, 0); key: the seed's low and high word; word of the four: token id mod 4.
+ * The words are cheap, the two logarithms that make noise of one are not: who wants the highest sum only takes them
+ * for tokens that `noiseCeiling` does not rule out.
  */
 
 const WORD_RANGE = 2 ** 32;
+const NUM_CEILING_BITS = 12;
 const words = new Uint32Array(4);
 
-/** A 32-bit word to a Gumbel variate. The half keeps the uniform strictly inside (0, 1). */
-function gumbelFromWord(word: number): number {
+/** A 32-bit word to a Gumbel variate, rising with it. The half keeps the uniform strictly inside (0, 1). */
+export function gumbelFromWord(word: number): number {
   return -Math.log(-Math.log((word + 0.5) / WORD_RANGE));
+}
+
+/** No noise is higher: 22.87. */
+export const HIGHEST_NOISE = gumbelFromWord(WORD_RANGE - 1);
+
+// By a word's upper bits, the noise of the highest such word, and a little for a logarithm's last bit.
+const ceilings = Float64Array.from(
+  { length: 1 << NUM_CEILING_BITS },
+  (_, bits) => gumbelFromWord((bits + 1) * 2 ** (32 - NUM_CEILING_BITS) - 1) + 1e-9,
+);
+
+/** At least the noise of a word, without logarithms. */
+export function noiseCeiling(word: number): number {
+  return ceilings[word >>> (32 - NUM_CEILING_BITS)] ?? HIGHEST_NOISE;
 }
 
 function seedWords(seed: bigint): [low: number, high: number] {
@@ -22,51 +39,81 @@ function seedWords(seed: bigint): [low: number, high: number] {
 
 /** Fills `out[tokenId]` for every token id below `out.length`. */
 export function fillGumbelNoise(out: Float64Array, seed: bigint, choice: number, position: number): void {
-  const [low, high] = seedWords(seed);
-  for (let first = 0; first < out.length; first += 4) {
-    philox4x32(first >>> 2, position, choice, 0, low, high, words);
-    const numWords = Math.min(4, out.length - first);
-    for (let word = 0; word < numWords; word++) out[first + word] = gumbelFromWord(words[word] ?? 0);
-  }
+  const noise = new KeyedNoise(seed, choice, out.length);
+  const filled = noise.words(position);
+  for (let id = 0; id < out.length; id++) out[id] = gumbelFromWord(filled[id] ?? 0);
 }
 
 /** The noise of one token id: the same number that `fillGumbelNoise` writes. */
 export function gumbelNoise(seed: bigint, choice: number, position: number, tokenId: number): number {
-  const [low, high] = seedWords(seed);
-  philox4x32(tokenId >>> 2, position, choice, 0, low, high, words);
-  return gumbelFromWord(words[tokenId & 3] ?? 0);
+  return new KeyedNoise(seed, choice, 0).at(position, tokenId);
 }
 
-/** Noise by position for one sequence choice: each position is computed once and shared by the rows predicting it. */
-export class NoiseCache {
-  readonly #seed: bigint;
+/** Bytes of words that one choice keeps, or one position if that takes more. */
+const MAX_KEPT_BYTES = 1 << 18;
+
+interface Filled {
+  /** [vocab, rounded up to 4] */
+  readonly words: Uint32Array;
+  highestWord: number;
+}
+
+/**
+ * The noise of one choice of a request. A position's words are computed when a whole row asks for them and shared by
+ * the rows that predict it; few tokens' noise is computed by itself.
+ */
+export class KeyedNoise {
+  readonly #low: number;
+  readonly #high: number;
   readonly #choice: number;
-  readonly #vocabSize: number;
-  readonly #byPosition = new Map<number, Float64Array>();
-  readonly #free: Float64Array[] = [];
+  readonly #numWords: number;
+  readonly #maxKept: number;
+  readonly #byPosition = new Map<number, Filled>();
+  readonly #free: Filled[] = [];
 
   constructor(seed: bigint, choice: number, vocabSize: number) {
-    this.#seed = seed;
+    [this.#low, this.#high] = seedWords(seed);
     this.#choice = choice;
-    this.#vocabSize = vocabSize;
+    this.#numWords = 4 * Math.ceil(vocabSize / 4);
+    this.#maxKept = Math.max(1, Math.floor(MAX_KEPT_BYTES / (4 * this.#numWords)));
   }
 
-  /** [vocab] noise for the token at `position`; valid until `release` passes that position. */
-  at(position: number): Float64Array {
-    const known = this.#byPosition.get(position);
-    if (known !== undefined) return known;
-    const noise = this.#free.pop() ?? new Float64Array(this.#vocabSize);
-    fillGumbelNoise(noise, this.#seed, this.#choice, position);
-    this.#byPosition.set(position, noise);
-    return noise;
+  /** One token's noise. */
+  at(position: number, tokenId: number): number {
+    philox4x32(tokenId >>> 2, position, this.#choice, 0, this.#low, this.#high, words);
+    return gumbelFromWord(words[tokenId & 3] ?? 0);
   }
 
-  /** Positions below `position` are decided: their buffers are used again. */
+  /** [vocab, rounded up to 4] words of the token at `position`; valid until the next call for another position. */
+  words(position: number): Uint32Array {
+    return this.#filled(position).words;
+  }
+
+  /** At least the noise of every token at `position`. */
+  highest(position: number): number {
+    return noiseCeiling(this.#filled(position).highestWord);
+  }
+
+  /** Positions below `position` are decided: their words are done with. */
   release(position: number): void {
-    for (const [known, noise] of this.#byPosition) {
+    for (const [known, filled] of this.#byPosition) {
       if (known >= position) continue;
       this.#byPosition.delete(known);
-      this.#free.push(noise);
+      this.#free.push(filled);
     }
+  }
+
+  #filled(position: number): Filled {
+    const known = this.#byPosition.get(position);
+    if (known !== undefined) return known;
+    if (this.#byPosition.size >= this.#maxKept) this.release(1 + Math.min(...this.#byPosition.keys()));
+    const filled = this.#free.pop() ?? { words: new Uint32Array(this.#numWords), highestWord: 0 };
+    filled.highestWord = 0;
+    for (let first = 0; first < this.#numWords; first += 4)
+      philox4x32(first >>> 2, position, this.#choice, 0, this.#low, this.#high, filled.words, first);
+    for (let at = 0; at < this.#numWords; at++)
+      filled.highestWord = Math.max(filled.highestWord, filled.words[at] ?? 0);
+    this.#byPosition.set(position, filled);
+    return filled;
   }
 }
