@@ -3,7 +3,7 @@ import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { ModelSession } from '../device/device.ts';
-import { openModel } from '../device/node-binding.ts';
+import { openModel } from '../device/open.ts';
 import { loadModelFolder } from '../model/folder.ts';
 import type { ModelFolder } from '../model/folder.ts';
 

@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelSession } from '../device/device.ts';
-import { openModel } from '../device/node-binding.ts';
+import { openModel } from '../device/open.ts';
 import type { Sampling } from '../engine/sample.ts';
 import { GREEDY } from '../engine/testing.ts';
 import { loadModelFolder } from '../model/folder.ts';

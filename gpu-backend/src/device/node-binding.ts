@@ -3,46 +3,40 @@ import * as ort from 'onnxruntime-node';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { ModelFolder } from '../model/folder.ts';
-import { cacheName, newCacheName, servingGraph } from '../model/graph/serving.ts';
-import type { ForwardRows, KvCache, ModelSession } from './device.ts';
+import { cacheName, newCacheName } from '../model/graph/packed-attention.ts';
+import { servingGraph } from '../model/graph/serving.ts';
+import type { BoundArray } from './bound-array.ts';
+import { checkBatch } from './check-batch.ts';
+import type { ForwardBatch, ForwardOutput, KvCache, ModelSession } from './device.ts';
+import { bytesPerColumn, cacheTensorLength, HostCache } from './host-cache.ts';
+import { maxCandidatesOf } from './options.ts';
+import type { SessionOptions } from './options.ts';
+import { StepInputs } from './step-inputs.ts';
+import { StepOutputs } from './step-outputs.ts';
 
 type Tensors = Record<string, ort.Tensor>;
 
-/** Opens a model folder on the CPU through onnxruntime-node. Runs block the calling thread. */
-export async function openModel(folder: ModelFolder, options: { numThreads: number }): Promise<ModelSession> {
-  const { config } = folder;
-  const session = await createSession(folder, options.numThreads);
-  const logits = new LogitsBuffer(config.vocabSize);
-  return {
-    config,
-    createCache: (capacity) => new NodeKvCache(config, capacity),
-    run: async (cache, rows) => {
-      assertRows(cache, rows, config);
-      if (!(cache instanceof NodeKvCache)) throw new TypeError('the cache belongs to another device');
-      const output = logits.tensor(rows.logitRows.length);
-      const feeds = { ...rowTensors(cache, rows), ...cache.inputs };
-      await session.run(feeds, { ...cache.outputs, logits: output.tensor });
-      return output.data;
-    },
-    dispose: () => session.release(),
-  };
+/** Opens a model folder on the CPU through onnxruntime-node's own API. Runs block the calling thread. */
+export async function openNodeSession(folder: ModelFolder, options: SessionOptions): Promise<ModelSession> {
+  return new NodeSession(folder, options, await createSession(folder, options));
 }
 
-export const RUNTIME_VERSION: string = ort.env.versions.node ?? ort.env.versions.common;
+export const NODE_RUNTIME_VERSION: string = ort.env.versions.node ?? ort.env.versions.common;
 
-async function createSession(folder: ModelFolder, numThreads: number): Promise<ort.InferenceSession> {
-  const graph = servingGraph(folder.config, folder.tensors);
+async function createSession(folder: ModelFolder, options: SessionOptions): Promise<ort.InferenceSession> {
+  const candidates = maxCandidatesOf(folder.config, options) > 0;
+  const graph = servingGraph(folder.config, folder.tensors, { candidates });
   try {
     return await ort.InferenceSession.create(graph, {
       executionProviders: ['cpu'],
-      intraOpNumThreads: numThreads,
+      intraOpNumThreads: options.numThreads,
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',
       extra: {
         session: {
           // Weights are mapped from the folder; the graph itself is never written to disk.
           model_external_initializers_file_folder_path: path.resolve(folder.path),
-          intra_op: { allow_spinning: numThreads > 1 ? '1' : '0' },
+          intra_op: { allow_spinning: options.numThreads > 1 ? '1' : '0' },
         },
       },
     });
@@ -50,122 +44,100 @@ async function createSession(folder: ModelFolder, numThreads: number): Promise<o
     throw new TidarError(
       'model_folder_invalid',
       `onnxruntime could not load the model folder ${folder.name}.`,
-      {
-        internal: String(error),
-      },
+      { internal: String(error) },
     );
   }
 }
 
-/** Keys and values of every layer, float32 [1, keyValueHeads, capacity, headDim], written in place by runs. */
-class NodeKvCache implements KvCache {
-  readonly #config: ModelConfig;
-  #capacity: number;
-  inputs: Tensors = {};
-  outputs: Tensors = {};
+class NodeSession implements ModelSession {
+  readonly config: ModelConfig;
+  readonly numBytesPerColumn: number;
+  readonly maxCandidates: number;
+  readonly #minRows: number;
+  readonly #session: ort.InferenceSession;
+  readonly #inputs: StepInputs;
+  readonly #outputs: StepOutputs;
+  readonly #tensors = new Map<BoundArray, { revision: number; tensor: ort.Tensor }>();
 
-  constructor(config: ModelConfig, capacity: number) {
-    this.#config = config;
-    this.#capacity = capacity;
-    this.#allocate(capacity, () => undefined);
+  constructor({ config }: ModelFolder, options: SessionOptions, session: ort.InferenceSession) {
+    this.config = config;
+    this.numBytesPerColumn = bytesPerColumn(config);
+    this.maxCandidates = maxCandidatesOf(config, options);
+    this.#minRows = options.allowSingleRow === true ? 1 : 2;
+    this.#session = session;
+    this.#inputs = new StepInputs(config, this.maxCandidates > 0);
+    this.#outputs = new StepOutputs(config.vocabSize, this.maxCandidates > 0);
   }
 
-  get capacity(): number {
-    return this.#capacity;
+  createCache(numSlots: number, capacity: number): KvCache {
+    return new NodeCache(this.config, numSlots, capacity);
   }
 
-  grow(capacity: number): void {
-    if (capacity <= this.#capacity) return;
-    const { headDim, numKeyValueHeads } = this.#config;
-    const previous = this.inputs;
-    const oldColumns = this.#capacity;
-    this.#allocate(capacity, (name, data) => {
-      const old = previous[name]?.data;
-      if (!(old instanceof Float32Array)) return;
-      for (let head = 0; head < numKeyValueHeads; head += 1) {
-        const row = old.subarray(head * oldColumns * headDim, (head + 1) * oldColumns * headDim);
-        data.set(row, head * capacity * headDim);
-      }
-    });
-    this.#capacity = capacity;
-  }
-
-  dispose(): void {
-    this.inputs = {};
-    this.outputs = {};
-    this.#capacity = 0;
-  }
-
-  /** Zeroed: a masked column has weight 0, but 0 × NaN would be NaN. */
-  #allocate(capacity: number, fill: (name: string, data: Float32Array) => void): void {
-    const { headDim, numKeyValueHeads, numLayers } = this.#config;
-    const inputs: Tensors = {};
-    const outputs: Tensors = {};
-    for (let layer = 0; layer < numLayers; layer += 1) {
-      for (const kind of ['key', 'value'] as const) {
-        const name = cacheName(kind, layer);
-        const data = new Float32Array(numKeyValueHeads * capacity * headDim);
-        fill(name, data);
-        const tensor = new ort.Tensor('float32', data, [1, numKeyValueHeads, capacity, headDim]);
-        inputs[name] = tensor;
-        outputs[newCacheName(kind, layer)] = tensor;
-      }
+  async run(cache: KvCache, batch: ForwardBatch): Promise<ForwardOutput> {
+    const { config, maxCandidates } = this;
+    checkBatch(batch, cache, { config, maxCandidates, minRows: this.#minRows });
+    if (!(cache instanceof NodeCache) || cache.config !== config) {
+      throw new TypeError('the cache belongs to another session');
     }
-    this.inputs = inputs;
-    this.outputs = outputs;
+    this.#inputs.fill(batch, cache.capacity);
+    this.#outputs.resize(batch);
+    const { feeds, fetches } = cache.firstSlots(batch.numSlots);
+    for (const input of this.#inputs.all) feeds[input.name] = this.#tensor(input);
+    for (const output of this.#outputs.all) fetches[output.name] = this.#tensor(output);
+    await this.#session.run(feeds, fetches);
+    return this.#outputs;
+  }
+
+  async dispose(): Promise<void> {
+    await this.#session.release();
+  }
+
+  #tensor(array: BoundArray): ort.Tensor {
+    const known = this.#tensors.get(array);
+    if (known?.revision === array.revision) return known.tensor;
+    const tensor = toTensor(array);
+    this.#tensors.set(array, { revision: array.revision, tensor });
+    return tensor;
   }
 }
 
-/** One growing buffer for logits [numRows, vocab], so that a step allocates nothing large. */
-class LogitsBuffer {
-  readonly #vocabSize: number;
-  #data = new Float32Array(0);
-
-  constructor(vocabSize: number) {
-    this.#vocabSize = vocabSize;
-  }
-
-  tensor(numRows: number): { tensor: ort.Tensor; data: Float32Array } {
-    const size = numRows * this.#vocabSize;
-    if (this.#data.length < size) this.#data = new Float32Array(size);
-    const data = this.#data.subarray(0, size);
-    return { tensor: new ort.Tensor('float32', data, [numRows, this.#vocabSize]), data };
-  }
+function toTensor({ type, buffer, shape }: BoundArray): ort.Tensor {
+  const length = shape.reduce((product, dim) => product * dim, 1);
+  if (type === 'float32') return new ort.Tensor(type, new Float32Array(buffer, 0, length), shape);
+  if (type === 'int32') return new ort.Tensor(type, new Int32Array(buffer, 0, length), shape);
+  if (type === 'int64') return new ort.Tensor(type, new BigInt64Array(buffer, 0, length), shape);
+  return new ort.Tensor(type, new Uint8Array(buffer, 0, length), shape);
 }
 
-function rowTensors(cache: KvCache, rows: ForwardRows): Tensors {
-  const numRows = rows.tokenIds.length;
-  return {
-    token_ids: int64(rows.tokenIds),
-    positions: int64(rows.positions),
-    write_index: new ort.Tensor('int64', BigInt64Array.of(BigInt(rows.writeIndex)), [1]),
-    mask: new ort.Tensor('bool', rows.mask, [1, 1, numRows, cache.capacity]),
-    logit_rows: int64(rows.logitRows),
-  };
-}
+/** JavaScript's own memory; each number of slots that takes part has its views of it. */
+class NodeCache extends HostCache {
+  readonly #views = new Map<number, { feeds: Tensors; fetches: Tensors }>();
 
-function int64(values: Int32Array): ort.Tensor {
-  return new ort.Tensor('int64', BigInt64Array.from(values, BigInt), [values.length]);
-}
+  constructor(config: ModelConfig, numSlots: number, capacity: number) {
+    super(config, numSlots, capacity, (length) => new Float32Array(length));
+  }
 
-/** What a wrong caller would otherwise learn from wrong text: these are programmer errors. */
-function assertRows(cache: KvCache, rows: ForwardRows, config: ModelConfig): void {
-  const numRows = rows.tokenIds.length;
-  const fail = (what: string): never => {
-    throw new RangeError(`forward pass refused: ${what}`);
-  };
-  if (numRows < 2) fail(`${numRows} rows; one row runs another kernel, give at least 2`);
-  if (rows.logitRows.length < 2) fail(`${rows.logitRows.length} logit rows; give at least 2`);
-  if (rows.positions.length !== numRows) fail(`${rows.positions.length} positions for ${numRows} rows`);
-  if (rows.mask.length !== numRows * cache.capacity) {
-    fail(`mask of ${rows.mask.length} for ${numRows} × ${cache.capacity}`);
+  /** What a run over slots [0, numSlots) reads and writes. */
+  firstSlots(numSlots: number): { feeds: Tensors; fetches: Tensors } {
+    const known = this.#views.get(numSlots);
+    if (known !== undefined) return known;
+    const { config, capacity } = this;
+    const length = cacheTensorLength(config, numSlots, capacity);
+    const shape = [numSlots, config.numKeyValueHeads, capacity, config.headDim];
+    const view: { feeds: Tensors; fetches: Tensors } = { feeds: {}, fetches: {} };
+    this.tensors.forEach((data, index) => {
+      const kind = index % 2 === 0 ? 'key' : 'value';
+      const layer = Math.floor(index / 2);
+      const tensor = new ort.Tensor('float32', data.subarray(0, length), shape);
+      view.feeds[cacheName(kind, layer)] = tensor;
+      view.fetches[newCacheName(kind, layer)] = tensor;
+    });
+    this.#views.set(numSlots, view);
+    return view;
   }
-  if (rows.writeIndex < 0 || rows.writeIndex + numRows > cache.capacity) {
-    fail(`columns ${rows.writeIndex} to ${rows.writeIndex + numRows} of ${cache.capacity}`);
+
+  override dispose(): void {
+    super.dispose();
+    this.#views.clear();
   }
-  if (rows.tokenIds.some((id) => id < 0 || id >= config.vocabSize)) fail('token id outside the vocabulary');
-  if (rows.positions.some((at) => at < 0 || at >= config.maxPositions)) {
-    fail(`position outside the model's ${config.maxPositions}`);
-  }
-  if (rows.logitRows.some((row) => row < 0 || row >= numRows)) fail('logit row outside the rows');
 }

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { openModel } from '../device/node-binding.ts';
+import { openModel } from '../device/open.ts';
 import { expectedTensors, parseModelConfig } from '../model/config.ts';
 import { loadModelFolder } from '../model/folder.ts';
 import { writeSafetensors } from '../model/safetensors-writer.ts';

@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { TidarError } from '@tidar/shared/errors.ts';
 import { heldOutExamples } from '../data/splits.ts';
-import { openModel } from '../device/node-binding.ts';
+import { openModel } from '../device/open.ts';
 import { loadModelFolder } from '../model/folder.ts';
 import type { Answer, Summary } from './evaluate.ts';
 import { ALL_KINDS, answerAll, summarize } from './evaluate.ts';

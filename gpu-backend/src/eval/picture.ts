@@ -1,7 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { generate } from '../decode/generate.ts';
-import { openModel } from '../device/node-binding.ts';
+import { openModel } from '../device/open.ts';
 import { loadModelFolder } from '../model/folder.ts';
 
 /**

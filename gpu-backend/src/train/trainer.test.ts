@@ -5,9 +5,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Random } from '../data/random.ts';
 import type { TokenFile } from '../data/token-file.ts';
 import { writeTokenFile } from '../data/token-file.ts';
-import { openModel } from '../device/node-binding.ts';
+import { openModel } from '../device/open.ts';
 import { loadModelFolder } from '../model/folder.ts';
 import { openGraph } from '../device/graph-session.ts';
+import { batchOf } from '../device/testing.ts';
 import { serializeModel } from '../model/graph/serialize.ts';
 import { layOutBatch } from './batch.ts';
 import { batchTensors } from './batch-tensors.ts';
@@ -141,23 +142,24 @@ describe('training', () => {
     );
     const trained = (await training.run({ ...batchTensors(batch, shape), ...parameters }))['logits']!;
     const session = await openModel(loadModelFolder(path.join(folder, 'model')), { numThreads: 1 });
-    const cache = session.createCache(2 * numTokens);
     const numRows = 2 * numTokens;
+    const cache = session.createCache(1, numRows);
     const block = (at: number): number => Math.floor(at / blockSize);
-    const mask = Uint8Array.from({ length: numRows * numRows }, (_, index) => {
-      const [row, column] = [Math.floor(index / numRows), index % numRows];
-      if (row < numTokens) return column <= row ? 1 : 0;
+    const sees = (row: number, column: number): boolean => {
+      if (row < numTokens) return column <= row;
       const at = row - numTokens;
-      if (column < numTokens) return column < block(at) * blockSize ? 1 : 0;
-      return block(column - numTokens) === block(at) ? 1 : 0;
-    });
-    const served = await session.run(cache, {
-      tokenIds: Int32Array.from(batch.tokenIds, Number),
-      positions: Int32Array.from({ length: numRows }, (_, row) => row % numTokens),
+      if (column < numTokens) return column < block(at) * blockSize;
+      return block(column - numTokens) === block(at);
+    };
+    const rows = Array.from({ length: numRows }, (_, row) => row);
+    const slot = {
+      tokenIds: [...batch.tokenIds].map(Number),
+      positions: rows.map((row) => row % numTokens),
       writeIndex: 0,
-      mask,
-      logitRows: Int32Array.from({ length: numRows }, (_, row) => row),
-    });
+      mask: rows.map((row) => rows.map((column) => (sees(row, column) ? 1 : 0))),
+    };
+    const output = await session.run(cache, batchOf(numRows, [slot]));
+    const served = rows.flatMap((row) => [...output.logits(row)]);
     const worst = Math.max(...served.map((value, index) => Math.abs(value - trained[index]!)));
     expect(served.length).toBe(trained.length);
     expect(worst).toBeLessThan(2e-5);

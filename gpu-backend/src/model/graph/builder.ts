@@ -2,7 +2,7 @@ import type { TensorRef } from '../folder.ts';
 
 /** A dimension: a fixed size, or the name of one that each run chooses. */
 export type Dim = number | string;
-export type ElementType = 'float32' | 'float16' | 'bfloat16' | 'int64' | 'bool';
+export type ElementType = 'float32' | 'float16' | 'bfloat16' | 'int32' | 'int64' | 'bool';
 
 /** One tensor in the graph: the output of a node, an input or an initializer. */
 export interface Value {
@@ -29,6 +29,9 @@ export type Initializer =
 
 /** The operator sets that every graph of this project declares. */
 export const OPSETS: Readonly<Record<string, number>> = { '': 24, 'com.microsoft': 1 };
+
+/** ONNX writes an output that is not wanted as an empty name. */
+const OMITTED: Value = { name: '', type: 'float32', shape: [] };
 
 const ELEMENT_TYPES: Readonly<Record<TensorRef['dtype'], ElementType>> = {
   F32: 'float32',
@@ -105,6 +108,25 @@ export class GraphBuilder {
     const value: Value = { name: this.#name(opType), ...output };
     this.nodes.push({ opType, domain, inputs, outputs: [value], attributes });
     return value;
+  }
+
+  /** Adds a node with two outputs, the second at place `secondAt` of the op's list; those between are not computed. */
+  nodeOfTwo(
+    opType: string,
+    inputs: readonly Value[],
+    outputs: readonly [
+      { type: ElementType; shape: readonly Dim[] },
+      { type: ElementType; shape: readonly Dim[] },
+    ],
+    secondAt: number,
+    attributes: Readonly<Record<string, Attribute>> = {},
+    domain = '',
+  ): [Value, Value] {
+    const first: Value = { name: this.#name(opType), ...outputs[0] };
+    const second: Value = { name: this.#name(opType), ...outputs[1] };
+    const left = Array.from({ length: secondAt - 1 }, (): Value => OMITTED);
+    this.nodes.push({ opType, domain, inputs, outputs: [first, ...left, second], attributes });
+    return [first, second];
   }
 
   #name(stem: string): string {

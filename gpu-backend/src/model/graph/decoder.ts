@@ -6,42 +6,43 @@ import { add, cast, gatherRows, gemm, mul, reshape, rmsNorm, rotary, silu, trans
 export type WeightSource = (name: string) => Value;
 
 /**
- * How one layer's rows attend. Queries and keys are rotated.
- * queries [batch, heads, rows, headDim]; keys, values [batch, keyValueHeads, rows, headDim]
- * → [batch, heads, rows, headDim].
+ * One layer's attention, from projections to mixed values: normed [rows, hidden] → [rows, heads · headDim].
+ * `weight` knows the layer's tensors by their names within it.
  */
-export type Attend = (layer: number, queries: Value, keys: Value, values: Value) => Value;
+export type Mix = (layer: number, weight: WeightSource, normed: Value) => Value;
 
-export interface DecoderInputs {
-  /** int64 [batch · rows] */
+/** A sum and its norm; serving has one kernel for both, which has no gradient. */
+export type AddNorm = (x: Value, update: Value, scale: Value) => { sum: Value; normed: Value };
+
+export interface DecoderParts {
+  /** int32 or int64 [rows] */
   readonly tokenIds: Value;
-  /** [batch, rows, headDim / 2] */
-  readonly cos: Value;
-  readonly sin: Value;
-  readonly batch: number;
-  readonly numRows: Dim;
+  readonly mix: Mix;
+  readonly addNorm?: AddNorm;
 }
 
 /**
  * The transformer up to its last norm: one definition, used by serving and by training.
- * Returns hidden states [batch · rows, hidden].
+ * Returns hidden states [rows, hidden].
  */
 export function decoderHidden(
   b: GraphBuilder,
   config: ModelConfig,
   weight: WeightSource,
-  inputs: DecoderInputs,
-  attend: Attend,
+  parts: DecoderParts,
 ): Value {
-  let hidden = cast(b, gatherRows(b, weight('model.embed_tokens.weight'), inputs.tokenIds), 'float32');
+  const addNorm = parts.addNorm ?? plainAddNorm(b, config);
+  let hidden = cast(b, gatherRows(b, weight('model.embed_tokens.weight'), parts.tokenIds), 'float32');
+  let update: Value | undefined;
   for (let layer = 0; layer < config.numLayers; layer += 1) {
     const scoped: WeightSource = (name) => weight(`model.layers.${layer}.${name}`);
-    const normed = norm(b, config, hidden, scoped('input_layernorm.weight'));
-    hidden = add(b, hidden, attention(b, config, scoped, inputs, normed, attend, layer));
-    const normedAgain = norm(b, config, hidden, scoped('post_attention_layernorm.weight'));
-    hidden = add(b, hidden, feedForward(b, scoped, normedAgain));
+    const before = joined(b, config, addNorm, hidden, update, scoped('input_layernorm.weight'));
+    const mixed = linear(b, parts.mix(layer, scoped, before.normed), scoped('self_attn.o_proj.weight'));
+    const between = joined(b, config, addNorm, before.sum, mixed, scoped('post_attention_layernorm.weight'));
+    hidden = between.sum;
+    update = feedForward(b, scoped, between.normed);
   }
-  return hidden;
+  return update === undefined ? hidden : add(b, hidden, update);
 }
 
 /** Final norm and head: hidden [rows, hidden] → logits [rows, vocab]. */
@@ -56,33 +57,57 @@ export function decoderLogits(
   return linear(b, normed, weight(head));
 }
 
-function attention(
+/**
+ * How one layer's rows attend. Queries and keys are rotated.
+ * queries [batch, heads, rows, headDim]; keys, values [batch, keyValueHeads, rows, headDim]
+ * → [batch, heads, rows, headDim].
+ */
+export type Attend = (layer: number, queries: Value, keys: Value, values: Value) => Value;
+
+/** Sequences of equal length: what training has. */
+export interface EvenRows {
+  readonly batch: number;
+  readonly numRows: Dim;
+  /** [batch, rows, headDim / 2] */
+  readonly cos: Value;
+  readonly sin: Value;
+}
+
+/** The mix of sequences of equal length, head by head. */
+export function evenMix(b: GraphBuilder, config: ModelConfig, rows: EvenRows, attend: Attend): Mix {
+  return (layer, weight, normed) => {
+    const heads = (kind: 'q' | 'k' | 'v', numHeads: number): Value =>
+      reshape(b, projection(b, config, weight, kind, normed), [
+        rows.batch,
+        rows.numRows,
+        numHeads,
+        config.headDim,
+      ]);
+    const positioned = (kind: 'q' | 'k', numHeads: number): Value => {
+      const split = heads(kind, numHeads);
+      const scaled = config.queryKeyNorm
+        ? norm(b, config, split, weight(`self_attn.${kind}_norm.weight`))
+        : split;
+      return rotary(b, byHead(b, scaled), rows.cos, rows.sin);
+    };
+    const queries = positioned('q', config.numHeads);
+    const keys = positioned('k', config.numKeyValueHeads);
+    const values = byHead(b, heads('v', config.numKeyValueHeads));
+    const mixed = byHead(b, attend(layer, queries, keys, values));
+    return mergeHeads(b, mixed, rows, config.numHeads * config.headDim);
+  };
+}
+
+/** Queries, keys or values of all rows, [rows, heads · headDim], heads not yet normed nor rotated. */
+export function projection(
   b: GraphBuilder,
   config: ModelConfig,
   weight: WeightSource,
-  inputs: DecoderInputs,
+  kind: 'q' | 'k' | 'v',
   normed: Value,
-  attend: Attend,
-  layer: number,
 ): Value {
-  const heads = (kind: 'q' | 'k' | 'v', numHeads: number): Value => {
-    const bias = config.attentionBias ? weight(`self_attn.${kind}_proj.bias`) : undefined;
-    const projected = linear(b, normed, weight(`self_attn.${kind}_proj.weight`), bias);
-    return splitHeads(b, projected, inputs, numHeads, config.headDim);
-  };
-  const positioned = (kind: 'q' | 'k', numHeads: number): Value => {
-    const split = heads(kind, numHeads);
-    const normedHeads = config.queryKeyNorm
-      ? norm(b, config, split, weight(`self_attn.${kind}_norm.weight`))
-      : split;
-    return rotary(b, byHead(b, normedHeads), inputs.cos, inputs.sin);
-  };
-  const queries = positioned('q', config.numHeads);
-  const keys = positioned('k', config.numKeyValueHeads);
-  const values = byHead(b, heads('v', config.numKeyValueHeads));
-  const mixed = transpose(b, attend(layer, queries, keys, values), [0, 2, 1, 3]);
-  const merged = mergeHeads(b, mixed, inputs, config.numHeads * config.headDim);
-  return linear(b, merged, weight('self_attn.o_proj.weight'));
+  const bias = config.attentionBias ? weight(`self_attn.${kind}_proj.bias`) : undefined;
+  return linear(b, normed, weight(`self_attn.${kind}_proj.weight`), bias);
 }
 
 function feedForward(b: GraphBuilder, weight: WeightSource, normed: Value): Value {
@@ -91,28 +116,43 @@ function feedForward(b: GraphBuilder, weight: WeightSource, normed: Value): Valu
   return linear(b, mul(b, gate, up), weight('mlp.down_proj.weight'));
 }
 
-function norm(b: GraphBuilder, config: ModelConfig, x: Value, scale: Value): Value {
+/** The residual stream after `update` (the first layer has none yet), and its norm. */
+function joined(
+  b: GraphBuilder,
+  config: ModelConfig,
+  addNorm: AddNorm,
+  hidden: Value,
+  update: Value | undefined,
+  scale: Value,
+): { sum: Value; normed: Value } {
+  if (update === undefined) return { sum: hidden, normed: norm(b, config, hidden, scale) };
+  return addNorm(hidden, update, cast(b, scale, 'float32'));
+}
+
+function plainAddNorm(b: GraphBuilder, config: ModelConfig): AddNorm {
+  return (x, update, scale) => {
+    const sum = add(b, x, update);
+    return { sum, normed: rmsNorm(b, sum, scale, config.rmsNormEps) };
+  };
+}
+
+export function norm(b: GraphBuilder, config: ModelConfig, x: Value, scale: Value): Value {
   return rmsNorm(b, x, cast(b, scale, 'float32'), config.rmsNormEps);
 }
 
 /** x · weightᵀ + bias, the weight in Hugging Face's [out, in] layout. */
-function linear(b: GraphBuilder, x: Value, weight: Value, bias?: Value): Value {
+export function linear(b: GraphBuilder, x: Value, weight: Value, bias?: Value): Value {
   const floatBias = bias === undefined ? undefined : cast(b, bias, 'float32');
   return gemm(b, x, cast(b, weight, 'float32'), { transY: true, bias: floatBias });
 }
 
-/** [batch · rows, heads · headDim] → [batch, rows, heads, headDim] */
-function splitHeads(b: GraphBuilder, x: Value, inputs: DecoderInputs, numHeads: number, headDim: number) {
-  return reshape(b, x, [inputs.batch, inputs.numRows, numHeads, headDim]);
-}
-
-/** [batch, rows, heads, headDim] → [batch, heads, rows, headDim] */
+/** [batch, rows, heads, headDim] ↔ [batch, heads, rows, headDim] */
 function byHead(b: GraphBuilder, x: Value): Value {
   return transpose(b, x, [0, 2, 1, 3]);
 }
 
 /** [batch, rows, heads, headDim] → [batch · rows, heads · headDim] */
-function mergeHeads(b: GraphBuilder, x: Value, inputs: DecoderInputs, width: number): Value {
-  const rows = typeof inputs.numRows === 'number' ? inputs.batch * inputs.numRows : inputs.numRows;
-  return reshape(b, x, [rows, width]);
+function mergeHeads(b: GraphBuilder, x: Value, rows: EvenRows, width: number): Value {
+  const numRows = typeof rows.numRows === 'number' ? rows.batch * rows.numRows : rows.numRows;
+  return reshape(b, x, [numRows, width]);
 }

@@ -46,10 +46,12 @@ export const sqrt = unary('Sqrt');
 export const sigmoid = unary('Sigmoid');
 export const reciprocal = unary('Reciprocal');
 
-export function cast(b: GraphBuilder, x: Value, type: 'float32'): Value {
+/** ONNX's own numbers of types. */
+const TYPE_NUMBERS = { float32: 1, int32: 6 } as const;
+
+export function cast(b: GraphBuilder, x: Value, type: keyof typeof TYPE_NUMBERS): Value {
   if (x.type === type) return x;
-  const onnxFloat = 1;
-  return b.node('Cast', [x], { type, shape: x.shape }, { to: onnxFloat });
+  return b.node('Cast', [x], { type, shape: x.shape }, { to: TYPE_NUMBERS[type] });
 }
 
 /** alpha · op(x) · op(y) [+ bias] for matrices; `transX` and `transY` read them transposed. */
@@ -124,7 +126,7 @@ export function slice(b: GraphBuilder, x: Value, axis: number, start: number, en
   return b.node('Slice', [x, b.list([start]), b.list([end]), b.list([position])], { type: x.type, shape });
 }
 
-/** Rows of `table` by int64 `indices`. */
+/** Rows of `table` by `indices`, int32 or int64. */
 export function gatherRows(b: GraphBuilder, table: Value, indices: Value): Value {
   const shape = [...indices.shape, ...table.shape.slice(1)];
   return b.node('Gather', [table, indices], { type: table.type, shape }, { axis: 0 });
@@ -159,10 +161,12 @@ export function rmsNorm(b: GraphBuilder, x: Value, scale: Value, epsilon: number
 }
 
 /**
- * Half-split rotary embedding of x [batch, heads, rows, headDim] by cos and sin [batch, rows, headDim / 2].
+ * Half-split rotary embedding by cos and sin [batch, rows, headDim / 2] of x, which is [batch, heads, rows, headDim]
+ * or, where `numHeads` says how many, [batch, rows, heads · headDim].
  */
-export function rotary(b: GraphBuilder, x: Value, cos: Value, sin: Value): Value {
-  return b.node('RotaryEmbedding', [x, cos, sin], { type: x.type, shape: x.shape });
+export function rotary(b: GraphBuilder, x: Value, cos: Value, sin: Value, numHeads?: number): Value {
+  const attributes: Record<string, number> = numHeads === undefined ? {} : { num_heads: numHeads };
+  return b.node('RotaryEmbedding', [x, cos, sin], { type: x.type, shape: x.shape }, attributes);
 }
 
 export function silu(b: GraphBuilder, x: Value): Value {

@@ -15,6 +15,7 @@ const DATA_TYPES: Readonly<Record<ElementType, DataType>> = {
   float32: DataType.FLOAT,
   float16: DataType.FLOAT16,
   bfloat16: DataType.BFLOAT16,
+  int32: DataType.INT32,
   int64: DataType.INT64,
   bool: DataType.BOOL,
 };

@@ -3,37 +3,46 @@ import type { TensorRef } from '../folder.ts';
 import { GraphBuilder } from './builder.ts';
 import type { Value } from './builder.ts';
 import { decoderHidden, decoderLogits } from './decoder.ts';
-import type { Attend } from './decoder.ts';
-import { gatherRows, reshape } from './ops.ts';
+import type { AddNorm } from './decoder.ts';
+import { cast, gatherRows, MICROSOFT, reshape } from './ops.ts';
+import { additiveMask, packedMix } from './packed-attention.ts';
 import { ropeTables } from './rope.ts';
 import { serializeModel } from './serialize.ts';
 
-export const cacheName = (kind: 'key' | 'value', layer: number): string => `cache.${layer}.${kind}`;
-export const newCacheName = (kind: 'key' | 'value', layer: number): string => `new_cache.${layer}.${kind}`;
+export interface ServingOptions {
+  /** Whether each row's best logits and its log-sum-exp leave the graph beside the row itself. */
+  readonly candidates: boolean;
+}
 
 /**
  * The serving graph, as an ONNX file whose weights are the folder's own safetensors file. One run takes
- *   token_ids, positions   int64 [rows]
- *   write_index            int64 [1]                 rows land in cache columns [write_index, write_index + rows)
- *   mask                   bool [1, 1, rows, capacity]  which columns each row sees
- *   logit_rows             int64 [logit_rows]        rows whose logits are wanted
- *   cache.<layer>.<key|value>  float32 [1, keyValueHeads, capacity, headDim]
- * and gives logits float32 [logit_rows, vocab] and each cache again: bind the same buffer as input and output,
- * and it is written in place.
+ *   token_ids, positions   int32 [rows]              packed rows of all sequences
+ *   query_places, key_places, value_places, mixed_places   int32, see PackedRows
+ *   write_indexes          int64 [batch]             a sequence's rows land in columns [w, w + padded_rows)
+ *   mask                   bool [batch, 1, padded_rows, capacity]  which columns each row sees
+ *   logit_rows             int32 [logit_rows]        packed rows whose logits are wanted
+ *   num_candidates         int64 [1]                 with candidates only
+ *   cache.<layer>.<key|value>  float32 [batch, keyValueHeads, capacity, headDim]
+ * and gives
+ *   logits                 float32 [logit_rows, vocab]
+ *   candidate_scores, candidate_ids   float32, int32 [logit_rows, num_candidates]
+ *   log_sum_exp            float32 [logit_rows]
+ * and each cache again: bind the same buffer as input and output, and it is written in place.
  */
-export function servingGraph(config: ModelConfig, tensors: ReadonlyMap<string, TensorRef>): Uint8Array {
+export function servingGraph(
+  config: ModelConfig,
+  tensors: ReadonlyMap<string, TensorRef>,
+  options: ServingOptions,
+): Uint8Array {
   const b = new GraphBuilder();
-  const tokenIds = b.input('token_ids', 'int64', ['rows']);
-  const positions = b.input('positions', 'int64', ['rows']);
-  const writeIndex = b.input('write_index', 'int64', [1]);
-  const mask = b.input('mask', 'bool', [1, 1, 'rows', 'capacity']);
-  const logitRows = b.input('logit_rows', 'int64', ['logit_rows']);
   const weight = weightsFromFile(b, tensors);
-  const { cos, sin } = rotaryInputs(b, config, positions);
-  const attend = cachedAttention(b, config, writeIndex, mask);
-  const inputs = { tokenIds, cos, sin, batch: 1, numRows: 'rows' };
-  const hidden = decoderHidden(b, config, weight, inputs, attend);
-  b.output('logits', decoderLogits(b, config, weight, gatherRows(b, hidden, logitRows)));
+  const tokenIds = b.input('token_ids', 'int32', ['rows']);
+  const mix = packedMix(b, config, rowInputs(b, config));
+  const logitRows = b.input('logit_rows', 'int32', ['logit_rows']);
+  const hidden = decoderHidden(b, config, weight, { tokenIds, mix, addNorm: fusedAddNorm(b, config) });
+  const logits = decoderLogits(b, config, weight, gatherRows(b, hidden, logitRows));
+  b.output('logits', logits);
+  if (options.candidates) outputCandidates(b, logits);
   return serializeModel(b, 'tidar_step');
 }
 
@@ -50,32 +59,68 @@ function weightsFromFile(b: GraphBuilder, tensors: ReadonlyMap<string, TensorRef
   };
 }
 
-function rotaryInputs(b: GraphBuilder, config: ModelConfig, positions: Value): { cos: Value; sin: Value } {
+function rowInputs(b: GraphBuilder, config: ModelConfig) {
+  const { numHeads, numKeyValueHeads } = config;
+  const group = numHeads / numKeyValueHeads;
+  const positions = b.input('positions', 'int32', ['rows']);
+  return {
+    ...rotaryRows(b, config, positions),
+    queryPlaces: b.input('query_places', 'int32', ['batch', numKeyValueHeads, 'grouped_rows']),
+    keyPlaces: b.input('key_places', 'int32', ['batch', numKeyValueHeads, 'padded_rows']),
+    valuePlaces: b.input('value_places', 'int32', ['batch', numKeyValueHeads, 'padded_rows']),
+    mixedPlaces: b.input('mixed_places', 'int32', ['rows', numHeads]),
+    writeIndexes: b.input('write_indexes', 'int64', ['batch']),
+    mask: additiveMask(b, b.input('mask', 'bool', ['batch', 1, 'padded_rows', 'capacity']), group),
+  };
+}
+
+function rotaryRows(b: GraphBuilder, config: ModelConfig, positions: Value): { cos: Value; sin: Value } {
   const half = config.headDim / 2;
   const tables = ropeTables(config.maxPositions, config.headDim, config.ropeTheta);
   const rows = (data: Float32Array): Value => {
     const table = b.constant('float32', [config.maxPositions, half], data);
-    return reshape(b, gatherRows(b, table, reshape(b, positions, [1, 'rows'])), [1, 'rows', half]);
+    return reshape(b, gatherRows(b, table, positions), [1, 'rows', half]);
   };
   return { cos: rows(tables.cos), sin: rows(tables.sin) };
 }
 
-/** Writes the rows' keys and values into the cache, then attends to every column that the mask allows. */
-function cachedAttention(b: GraphBuilder, config: ModelConfig, writeIndex: Value, mask: Value): Attend {
-  const shape = [1, config.numKeyValueHeads, 'capacity', config.headDim];
-  const scatter = (kind: 'key' | 'value', layer: number, rows: Value): Value => {
-    const cache = b.input(cacheName(kind, layer), 'float32', shape);
-    const attributes = { axis: -2, mode: 'linear' };
-    return b.node('TensorScatter', [cache, rows, writeIndex], { type: 'float32', shape }, attributes);
+function fusedAddNorm(b: GraphBuilder, config: ModelConfig): AddNorm {
+  const attributes = { epsilon: { float: config.rmsNormEps } };
+  return (x, update, scale) => {
+    const output = { type: x.type, shape: x.shape };
+    const inputs = [x, update, scale];
+    const [normed, sum] = b.nodeOfTwo(
+      'SkipSimplifiedLayerNormalization',
+      inputs,
+      [output, output],
+      3,
+      attributes,
+      MICROSOFT,
+    );
+    return { sum, normed };
   };
-  return (layer, queries, keys, values) => {
-    const cacheKeys = scatter('key', layer, keys);
-    const cacheValues = scatter('value', layer, values);
-    b.output(newCacheName('key', layer), cacheKeys);
-    b.output(newCacheName('value', layer), cacheValues);
-    return b.node('Attention', [queries, cacheKeys, cacheValues, mask], {
-      type: 'float32',
-      shape: queries.shape,
-    });
-  };
+}
+
+function outputCandidates(b: GraphBuilder, logits: Value): void {
+  const count = b.input('num_candidates', 'int64', [1]);
+  const shape = ['logit_rows', 'num_candidates'];
+  const [scores, ids] = b.nodeOfTwo(
+    'TopK',
+    [logits, count],
+    [
+      { type: 'float32', shape },
+      { type: 'int64', shape },
+    ],
+    1,
+    { axis: -1, largest: 1, sorted: 1 },
+  );
+  b.output('candidate_scores', scores);
+  b.output('candidate_ids', cast(b, ids, 'int32'));
+  const sum = b.node(
+    'ReduceLogSumExp',
+    [logits, b.list([1])],
+    { type: 'float32', shape: ['logit_rows'] },
+    { keepdims: 0 },
+  );
+  b.output('log_sum_exp', sum);
 }

@@ -1,0 +1,19 @@
+import type { ModelFolder } from '../model/folder.ts';
+import type { ModelSession } from './device.ts';
+import { NODE_RUNTIME_VERSION, openNodeSession } from './node-binding.ts';
+import type { SessionOptions } from './options.ts';
+
+export const RUNTIME_VERSION: string = NODE_RUNTIME_VERSION;
+
+/** Every device that this machine has. */
+export const DEVICES = ['node-binding'] as const;
+export type Device = (typeof DEVICES)[number];
+
+export interface OpenOptions extends SessionOptions {
+  readonly device?: Device;
+}
+
+/** Opens a model folder on the device that measures best here, or on the one that is named. */
+export function openModel(folder: ModelFolder, options: OpenOptions): Promise<ModelSession> {
+  return openNodeSession(folder, options);
+}

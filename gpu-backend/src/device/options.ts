@@ -1,0 +1,21 @@
+import type { ModelConfig } from '../model/config.ts';
+
+export interface SessionOptions {
+  readonly numThreads: number;
+  /** Whether candidates leave the graph; without it the size of the vocabulary decides. Tests give it. */
+  readonly candidates?: boolean;
+  /**
+   * Lets a run have one row. It then takes onnxruntime's kernels for one row, whose sums differ in the last digits:
+   * for benchmarks that name it, never for serving.
+   */
+  readonly allowSingleRow?: boolean;
+}
+
+/** Above it, whole rows are too much to read at each step. */
+const LARGE_VOCABULARY = 4096;
+const MAX_CANDIDATES = 256;
+
+export function maxCandidatesOf(config: ModelConfig, options: SessionOptions): number {
+  const wanted = options.candidates ?? config.vocabSize > LARGE_VOCABULARY;
+  return wanted ? Math.min(MAX_CANDIDATES, config.vocabSize) : 0;
+}

@@ -1,0 +1,134 @@
+import type { ModelConfig } from '../config.ts';
+import type { Dim, GraphBuilder, Value } from './builder.ts';
+import type { Mix, WeightSource } from './decoder.ts';
+import { linear } from './decoder.ts';
+import { cast, concat, gatherRows, mul, reshape, rmsNorm, rotary } from './ops.ts';
+
+export const cacheName = (kind: 'key' | 'value', layer: number): string => `cache.${layer}.${kind}`;
+export const newCacheName = (kind: 'key' | 'value', layer: number): string => `new_cache.${layer}.${kind}`;
+
+/**
+ * What one attention needs of a run. Products work on packed rows [rows, …]; only in attention each sequence has its
+ * own rows, `padded_rows` of them. `…_places` say where each head's vector is taken from, so that one Gather both
+ * pads and brings heads to the front. The query heads that share a key head stand below each other as rows of one
+ * product: keys are packed for it once, not once for each of them.
+ */
+export interface PackedRows {
+  /** float32 [1, rows, headDim / 2] */
+  readonly cos: Value;
+  readonly sin: Value;
+  /** int32 [batch, keyValueHeads, group · padded_rows] into [rows · (heads + keyValueHeads)] */
+  readonly queryPlaces: Value;
+  /** int32 [batch, keyValueHeads, padded_rows] into the same */
+  readonly keyPlaces: Value;
+  /** int32 [batch, keyValueHeads, padded_rows] into [rows · keyValueHeads] */
+  readonly valuePlaces: Value;
+  /** int32 [rows, heads] into [batch · heads · padded_rows] */
+  readonly mixedPlaces: Value;
+  /** int64 [batch] */
+  readonly writeIndexes: Value;
+  /** float32 [batch, 1, group · padded_rows, capacity], added to the scores */
+  readonly mask: Value;
+}
+
+/** Attention over the caches of a batch, which are written in place; their inputs and outputs join the graph. */
+export function packedMix(b: GraphBuilder, config: ModelConfig, rows: PackedRows): Mix {
+  const { numHeads, numKeyValueHeads, headDim } = config;
+  return (layer, weight, normed) => {
+    const rotated = rotate(b, config, project(b, config, weight, normed, ['q', 'k']), weight, rows);
+    const values = vectors(b, project(b, config, weight, normed, ['v']), headDim);
+    const queries = gatherRows(b, rotated, rows.queryPlaces);
+    const cacheKeys = scatter(b, config, layer, 'key', gatherRows(b, rotated, rows.keyPlaces), rows);
+    const cacheValues = scatter(b, config, layer, 'value', gatherRows(b, values, rows.valuePlaces), rows);
+    const mixed = b.node('Attention', [queries, cacheKeys, cacheValues, rows.mask], {
+      type: 'float32',
+      shape: ['batch', numKeyValueHeads, 'grouped_rows', headDim],
+    });
+    const packed = gatherRows(b, vectors(b, mixed, headDim), rows.mixedPlaces);
+    return reshape(b, packed, ['rows', numHeads * headDim]);
+  };
+}
+
+/** Several projections by one product: onnxruntime joins the weights once, when it loads the graph. */
+function project(
+  b: GraphBuilder,
+  config: ModelConfig,
+  weight: WeightSource,
+  normed: Value,
+  kinds: readonly ('q' | 'k' | 'v')[],
+): Value {
+  const joined = (suffix: string): Value => {
+    const parts = kinds.map((kind) => cast(b, weight(`self_attn.${kind}_proj.${suffix}`), 'float32'));
+    const [only] = parts;
+    return parts.length === 1 && only !== undefined ? only : concat(b, parts, 0);
+  };
+  return linear(b, normed, joined('weight'), config.attentionBias ? joined('bias') : undefined);
+}
+
+/** Queries and keys [rows, (heads + keyValueHeads) · headDim] → rotated, [rows · (heads + keyValueHeads), headDim]. */
+function rotate(
+  b: GraphBuilder,
+  config: ModelConfig,
+  x: Value,
+  weight: WeightSource,
+  rows: PackedRows,
+): Value {
+  const numHeads = config.numHeads + config.numKeyValueHeads;
+  const width = numHeads * config.headDim;
+  const normed = config.queryKeyNorm ? normHeads(b, config, x, weight) : x;
+  const rotated = rotary(b, reshape(b, normed, [1, 'rows', width]), rows.cos, rows.sin, numHeads);
+  return vectors(b, rotated, config.headDim);
+}
+
+/** Each head's norm. Queries and keys have a scale each: both are applied by one product. */
+function normHeads(b: GraphBuilder, config: ModelConfig, x: Value, weight: WeightSource): Value {
+  const { numHeads, numKeyValueHeads, headDim, rmsNormEps } = config;
+  const ones = b.constant('float32', [headDim], new Float32Array(headDim).fill(1));
+  const split = reshape(b, x, ['rows', numHeads + numKeyValueHeads, headDim]);
+  const scale = (kind: 'q' | 'k', count: number): Value => {
+    const shape = [count, headDim];
+    const one = cast(b, weight(`self_attn.${kind}_norm.weight`), 'float32');
+    return b.node('Expand', [one, b.list(shape)], { type: 'float32', shape });
+  };
+  const scales = concat(b, [scale('q', numHeads), scale('k', numKeyValueHeads)], 0);
+  return mul(b, rmsNorm(b, split, ones, rmsNormEps), scales);
+}
+
+/** Anything made of whole heads → [·, headDim] */
+function vectors(b: GraphBuilder, x: Value, headDim: number): Value {
+  return reshape(b, x, ['vectors', headDim]);
+}
+
+function scatter(
+  b: GraphBuilder,
+  config: ModelConfig,
+  layer: number,
+  kind: 'key' | 'value',
+  rows: Value,
+  { writeIndexes }: PackedRows,
+): Value {
+  const shape: readonly Dim[] = ['batch', config.numKeyValueHeads, 'capacity', config.headDim];
+  const cache = b.input(cacheName(kind, layer), 'float32', shape);
+  const attributes = { axis: -2, mode: 'linear' };
+  const output = { type: 'float32', shape } as const;
+  const written = b.node('TensorScatter', [cache, rows, writeIndexes], output, attributes);
+  b.output(newCacheName(kind, layer), written);
+  return written;
+}
+
+/**
+ * bool [batch, 1, padded_rows, capacity] → what attention adds to the scores, for each head of a group below each
+ * other. Attention would convert a bool mask itself, but again in every layer.
+ */
+export function additiveMask(b: GraphBuilder, mask: Value, group: number): Value {
+  const lowest = b.scalar(-3.4028234663852886e38);
+  const added = b.node('Where', [mask, b.scalar(0), lowest], { type: 'float32', shape: mask.shape });
+  if (group === 1) return added;
+  const shape = ['batch', 1, 'grouped_rows', 'capacity'];
+  return b.node(
+    'Concat',
+    Array.from({ length: group }, () => added),
+    { type: 'float32', shape },
+    { axis: 2 },
+  );
+}
