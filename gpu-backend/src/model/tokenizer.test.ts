@@ -34,6 +34,20 @@ describe('encoding and decoding', () => {
     expect(tokenizer.decode([BOS, A, END])).toBe('a');
   });
 
+  it('knows each token as the bytes that it adds, and a special one by its name alone', () => {
+    const tokenizer = loadTiny();
+    fc.assert(
+      fc.property(fc.string({ unit: 'grapheme' }), (text) => {
+        fc.pre(!SPECIALS.some((special) => text.includes(special)));
+        const bytes = tokenizer.encode(text).flatMap((id) => [...tokenizer.bytesOf(id)!]);
+        expect(bytes).toEqual([...new TextEncoder().encode(text)]);
+      }),
+    );
+    expect([tokenizer.bytesOf(END), tokenizer.specialName(END)]).toEqual([undefined, '<|end|>']);
+    expect(tokenizer.specialName(A)).toBeUndefined();
+    expect([tokenizer.bytesOf(299), tokenizer.specialName(299)]).toEqual([undefined, undefined]);
+  });
+
   it.each(['toString', '__proto__', 'constructor'])('a token may be called %s', (name) => {
     const json = tinyTokenizerJson();
     const model = json['model'] as { vocab: object };

@@ -18,6 +18,10 @@ export interface Tokenizer {
   encode(text: string): number[];
   /** The text of the ids; special tokens have none. */
   decode(ids: readonly number[]): string;
+  /** The bytes that a token adds to a text; undefined for special tokens and unused ids, which add none. */
+  bytesOf(id: number): Uint8Array | undefined;
+  /** What a special token is called in tokenizer.json; undefined for all others. */
+  specialName(id: number): string | undefined;
   /** Decodes as tokens come: the parts joined equal `decode` of all. */
   stream(): TextStream;
   /** The chat form as text. To run it use `encodeChat`: here content can pass for a special token. */
@@ -82,6 +86,9 @@ export function makeTokenizer(json: TokenizerJson, parts: Omit<TokenizerParts, '
   const encode = makeEncoder(json, fileName);
   const encodeChat = makeChatEncoder(json, fileName, chatTemplate);
   const stream = (): TextStream => makeTextStream(pieces, decoder);
+  const specialNames = new Map(
+    json.added_tokens.filter(({ special }) => special).map(({ id, content }) => [id, content]),
+  );
   return {
     vocabSize: pieces.length,
     ...(bosTokenId === undefined ? {} : { bosTokenId }),
@@ -92,6 +99,8 @@ export function makeTokenizer(json: TokenizerJson, parts: Omit<TokenizerParts, '
       const text = stream();
       return text.push(ids) + text.flush();
     },
+    bytesOf: (id) => pieceBytes(pieces[id]),
+    specialName: (id) => specialNames.get(id),
     stream,
     applyChatTemplate: (messages, options) => requireTemplate(chatTemplate)(messages, options),
     encodeChat,
@@ -111,6 +120,10 @@ function makePieces(json: TokenizerJson, decoder: PieceDecoder): (TokenPiece | u
     pieces[id] = special ? undefined : { type: 'text', text: content };
   }
   return pieces;
+}
+
+function pieceBytes(piece: TokenPiece | undefined): Uint8Array | undefined {
+  return piece?.type === 'text' ? new TextEncoder().encode(piece.text) : piece?.bytes;
 }
 
 function makeEncoder(json: object, fileName: string): (text: string) => number[] {

@@ -1,5 +1,6 @@
-import { errorBody, TidarError, toTidarError } from '@tidar/shared/errors.ts';
+import { errorBody, retryAfterHeader, TidarError, toTidarError } from '@tidar/shared/errors.ts';
 import type { Health } from '@tidar/shared/protocol.ts';
+import { PROTOCOL_VERSION } from '@tidar/shared/protocol.ts';
 import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { Backend } from './backend.ts';
@@ -17,7 +18,9 @@ export function createApp(backend: Backend): Hono {
     },
   });
   app.post(GENERATE, limitBody, (context) => handleGenerate(backend, context.req.raw));
-  app.get('/v1/models', (context) => context.json({ models: [backend.model] }));
+  app.get('/v1/models', (context) =>
+    context.json({ protocol_version: PROTOCOL_VERSION, models: [backend.model] }),
+  );
   app.get('/health', (context) => context.json(health(backend)));
   app.get('/metrics', async (context) => {
     return context.body(await backend.metrics.render(), 200, { 'content-type': backend.metrics.contentType });
@@ -56,5 +59,5 @@ function errorResponse(backend: Backend, thrown: unknown, path: string): Respons
   if (error.internal !== undefined) {
     backend.log('request_refused', { code: error.code, message: error.message, internal: error.internal });
   }
-  return Response.json(errorBody(error), { status: error.httpStatus });
+  return Response.json(errorBody(error), { status: error.httpStatus, headers: retryAfterHeader(error) });
 }

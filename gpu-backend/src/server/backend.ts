@@ -37,6 +37,7 @@ export class Backend {
   /** Throws `backend_unavailable` while the model is being loaded. */
   get model(): ModelInfo {
     const { folder, engine } = this;
+    const { draftLength } = this.config;
     const blockSize = folder.config.tidar?.blockSize ?? 0;
     if (engine.runtime === undefined) {
       throw new TidarError('backend_unavailable', 'The model is still being loaded; try again in a moment.');
@@ -46,7 +47,9 @@ export class Backend {
       fingerprint: fingerprint(folder, engine.runtime),
       context_length: folder.config.maxPositions,
       block_size: blockSize,
-      draft_length: blockSize === 0 ? 0 : (this.config.draftLength ?? defaultDraftLength(blockSize)),
+      draft_length: blockSize === 0 ? 0 : (draftLength ?? defaultDraftLength(blockSize)),
+      // 'auto' drafts as far as pays; longer than the model was trained for it is no use to try.
+      auto_draft_length: blockSize === 0 ? 0 : (draftLength ?? blockSize),
       has_tokenizer: folder.tokenizer !== undefined,
       created: this.#createdSeconds,
     };

@@ -22,12 +22,30 @@ export interface ServerConfig {
   readonly maxWaiting: number;
   /** How long open streams may go on after the first SIGTERM. */
   readonly drainLimitMs: number;
+  /** Of the key-value caches of running sequences; absent: the engine chooses. */
+  readonly maxCacheBytes?: number | undefined;
+  /** Of the prefix cache; 0 turns it off. */
+  readonly prefixCacheBytes: number;
+  /** Tenants share the prefix cache. Then cached-token counts and timing tell one what another has sent. */
+  readonly sharePrefixes: boolean;
+  /** Prompt tokens that one forward pass takes at most; absent: the engine chooses. */
+  readonly prefillChunkTokens?: number | undefined;
+  /** What runs the model; absent: the one that measured better. */
+  readonly device?: Device | undefined;
 }
+
+const DEVICES = ['c-api', 'node-binding'] as const;
+export type Device = (typeof DEVICES)[number];
+
+const MEBIBYTE = 1 << 20;
+const DEFAULT_PREFIX_CACHE_MIB = 256;
 
 interface Setting {
   readonly flag: string;
   readonly env: string;
   readonly help: string;
+  /** A flag that takes no value. */
+  readonly isSwitch?: true;
 }
 
 /** Every setting but the secrets, which are read from LEASE_SECRETS alone: flags show in the list of processes. */
@@ -49,6 +67,28 @@ export const SETTINGS = {
   maxConcurrent: { flag: 'max-concurrent', env: 'MAX_CONCURRENT', help: 'sequences at once, 8 by default' },
   maxWaiting: { flag: 'max-waiting', env: 'MAX_WAITING', help: 'requests that may wait, 64 by default' },
   drainSeconds: { flag: 'drain-seconds', env: 'DRAIN_SECONDS', help: 'time for open streams at the end, 25' },
+  maxCacheMib: {
+    flag: 'max-cache-mib',
+    env: 'MAX_CACHE_MIB',
+    help: 'memory for the caches of running sequences',
+  },
+  prefixCacheMib: {
+    flag: 'prefix-cache-mib',
+    env: 'PREFIX_CACHE_MIB',
+    help: `memory for the prefix cache, ${DEFAULT_PREFIX_CACHE_MIB} by default; 0: none`,
+  },
+  sharePrefixes: {
+    flag: 'share-prefixes',
+    env: 'SHARE_PREFIXES',
+    help: 'keys share the prefix cache, and can tell so what others sent',
+    isSwitch: true,
+  },
+  prefillChunk: {
+    flag: 'prefill-chunk',
+    env: 'PREFILL_CHUNK',
+    help: 'prompt tokens that one forward pass takes at most',
+  },
+  device: { flag: 'device', env: 'BACKEND_DEVICE', help: "what runs the model: 'c-api' or 'node-binding'" },
 } as const satisfies Record<string, Setting>;
 type SettingName = keyof typeof SETTINGS;
 
@@ -78,6 +118,14 @@ const schema = z.object({
   maxConcurrent: wholeNumber(1, 1024).default(8),
   maxWaiting: wholeNumber(0, 100_000).default(64),
   drainSeconds: wholeNumber(0, 3600).default(25),
+  maxCacheMib: wholeNumber(1, 1 << 24).optional(),
+  prefixCacheMib: wholeNumber(0, 1 << 24).default(DEFAULT_PREFIX_CACHE_MIB),
+  sharePrefixes: z
+    .enum(['true', 'false', '1', '0'], "expected 'true' or 'false'")
+    .default('false')
+    .transform((text) => text === 'true' || text === '1'),
+  prefillChunk: wholeNumber(1, 1 << 20).optional(),
+  device: z.enum(DEVICES, "expected 'c-api' or 'node-binding'").optional(),
   leaseSecrets: secrets,
 });
 
@@ -98,14 +146,44 @@ export function parseServerConfig(
   );
   const result = schema.safeParse({ ...values, leaseSecrets: env['LEASE_SECRETS'] });
   if (!result.success) throw new ConfigError(describeIssue(result.error.issues[0], values));
-  const { model, threads, drainSeconds, instance, ...rest } = result.data;
+  const {
+    model,
+    threads,
+    drainSeconds,
+    instance,
+    maxCacheMib,
+    prefixCacheMib,
+    prefillChunk,
+    device,
+    ...rest
+  } = result.data;
   return Object.freeze({
     ...rest,
+    prefixCacheBytes: prefixCacheMib * MEBIBYTE,
+    ...(maxCacheMib === undefined ? {} : { maxCacheBytes: maxCacheMib * MEBIBYTE }),
+    ...(prefillChunk === undefined ? {} : { prefillChunkTokens: prefillChunk }),
+    ...(device === undefined ? {} : { device }),
     modelPath: model,
     ...(instance === undefined ? {} : { instance: instance.replace(/\/+$/, '') }),
     ...chooseThreads(threads, availableParallelism()),
     drainLimitMs: drainSeconds * 1000,
   });
+}
+
+/** What the engine is to know: all of how it runs, none of the secrets. */
+export function engineSettings(config: ServerConfig) {
+  const { numThreads, maxConcurrent, maxWaiting, maxCacheBytes } = config;
+  const { prefixCacheBytes, sharePrefixes, prefillChunkTokens, device } = config;
+  return {
+    numThreads,
+    maxConcurrent,
+    maxWaiting,
+    prefixCacheBytes,
+    sharePrefixes,
+    ...(maxCacheBytes === undefined ? {} : { maxCacheBytes }),
+    ...(prefillChunkTokens === undefined ? {} : { prefillChunkTokens }),
+    ...(device === undefined ? {} : { device }),
+  };
 }
 
 /** One line for each setting, for `--help`. */
@@ -116,11 +194,16 @@ export function settingsHelp(): string {
 }
 
 function parseFlags(args: readonly string[]): Readonly<Record<string, string | undefined>> {
+  const settings: readonly Setting[] = Object.values(SETTINGS);
   const options = Object.fromEntries(
-    Object.values(SETTINGS).map(({ flag }) => [flag, { type: 'string' as const }]),
+    settings.map(({ flag, isSwitch }) => [
+      flag,
+      { type: isSwitch ? ('boolean' as const) : ('string' as const) },
+    ]),
   );
   try {
-    return parseArgs({ args: [...args], options, allowPositionals: false, strict: true }).values;
+    const { values } = parseArgs({ args: [...args], options, allowPositionals: false, strict: true });
+    return Object.fromEntries(Object.entries(values).map(([flag, value]) => [flag, String(value)]));
   } catch (error) {
     throw new ConfigError((error as Error).message);
   }

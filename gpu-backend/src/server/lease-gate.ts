@@ -32,16 +32,20 @@ export async function checkLease(
   return lease;
 }
 
-/** Checks what only the parsed body tells: its request id and the tokens that it resumes from. */
+/** Checks what only the parsed body tells: its request id, its choices and the tokens that it resumes from. */
 export async function checkLeaseCovers(lease: LeasePayload, request: GenerateRequest): Promise<void> {
-  const { resume } = request;
+  const { resume, num_choices: numChoices } = request;
   if (lease.request_id !== request.request_id) refuse('it was signed for another request id');
+  if (lease.choices !== numChoices)
+    refuse(`it is for ${lease.choices} choices, the request for ${numChoices}`);
   const resumeHash = resume === undefined ? null : await hashTokenIds(resume.token_ids);
   if (lease.resume_hash !== resumeHash) refuse('it was signed for other resumed tokens');
-  const numResumed = resume?.token_ids.length ?? 0;
-  if (lease.first_token !== numResumed)
-    refuse(`it begins at token ${lease.first_token}, the request at ${numResumed}`);
-  if (lease.end_token <= lease.first_token) refuse('it grants no tokens');
+  const numResumed = resume?.token_ids.map(({ length }) => length) ?? Array<number>(numChoices).fill(0);
+  if (lease.first_tokens.join() !== numResumed.join())
+    refuse(`it begins at the tokens ${lease.first_tokens.join()}, the request at ${numResumed.join()}`);
+  if (lease.first_tokens.some((firstToken) => firstToken > lease.end_token))
+    refuse('it ends before the resumed tokens do');
+  if (lease.first_tokens.every((firstToken) => lease.end_token <= firstToken)) refuse('it grants no tokens');
 }
 
 function refuse(why: string, detail?: string): never {

@@ -8,7 +8,7 @@ import { loadModelFolder } from '../model/folder.ts';
 import { createApp } from './app.ts';
 import { Backend } from './backend.ts';
 import type { ServerConfig } from './config.ts';
-import { ConfigError, parseServerConfig, settingsHelp } from './config.ts';
+import { ConfigError, engineSettings, parseServerConfig, settingsHelp } from './config.ts';
 import { EngineClient } from './engine-client.ts';
 import type { Log } from './log.ts';
 import { logToStderr } from './log.ts';
@@ -48,8 +48,7 @@ async function main(args: string[]): Promise<void> {
 }
 
 function createEngine(config: ServerConfig, folder: ModelFolder, log: Log): EngineClient {
-  const { numThreads, maxConcurrent, maxWaiting } = config;
-  return new EngineClient({ folder, numThreads, maxConcurrent, maxWaiting, log, onFatal: exitWith });
+  return new EngineClient({ ...engineSettings(config), folder, log, onFatal: exitWith });
 }
 
 async function listen(server: Server, { host, port }: ServerConfig): Promise<number> {

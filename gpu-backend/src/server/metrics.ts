@@ -5,6 +5,8 @@ import type { PassStats } from './engine-messages.ts';
 
 const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120];
 
+const SEQUENCE_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128];
+
 interface Queue {
   readonly numRunning: number;
   readonly numWaiting: number;
@@ -20,6 +22,20 @@ export class Metrics {
   readonly #drafts = this.#counter('spec_decode_num_drafts_total', 'Forward passes that verified drafts.');
   readonly #draftTokens = this.#counter('spec_decode_num_draft_tokens_total', 'Draft tokens verified.');
   readonly #accepted = this.#counter('spec_decode_num_accepted_tokens_total', 'Draft tokens accepted.');
+  readonly #prefixQueries = this.#counter(
+    'prefix_cache_queries_total',
+    'Prompt tokens that were looked up in the prefix cache.',
+  );
+  readonly #prefixHits = this.#counter(
+    'prefix_cache_hits_total',
+    'Prompt tokens that the prefix cache had, so that no forward pass computed them.',
+  );
+  readonly #passSequences = this.#histogram(
+    'forward_pass_sequences',
+    'Sequences in a forward pass, as each of them saw it.',
+    SEQUENCE_BUCKETS,
+  );
+  readonly #planRows: Counter;
   readonly #success: Counter;
   readonly #failure: Counter;
   readonly #firstToken = this.#histogram(
@@ -31,9 +47,15 @@ export class Metrics {
 
   constructor(queue: Queue) {
     const registers = [this.#registry];
+    this.#planRows = new Counter({
+      name: 'plan_rows_total',
+      help: 'Rows of forward passes, by the plan that laid them out.',
+      labelNames: ['plan'],
+      registers,
+    });
     this.#success = new Counter({
       name: 'request_success_total',
-      help: 'Requests that ended well, by reason.',
+      help: 'Choices that ended well, by reason.',
       labelNames: ['finished_reason'],
       registers,
     });
@@ -64,19 +86,32 @@ export class Metrics {
     this.#firstToken.observe(seconds);
   }
 
-  /** The engine counts the decided token's own row as drafted and accepted; vLLM counts drafts alone. */
-  onPass({ numRows, numDrafted, numAccepted }: PassStats, numTokens: number): void {
+  /** Tokens of a prompt that the prefix cache was asked for, and those that it had. */
+  onPrefixQuery(numPromptTokens: number, numCachedTokens: number): void {
+    this.#prefixQueries.inc(numPromptTokens);
+    this.#prefixHits.inc(numCachedTokens);
+  }
+
+  /**
+   * A pass as one of its sequences saw it. The engine counts the decided token's own row as drafted and accepted;
+   * vLLM counts drafts alone.
+   */
+  onPass({ numRows, numDrafted, numAccepted, numSequences, plan }: PassStats, numTokens: number): void {
     this.#generation.inc(numTokens);
-    this.#passes.inc();
+    // Each of its sequences tells of the pass: together they make it one.
+    this.#passes.inc(1 / numSequences);
+    this.#passSequences.observe(numSequences);
     this.#rows.inc(numRows);
+    this.#planRows.inc({ plan }, numRows);
     if (numDrafted <= 1) return;
     this.#drafts.inc();
     this.#draftTokens.inc(numDrafted - 1);
     this.#accepted.inc(numAccepted - 1);
   }
 
-  onEnd(finishReason: FinishReason, seconds: number): void {
-    this.#success.inc({ finished_reason: finishReason });
+  /** A request that ended well; vLLM counts its choices one by one. */
+  onEnd(finishReasons: readonly FinishReason[], seconds: number): void {
+    for (const finishReason of finishReasons) this.#success.inc({ finished_reason: finishReason });
     this.#latency.observe(seconds);
   }
 
@@ -88,8 +123,8 @@ export class Metrics {
     return new Counter({ name, help, registers: [this.#registry] });
   }
 
-  #histogram(name: string, help: string): Histogram {
-    return new Histogram({ name, help, buckets: LATENCY_BUCKETS, registers: [this.#registry] });
+  #histogram(name: string, help: string, buckets: number[] = LATENCY_BUCKETS): Histogram {
+    return new Histogram({ name, help, buckets, registers: [this.#registry] });
   }
 
   #gauge(name: string, help: string, value: () => number): void {

@@ -1,17 +1,20 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { LeasePayload } from '@tidar/shared/lease.ts';
-import type { GenerateInput, GenerateRequest } from '@tidar/shared/protocol.ts';
-import type { Decoder } from '../decode/generate.ts';
+import type { GenerateInput, GenerateRequest, SamplingParams } from '@tidar/shared/protocol.ts';
+import type { Decoder, GenerateOptions } from '../decode/generate.ts';
 import { assertOptions } from '../decode/generate.ts';
+import type { Sampling } from '../engine/sampling/settings.ts';
 import type { ModelFolder } from '../model/folder.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import type { EngineRequest } from './engine-messages.ts';
+import { assertRequest } from './request-checks.ts';
 
 export interface PreparedRequest {
   readonly engineRequest: EngineRequest;
   readonly promptIds: readonly number[];
-  readonly resumedIds: readonly number[];
-  /** The lease grants fewer tokens than the request may take: reaching the last one ends the lease, not the text. */
+  /** Of each choice, the tokens that an earlier attempt generated. */
+  readonly resumedIds: readonly (readonly number[])[];
+  /** The lease grants fewer tokens than a choice may take: reaching the last one ends the lease, not the text. */
   readonly endsWithLease: boolean;
 }
 
@@ -25,27 +28,23 @@ export function prepareRequest(
   lease: LeasePayload,
 ): PreparedRequest {
   const { config, tokenizer } = folder;
-  const promptIds = request.resume?.prompt_token_ids ?? tokenise(request.input, tokenizer);
-  const resumedIds = request.resume?.token_ids ?? [];
-  const decoder = toDecoder(request.decoder);
-  const maxTokens = request.max_tokens ?? roomFor(promptIds, decoder, config.maxPositions);
-  const { temperature, top_k: topK, top_p: topP, min_p: minP, seed } = request.sampling;
-  const options = {
-    promptIds,
-    maxTokens,
-    decoder,
-    sampling: { temperature, topK, topP, minP, seed: BigInt(seed) },
-    stopTokenIds: request.stop_token_ids ?? [],
-    committedIds: resumedIds,
-  };
+  const { num_choices: numChoices, resume } = request;
+  const promptIds = resume?.prompt_token_ids ?? tokenise(request.input, tokenizer);
+  const options = toOptions(request, promptIds, config.maxPositions);
+  const { maxTokens } = options;
   assertOptions(options, config);
-  assertResume(resumedIds, maxTokens);
-  assertStop(request, tokenizer);
-  const generate = { ...options, maxTokens: Math.min(maxTokens, lease.end_token) };
+  assertRequest(request, { promptIds, maxTokens, vocabSize: config.vocabSize, tokenizer });
+  const engineRequest: EngineRequest = {
+    generate: { ...options, maxTokens: Math.min(maxTokens, lease.end_token) },
+    numChoices,
+    ...(resume === undefined ? {} : { committedByChoice: resume.token_ids }),
+    stop: request.stop,
+    tenant: lease.tenant,
+  };
   return {
-    engineRequest: { generate, stop: request.stop },
+    engineRequest,
     promptIds,
-    resumedIds,
+    resumedIds: resume?.token_ids ?? Array.from({ length: numChoices }, () => []),
     endsWithLease: lease.end_token < maxTokens,
   };
 }
@@ -61,32 +60,48 @@ function tokenise(input: GenerateInput, tokenizer: Tokenizer | undefined): numbe
   return input.type === 'chat' ? tokenizer.encodeChat(input.messages) : tokenizer.encode(input.text);
 }
 
+function toOptions(
+  request: GenerateRequest,
+  promptIds: readonly number[],
+  contextLength: number,
+): GenerateOptions {
+  const { logprobs, prompt_logprobs: promptLogprobs, grammar } = request;
+  const decoder = toDecoder(request.decoder);
+  return {
+    promptIds,
+    maxTokens: request.max_tokens ?? roomFor(promptIds, decoder, contextLength),
+    decoder,
+    sampling: toSampling(request.sampling),
+    stopTokenIds: request.stop_token_ids,
+    ignoreEos: request.ignore_eos,
+    ...(logprobs === undefined ? {} : { logprobs }),
+    ...(promptLogprobs === undefined ? {} : { promptLogprobs }),
+    ...(grammar === undefined ? {} : { grammar }),
+  };
+}
+
 function toDecoder(decoder: GenerateRequest['decoder']): Decoder {
   if (decoder.type === 'ar') return decoder;
-  return { type: 'tidar', draftLength: decoder.draft_length, beta: decoder.beta };
+  return { type: 'tidar', plan: decoder.plan, draftLength: decoder.draft_length, beta: decoder.beta };
+}
+
+function toSampling(params: SamplingParams): Sampling {
+  return {
+    temperature: params.temperature,
+    topK: params.top_k,
+    topP: params.top_p,
+    minP: params.min_p,
+    seed: BigInt(params.seed),
+    presencePenalty: params.presence_penalty,
+    frequencyPenalty: params.frequency_penalty,
+    repetitionPenalty: params.repetition_penalty,
+    logitBias: params.logit_bias,
+    minTokens: params.min_tokens,
+  };
 }
 
 /** As many tokens as the context has room for; at least 1, which a full context then refuses by its numbers. */
 function roomFor(promptIds: readonly number[], decoder: Decoder, contextLength: number): number {
   const numBlockPositions = decoder.type === 'tidar' && decoder.beta < 1 ? 2 * decoder.draftLength : 0;
   return Math.max(1, contextLength - promptIds.length - numBlockPositions);
-}
-
-function assertResume(resumedIds: readonly number[], maxTokens: number): void {
-  if (resumedIds.length < maxTokens || resumedIds.length === 0) return;
-  throw new TidarError(
-    'invalid_request',
-    `Nothing is left to resume: ${resumedIds.length} tokens of ${maxTokens} are there.`,
-    { param: 'resume' },
-  );
-}
-
-function assertStop({ stop }: GenerateRequest, tokenizer: Tokenizer | undefined): void {
-  if (stop.length === 0) return;
-  const refuse = (sentence: string): never => {
-    throw new TidarError('invalid_request', sentence, { param: 'stop' });
-  };
-  if (tokenizer === undefined)
-    refuse('This model has no tokenizer; use stop_token_ids in place of stop strings.');
-  if (stop.some((text) => !text.isWellFormed())) refuse('A stop string is not well-formed text.');
 }
