@@ -1,18 +1,17 @@
 import { TidarError } from '@tidar/shared/errors.ts';
-import { MAX_DRAFT_LENGTH } from '@tidar/shared/protocol.ts';
-import type { ModelSession } from '../device/device.ts';
+import type { Active, Engine, Turn } from '../engine/engine.ts';
+import type { CompiledGrammar } from '../engine/grammar/compiled-grammar.ts';
+import type { GrammarSpec } from '../engine/grammar/spec.ts';
+import type { TokenLogprob } from '../engine/sampling/logprobs.ts';
+import type { Sampling } from '../engine/sampling/settings.ts';
+import type { FinishReason, SequenceOptions } from '../engine/sequence.ts';
+import type { StepResult } from '../engine/step.ts';
 import type { ModelConfig } from '../model/config.ts';
-import type { Sampling } from '../engine/sample.ts';
-import { Sequence } from '../engine/sequence.ts';
-import type { FinishReason } from '../engine/sequence.ts';
-import { step } from '../engine/step.ts';
-import { arPolicy } from './ar.ts';
-import type { Policy } from './policy.ts';
-import { tidarPolicy } from './tidar.ts';
-import type { TidarOptions } from './tidar.ts';
+import { assertOptions } from './check-options.ts';
+import type { Decoder } from './decoder.ts';
+import { planRule } from './plan-rules.ts';
 
-export type Decoder = { readonly type: 'ar' } | ({ readonly type: 'tidar' } & TidarOptions);
-
+/** One text. Plain data: it crosses threads. */
 export interface GenerateOptions {
   readonly promptIds: readonly number[];
   /** Length of the whole answer at most, `committedIds` and the end token included. */
@@ -21,8 +20,17 @@ export interface GenerateOptions {
   readonly sampling: Sampling;
   /** End the text beside the model's own end tokens. */
   readonly stopTokenIds: readonly number[];
+  /** The model's own end tokens are tokens like others; absent: false. */
+  readonly ignoreEos?: boolean;
+  /** Alternatives told beside each token's own log-probability; absent: no log-probabilities. */
+  readonly logprobs?: number | undefined;
+  /** The same of the prompt's tokens; a kept prefix is not used then. */
+  readonly promptLogprobs?: number | undefined;
+  readonly grammar?: GrammarSpec | undefined;
   /** Resume: the tokens that an earlier run of this request decided. The text goes on as if unbroken. */
   readonly committedIds?: readonly number[];
+  /** Which of a request's n texts; 0 is that of n = 1. */
+  readonly choice?: number;
 }
 
 export type DecodeEvent =
@@ -36,111 +44,104 @@ export type DecodeEvent =
       readonly numAccepted: number;
       readonly milliseconds: number;
       readonly isPrefill: boolean;
+      readonly logprobs?: readonly TokenLogprob[];
     }
   | {
       readonly type: 'end';
       readonly finishReason: FinishReason;
       /** All of this run, prefill included. Tokens per forward = (tokens - 1) / (numForwardPasses - 1). */
       readonly numForwardPasses: number;
+      readonly promptLogprobs?: readonly (TokenLogprob | null)[];
     };
 
-const INITIAL_CAPACITY = 128;
+/** What the engine needs to know of a text. `grammar`: the compiled form of the options' own. */
+export function sequenceOptions(
+  options: GenerateOptions,
+  config: ModelConfig,
+  grammar?: CompiledGrammar,
+): SequenceOptions {
+  const { promptIds, maxTokens, decoder, sampling, stopTokenIds, ignoreEos, committedIds, choice } = options;
+  return {
+    promptIds,
+    maxTokens,
+    sampling,
+    stopTokenIds: new Set([...(ignoreEos === true ? [] : config.eosTokenIds), ...stopTokenIds]),
+    beta: decoder.type === 'tidar' ? decoder.beta : 1,
+    numLogprobs: options.logprobs,
+    numPromptLogprobs: options.promptLogprobs,
+    grammar: grammar?.start(),
+    ...(committedIds === undefined ? {} : { committedIds }),
+    ...(choice === undefined ? {} : { choice }),
+  };
+}
 
 /**
- * Generates from a prompt, one `step` event for each forward pass and one `end`. Throws TidarError
+ * Generates from a prompt alone in the engine, one `step` event for each forward pass and one `end`. Throws TidarError
  * (`invalid_request`, `context_length_exceeded`, `cancelled`) instead of an `end`. With beta 1 the tokens are those
  * of plain autoregression with the same seed, whatever the decoder.
  */
 export async function* generate(
-  session: ModelSession,
+  engine: Engine,
   options: GenerateOptions,
-  signal?: AbortSignal,
+  { signal, grammar }: { signal?: AbortSignal; grammar?: CompiledGrammar } = {},
 ): AsyncGenerator<DecodeEvent, void, undefined> {
-  const { config } = session;
+  const { config } = engine;
   assertOptions(options, config);
-  const { decoder } = options;
-  const policy = policyFor(decoder, config);
-  const stopTokenIds = new Set([...config.eosTokenIds, ...options.stopTokenIds]);
-  const beta = decoder.type === 'tidar' ? decoder.beta : 1;
-  const cache = session.createCache(INITIAL_CAPACITY);
+  const active = engine.open(sequenceOptions(options, config, grammar), {
+    rule: planRule(options.decoder, config.maxPositions),
+  });
+  if (active === undefined)
+    throw new TidarError('overloaded', 'The engine has no memory left for this text.');
   try {
-    const sequence = new Sequence({ ...options, stopTokenIds, beta }, cache, config.vocabSize);
     let numForwardPasses = 0;
-    while (sequence.finishReason === undefined) {
+    while (active.sequence.finishReason === undefined) {
       if (signal?.aborted === true) throw new TidarError('cancelled', 'The generation was cancelled.');
-      const isPrefill = numForwardPasses === 0;
-      const startedAt = performance.now();
-      const { tokenIds, numRows, numDrafted } = await step(session, sequence, policy(sequence));
-      const milliseconds = performance.now() - startedAt;
+      const event = stepEvent(await turnOf(engine, active));
       numForwardPasses += 1;
-      const drafting = isPrefill
-        ? { numDrafted: 0, numAccepted: 0 }
-        : { numDrafted, numAccepted: tokenIds.length };
-      yield { type: 'step', tokenIds, numRows, ...drafting, milliseconds, isPrefill };
+      yield event;
     }
-    yield { type: 'end', finishReason: sequence.finishReason, numForwardPasses };
+    const { finishReason, promptLogprobs } = active.sequence;
+    yield {
+      type: 'end',
+      finishReason,
+      numForwardPasses,
+      ...(options.promptLogprobs === undefined ? {} : { promptLogprobs }),
+    };
   } finally {
-    cache.dispose();
+    engine.close(active);
   }
 }
 
-function policyFor(decoder: Decoder, config: ModelConfig): Policy {
-  return decoder.type === 'ar' ? arPolicy() : tidarPolicy(decoder, config.maxPositions);
+/** The sequence's next pass; others in the engine wait. */
+async function turnOf(engine: Engine, active: Active): Promise<Turn> {
+  const [turn] = await engine.step(new Set([active]));
+  if (turn === undefined) throw new TidarError('overloaded', 'The engine has no memory left for this text.');
+  return turn;
 }
 
-/** Refuses what can't be generated, each in one sentence. */
-export function assertOptions(options: GenerateOptions, config: ModelConfig): void {
-  const { promptIds, committedIds = [], maxTokens, decoder } = options;
-  const check = (holds: boolean, param: string, sentence: string): void => {
-    if (!holds) throw new TidarError('invalid_request', sentence, { param });
+function stepEvent({
+  result,
+  isPrefill,
+  milliseconds,
+  active,
+}: Turn): Extract<DecodeEvent, { type: 'step' }> {
+  if (result instanceof Error) throw result;
+  return {
+    type: 'step',
+    tokenIds: result.tokenIds,
+    ...counts(result, isPrefill),
+    milliseconds,
+    isPrefill,
+    ...(active.sequence.options.numLogprobs === undefined ? {} : { logprobs: result.logprobs }),
   };
-  check(promptIds.length > 0, 'prompt', 'The prompt has no tokens; give at least one.');
-  const unknown = [...promptIds, ...committedIds].find((id) => !isTokenId(id, config.vocabSize));
-  check(
-    unknown === undefined,
-    'prompt',
-    `Token id ${unknown} is not in the model's vocabulary of ${config.vocabSize}.`,
-  );
-  check(Number.isSafeInteger(maxTokens) && maxTokens >= 1, 'max_tokens', 'max_tokens must be 1 or more.');
-  assertSampling(options.sampling, check);
-  if (decoder.type === 'tidar') assertTidar(decoder, config, check);
-  assertContext(options, config);
 }
 
-type Check = (holds: boolean, param: string, sentence: string) => void;
-
-function assertSampling({ temperature, topK, topP, minP, seed }: Sampling, check: Check): void {
-  check(temperature >= 0 && temperature <= 2, 'temperature', 'temperature must be from 0 to 2.');
-  check(Number.isSafeInteger(topK) && topK >= 0, 'top_k', 'top_k must be a whole number, 0 to turn it off.');
-  check(topP > 0 && topP <= 1, 'top_p', 'top_p must be more than 0 and at most 1.');
-  check(minP >= 0 && minP < 1, 'min_p', 'min_p must be 0 or more and less than 1.');
-  check(seed >= 0n && seed < 1n << 64n, 'seed', 'seed must be an unsigned number of 64 bits.');
-}
-
-function assertTidar({ draftLength, beta }: TidarOptions, config: ModelConfig, check: Check): void {
-  check(
-    config.tidar !== undefined,
-    'decoder',
-    'This model has no diffusion mode (no tidar fields in its config); use the decoder "ar".',
-  );
-  const isLength = Number.isSafeInteger(draftLength) && draftLength >= 1 && draftLength <= MAX_DRAFT_LENGTH;
-  check(isLength, 'draft_length', `draft_length must be a whole number from 1 to ${MAX_DRAFT_LENGTH}.`);
-  check(beta >= 0 && beta <= 1, 'beta', 'beta must be from 0 to 1.');
-}
-
-/** Every token needs a position; with beta below 1 the last token's whole block needs positions too. */
-function assertContext({ promptIds, maxTokens, decoder }: GenerateOptions, config: ModelConfig): void {
-  const numBlockPositions = decoder.type === 'tidar' && decoder.beta < 1 ? 2 * decoder.draftLength : 0;
-  const numPositions = promptIds.length + maxTokens + numBlockPositions;
-  if (numPositions <= config.maxPositions) return;
-  const forBlocks =
-    numBlockPositions > 0 ? ` and ${numBlockPositions} positions for drafts at beta below 1` : '';
-  throw new TidarError(
-    'context_length_exceeded',
-    `The model's context is ${config.maxPositions} tokens; the prompt has ${promptIds.length} and ${maxTokens} are asked for${forBlocks}.`,
-  );
-}
-
-function isTokenId(id: number, vocabSize: number): boolean {
-  return Number.isSafeInteger(id) && id >= 0 && id < vocabSize;
+/** A pass as its events tell it: prefill verifies no drafts. */
+export function counts(
+  { tokenIds, numRows, numDrafted }: StepResult,
+  isPrefill: boolean,
+): { numRows: number; numDrafted: number; numAccepted: number } {
+  return isPrefill
+    ? { numRows, numDrafted: 0, numAccepted: 0 }
+    : { numRows, numDrafted, numAccepted: tokenIds.length };
 }

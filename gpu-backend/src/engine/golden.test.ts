@@ -1,12 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelSession } from '../device/device.ts';
-import { openModel } from '../device/node-binding.ts';
+import { openModel } from '../device/open.ts';
 import { loadModelFolder } from '../model/folder.ts';
 import { attentionMask, layOut } from './layout.ts';
 import { dense } from './plan.ts';
-import { Sequence } from './sequence.ts';
-import { step } from './step.ts';
+import { Alone } from './testing.ts';
 
 interface Expected {
   prompt: number[];
@@ -15,8 +14,6 @@ interface Expected {
   steps: { drafts: number[]; accepted: number }[];
   step: { prefix: number[]; drafts: number[]; rows: number[]; positions: number[]; mask: number[][] };
 }
-
-const GREEDY = { temperature: 0, topK: 0, topP: 1, minP: 0, seed: 0n };
 
 describe.each(['llama-tidar', 'qwen2-tidar', 'qwen3-tidar'])('the golden trace of %s', (name) => {
   const path = new URL(`../../../test/fixtures/${name}/`, import.meta.url).pathname;
@@ -34,7 +31,11 @@ describe.each(['llama-tidar', 'qwen2-tidar', 'qwen3-tidar'])('the golden trace o
       pendingTokenIds: drafts.slice(0, 1),
       draftTokenIds: drafts.slice(1),
     };
-    const options = { maskTokenId: session.config.tidar?.maskTokenId ?? -1, readFirstMasks: false };
+    const options = {
+      maskTokenId: session.config.tidar?.maskTokenId ?? -1,
+      readFirstMasks: false,
+      readPendingRows: false,
+    };
     const layout = layOut(dense(expected.draftLength), state, options);
     expect([...layout.tokenIds]).toEqual(rows);
     expect([...layout.positions]).toEqual(positions);
@@ -43,27 +44,14 @@ describe.each(['llama-tidar', 'qwen2-tidar', 'qwen3-tidar'])('the golden trace o
 
   it('is decoded with the same drafts and accepted counts at every step', async () => {
     const { prompt, draftLength, greedy, steps } = expected;
-    const sequence = new Sequence(
-      {
-        promptIds: prompt,
-        maxTokens: greedy.length + 2 * draftLength,
-        stopTokenIds: new Set(),
-        sampling: GREEDY,
-        beta: 1,
-      },
-      session.createCache(16),
-      session.config.vocabSize,
-    );
-    await step(session, sequence, {
-      numDraftRows: 1,
-      outcomes: [{ accepted: 1, numMaskTokens: draftLength }],
-    });
+    const alone = new Alone(session, { promptIds: prompt, maxTokens: greedy.length + 2 * draftLength });
+    const { sequence } = alone;
+    await alone.step({ numDraftRows: 1, outcomes: [{ accepted: 1, numMaskTokens: draftLength }] });
     for (const { drafts, accepted } of steps) {
       expect([sequence.tokenIds.at(-1), ...sequence.draftTokenIds]).toEqual(drafts);
-      const result = await step(session, sequence, dense(draftLength));
+      const result = await alone.step(dense(draftLength));
       expect(result.tokenIds).toHaveLength(accepted);
     }
     expect(sequence.tokenIds.slice(prompt.length, prompt.length + greedy.length)).toEqual(greedy);
-    sequence.cache.dispose();
   });
 });

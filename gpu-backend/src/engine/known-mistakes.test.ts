@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { ForwardRows, ModelSession } from '../device/device.ts';
+import type { ForwardBatch, ModelSession } from '../device/device.ts';
 import { attentionMask, layOut } from './layout.ts';
 import type { Layout } from './layout.ts';
 import { ar, assertPlan, dense, fitPlan } from './plan.ts';
-import { step } from './step.ts';
-import { makeSequence, openFixture, recording } from './testing.ts';
+import { BatchPacker } from './batch.ts';
+import { Alone, openFixture, recording } from './testing.ts';
 import type { RecordedRun } from './testing.ts';
 
 // Each of these is an error that some implementation of TiDAR was published with.
@@ -26,33 +26,32 @@ function layOutDense(drafts: readonly number[]): Layout {
     pendingTokenIds: [...PREFIX, ...drafts.slice(0, 1)],
     draftTokenIds: drafts.slice(1),
   };
-  return layOut(dense(K), state, { maskTokenId: 47, readFirstMasks: true });
+  return layOut(dense(K), state, { maskTokenId: 47, readFirstMasks: true, readPendingRows: false });
 }
 
-function forwardRows(layout: Layout, mask = attentionMask(layout, CAPACITY)): ForwardRows {
-  const { tokenIds, positions, writeIndex, logitRows } = layout;
-  return { tokenIds, positions, writeIndex, mask, logitRows };
+function forwardRows(layout: Layout, mask = attentionMask(layout, CAPACITY)): ForwardBatch {
+  return { ...new BatchPacker().pack([{ numCommitted: 0, layout }], CAPACITY, 0), mask };
 }
 
 /** All logits of block `accepted` of a dense step. */
-async function blockLogits(accepted: number, rows: ForwardRows): Promise<Float32Array> {
-  const cache = session.createCache(CAPACITY);
-  const logits = await session.run(cache, rows);
-  const { vocabSize } = session.config;
+async function blockLogits(accepted: number, rows: ForwardBatch): Promise<number[][]> {
+  const cache = session.createCache(1, CAPACITY);
+  const output = await session.run(cache, rows);
   const start = K + (accepted - 1) * K; // logit rows: the k draft rows, then k masks for each block
-  return logits.slice(start * vocabSize, (start + K) * vocabSize);
+  const logits = Array.from({ length: K }, (_, row) => [...output.logits(start + row)]);
+  cache.dispose();
+  return logits;
 }
 
 /** Every run of a dense decode, and the tokens that each decided. */
 async function decodeDense(draftLength: number): Promise<{ runs: RecordedRun[]; decided: number[][] }> {
   const recorded = recording(session);
-  const sequence = makeSequence(session);
+  const alone = new Alone(recorded.session);
   const decided: number[][] = [];
-  while (sequence.finishReason === undefined) {
-    const { drafts, numRemainingTokens } = sequence;
+  while (alone.sequence.finishReason === undefined) {
+    const { drafts, numRemainingTokens } = alone.sequence;
     const limits = { numDraftRows: 1 + drafts.length, numRemainingTokens, numPositions: Infinity };
-    const result = await step(recorded.session, sequence, fitPlan(dense(draftLength), limits));
-    decided.push(result.tokenIds);
+    decided.push((await alone.step(fitPlan(dense(draftLength), limits))).tokenIds);
   }
   return { runs: recorded.runs, decided };
 }
@@ -89,7 +88,11 @@ describe('mistakes that others made', () => {
         pendingTokenIds: [1],
         draftTokenIds: new Array<number>(k - 1).fill(3),
       };
-      const layout = layOut(dense(k), state, { maskTokenId: 47, readFirstMasks: false });
+      const layout = layOut(dense(k), state, {
+        maskTokenId: 47,
+        readFirstMasks: false,
+        readPendingRows: false,
+      });
       expect(layout.numRows).toBe(k * (1 + k));
     }
     const none = { numDraftRows: 1, outcomes: [{ accepted: 0, numMaskTokens: 4 }] };
@@ -106,17 +109,17 @@ describe('mistakes that others made', () => {
   it('draft row 1 of every step is the token that the step before decided last', async () => {
     const { runs, decided } = await decodeDense(4);
     for (let index = 1; index < runs.length; index++) {
-      expect(runs[index]!.rows.tokenIds[0]).toBe(decided[index - 1]!.at(-1));
+      expect(runs[index]!.tokenIds[0]).toBe(decided[index - 1]!.at(-1));
     }
   });
 
   it('no mask’s or rejected draft’s columns are kept, and no token is computed into the cache twice', async () => {
     const { runs, decided } = await decodeDense(4);
-    const numPromptTokens = runs[1]!.rows.writeIndex;
+    const numPromptTokens = runs[1]!.writeIndexes[0]!;
     let numTokens = numPromptTokens;
-    expect(runs[0]!.rows.writeIndex).toBe(0);
+    expect(runs[0]!.writeIndexes[0]).toBe(0);
     for (let index = 1; index < runs.length; index++) {
-      expect(runs[index]!.rows.writeIndex).toBe(numTokens);
+      expect(runs[index]!.writeIndexes[0]).toBe(numTokens);
       numTokens += decided[index]!.length;
     }
     const text = decided.flat();
@@ -126,15 +129,11 @@ describe('mistakes that others made', () => {
   it('a token after the end is neither decided nor kept, though it was drafted and right', async () => {
     const { decided } = await decodeDense(4);
     const run = decided.find((tokenIds) => tokenIds.length === 4)!;
-    const sequence = makeSequence(session, { stopTokenIds: new Set([run[1]!]) });
-    while (sequence.finishReason === undefined) {
-      const numDraftRows = 1 + sequence.drafts.length;
-      await step(
-        session,
-        sequence,
-        fitPlan(dense(4), { numDraftRows, numRemainingTokens: 99, numPositions: 99 }),
-      );
-    }
+    const alone = new Alone(session, { stopTokenIds: new Set([run[1]!]) });
+    const { sequence } = alone;
+    await alone.decode(({ drafts }) =>
+      fitPlan(dense(4), { numDraftRows: 1 + drafts.length, numRemainingTokens: 99, numPositions: 99 }),
+    );
     const text = decided.flat();
     const end = text.indexOf(run[1]!);
     expect(sequence.tokenIds.slice(sequence.numPromptTokens)).toEqual(text.slice(0, end + 1));
@@ -144,11 +143,12 @@ describe('mistakes that others made', () => {
 
   it('plain decoding runs two rows, one of them scratch that nothing sees', () => {
     const state = { numCommitted: 5, pendingTokenIds: [8], draftTokenIds: [] };
-    const layout = layOut(ar(), state, { maskTokenId: -1, readFirstMasks: false });
-    expect(layout.numRows).toBe(2);
-    expect(layout.logitRows.length).toBe(2);
-    const mask = attentionMask(layout, 8);
-    expect([...mask]).toEqual([1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0]);
+    const options = { maskTokenId: -1, readFirstMasks: false, readPendingRows: false };
+    const layout = layOut(ar(), state, options);
+    expect(layout.numRows).toBe(1);
+    const batch = new BatchPacker().pack([{ numCommitted: 5, layout }], 8, 0);
+    expect([batch.numRows, batch.numPaddedRows, batch.numLogitRows]).toEqual([2, 2, 2]);
+    expect([...batch.mask.subarray(0, 16)]).toEqual([1, 1, 1, 1, 1, 1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0]);
   });
 
   it.each([1, 2, 3, 8, 16])(

@@ -14,10 +14,12 @@ export interface LayoutOptions {
   readonly maskTokenId: number;
   /** Beta below 1 also reads each block's first mask, which predicts the same position as its draft row. */
   readonly readFirstMasks: boolean;
+  /** Read every pending row: what a prompt's own probabilities are made of. */
+  readonly readPendingRows: boolean;
 }
 
 /**
- * The rows of one forward pass: `pending | drafts | block | block …`, each block `correction? masks`.
+ * The rows of one sequence in one forward pass: `pending | drafts | block | block …`, each block `correction? masks`.
  * A row sees cache columns [0, visiblePrefix), the first `draftDepth` rows, and rows [blockStart, blockEnd).
  * Mask, positions and logit rows are all derived from these integers.
  */
@@ -30,37 +32,36 @@ export interface Layout {
   readonly draftDepth: Int32Array; // [rows]
   readonly blockStart: Int32Array; // [rows]
   readonly blockEnd: Int32Array; // [rows]
-  /** Row of the decided token, which is draft row 1. */
+  /** Pending rows, the decided token's included. */
+  readonly numPendingRows: number;
+  /** Row of the decided token, which is draft row 1; -1 in a prefill chunk. */
   readonly firstDraftRow: number;
   /** First row of each outcome's block: its correction where it has one, else its first mask. */
   readonly outcomeRows: readonly number[];
   /** Rows whose logits are read, and the place of each row among them (-1: not read). */
-  readonly logitRows: Int32Array;
+  readonly logitRows: readonly number[];
   readonly logitIndex: Int32Array; // [rows]
 }
 
-/** A graph with a single row runs another kernel, whose sums differ in the last bit: two rows are the least. */
-const MIN_ROWS = 2;
+type Span = readonly [start: number, end: number];
 
 class RowWriter {
-  readonly #rows: Layout;
+  readonly #layout: Layout;
   readonly #logitRows: number[] = [];
   #next = 0;
 
-  constructor(numRows: number, outcomeRows: number[], firstDraftRow: number, writeIndex: number) {
-    const column = (): Int32Array => new Int32Array(numRows);
-    this.#rows = {
-      numRows,
-      writeIndex,
+  constructor(fields: Pick<Layout, 'numRows' | 'writeIndex' | 'numPendingRows' | 'firstDraftRow'>) {
+    const column = (): Int32Array => new Int32Array(fields.numRows);
+    this.#layout = {
+      ...fields,
       tokenIds: column(),
       positions: column(),
       visiblePrefix: column(),
       draftDepth: column(),
       blockStart: column(),
       blockEnd: column(),
-      firstDraftRow,
-      outcomeRows,
-      logitRows: new Int32Array(0),
+      outcomeRows: [],
+      logitRows: this.#logitRows,
       logitIndex: column().fill(-1),
     };
   }
@@ -69,71 +70,60 @@ class RowWriter {
     return this.#next;
   }
 
-  row(
-    tokenId: number,
-    position: number,
-    prefix: number,
-    depth: number,
-    block: [number, number],
-    read: boolean,
-  ): void {
-    const row = this.#next++;
-    this.#rows.tokenIds[row] = tokenId;
-    this.#rows.positions[row] = position;
-    this.#rows.visiblePrefix[row] = prefix;
-    this.#rows.draftDepth[row] = depth;
-    [this.#rows.blockStart[row], this.#rows.blockEnd[row]] = block;
-    if (!read) return;
-    this.#rows.logitIndex[row] = this.#logitRows.length;
-    this.#logitRows.push(row);
+  get layout(): Layout {
+    return this.#layout;
   }
 
-  finish(): Layout {
-    while (this.#logitRows.length < MIN_ROWS) this.#logitRows.push(0);
-    return { ...this.#rows, logitRows: Int32Array.from(this.#logitRows) };
+  /** `depth`: how many of the first rows it sees, beside the prefix and its block. */
+  row(tokenId: number, position: number, depth: number, [blockStart, blockEnd]: Span, isRead: boolean): void {
+    const row = this.#next++;
+    const layout = this.#layout;
+    layout.tokenIds[row] = tokenId;
+    layout.positions[row] = position;
+    layout.visiblePrefix[row] = layout.writeIndex;
+    layout.draftDepth[row] = depth;
+    layout.blockStart[row] = blockStart;
+    layout.blockEnd[row] = blockEnd;
+    if (isRead) layout.logitIndex[row] = this.#logitRows.push(row) - 1;
   }
 }
+
+const NO_BLOCK: Span = [0, 0];
 
 /** Lays out the rows of one step for any plan; prefill is the step whose pending tokens are the prompt. */
 export function layOut(plan: Plan, state: LayoutState, options: LayoutOptions): Layout {
   const { numCommitted, pendingTokenIds, draftTokenIds } = state;
-  assertPlan(plan, draftTokenIds);
-  const causal = [...pendingTokenIds, ...draftTokenIds.slice(0, plan.numDraftRows - 1)];
-  const firstDraftRow = pendingTokenIds.length - 1;
-  const numRows = Math.max(MIN_ROWS, causal.length + sum(plan.outcomes, numBlockRows));
+  assertPlan(plan, draftTokenIds, pendingTokenIds.length);
+  const isChunk = plan.numChunkTokens !== undefined;
+  const numPendingRows = plan.numChunkTokens ?? pendingTokenIds.length;
+  const firstDraftRow = isChunk ? -1 : numPendingRows - 1;
+  const numDrafts = isChunk ? 0 : plan.numDraftRows - 1;
+  const numCausalRows = numPendingRows + numDrafts;
+  const numRows = plan.outcomes.reduce((total, outcome) => total + numBlockRows(outcome), numCausalRows);
+  const writer = new RowWriter({ numRows, writeIndex: numCommitted, numPendingRows, firstDraftRow });
+  for (let row = 0; row < numCausalRows; row++) {
+    const tokenId = row < numPendingRows ? pendingTokenIds[row] : draftTokenIds[row - numPendingRows];
+    const isRead = options.readPendingRows || (!isChunk && row >= firstDraftRow);
+    writer.row(tokenId ?? -1, numCommitted + row, row + 1, NO_BLOCK, isRead);
+  }
   const outcomeRows: number[] = [];
-  const writer = new RowWriter(numRows, outcomeRows, firstDraftRow, numCommitted);
-  causal.forEach((tokenId, row) => {
-    writer.row(tokenId, numCommitted + row, numCommitted, row + 1, [0, 0], row >= firstDraftRow);
-  });
   for (const outcome of plan.outcomes) {
     outcomeRows.push(writer.nextRow);
-    layOutBlock(writer, outcome, numCommitted, firstDraftRow + outcome.accepted, options);
+    layOutBlock(writer, outcome, firstDraftRow + outcome.accepted, options);
   }
-  // A scratch row fills up to two rows. It sees itself, and nothing sees it.
-  while (writer.nextRow < numRows) {
-    writer.row(causal[0] ?? 0, numCommitted, 0, 0, [writer.nextRow, writer.nextRow + 1], false);
-  }
-  return writer.finish();
+  return { ...writer.layout, outcomeRows };
 }
 
 /** The block sees the prefix, the drafts that its outcome accepts, and its own rows; a correction sees no mask. */
-function layOutBlock(
-  writer: RowWriter,
-  outcome: Outcome,
-  numCommitted: number,
-  draftDepth: number,
-  options: LayoutOptions,
-): void {
+function layOutBlock(writer: RowWriter, outcome: Outcome, draftDepth: number, options: LayoutOptions): void {
   const start = writer.nextRow;
   const end = start + numBlockRows(outcome);
-  let position = numCommitted + draftDepth;
+  let position = writer.layout.writeIndex + draftDepth;
   if (outcome.correction !== undefined) {
-    writer.row(outcome.correction, position++, numCommitted, draftDepth, [start, start + 1], true);
+    writer.row(outcome.correction, position++, draftDepth, [start, start + 1], true);
   }
   for (let mask = 0; mask < outcome.numMaskTokens; mask++) {
-    const read = mask > 0 || options.readFirstMasks;
-    writer.row(options.maskTokenId, position++, numCommitted, draftDepth, [start, end], read);
+    writer.row(options.maskTokenId, position++, draftDepth, [start, end], mask > 0 || options.readFirstMasks);
   }
 }
 
@@ -141,19 +131,21 @@ export function numBlockRows(outcome: Outcome): number {
   return outcome.numMaskTokens + (outcome.correction === undefined ? 0 : 1);
 }
 
-/** [rows, capacity], 1 where a row sees a cache column. */
-export function attentionMask(layout: Layout, capacity: number): Uint8Array {
+/** Marks with 1 the columns that a layout's rows see, in a zeroed mask [rows or more, capacity] from `offset` on. */
+export function markVisible(mask: Uint8Array, offset: number, layout: Layout, capacity: number): void {
   const { numRows, writeIndex, visiblePrefix, draftDepth, blockStart, blockEnd } = layout;
-  const mask = new Uint8Array(numRows * capacity);
   for (let row = 0; row < numRows; row++) {
-    const at = row * capacity;
+    const at = offset + row * capacity;
+    const firstRow = at + writeIndex;
     mask.fill(1, at, at + (visiblePrefix[row] ?? 0));
-    mask.fill(1, at + writeIndex, at + writeIndex + (draftDepth[row] ?? 0));
-    mask.fill(1, at + writeIndex + (blockStart[row] ?? 0), at + writeIndex + (blockEnd[row] ?? 0));
+    mask.fill(1, firstRow, firstRow + (draftDepth[row] ?? 0));
+    mask.fill(1, firstRow + (blockStart[row] ?? 0), firstRow + (blockEnd[row] ?? 0));
   }
-  return mask;
 }
 
-function sum<T>(values: readonly T[], of: (value: T) => number): number {
-  return values.reduce((total, value) => total + of(value), 0);
+/** [rows, capacity], 1 where a row sees a cache column. */
+export function attentionMask(layout: Layout, capacity: number): Uint8Array {
+  const mask = new Uint8Array(layout.numRows * capacity);
+  markVisible(mask, 0, layout, capacity);
+  return mask;
 }

@@ -1,9 +1,9 @@
 import type { ModelSession } from '../device/device.ts';
 import type { Plan } from './plan.ts';
-import { Sampler } from './sample.ts';
-import type { Candidates, Row } from './sample.ts';
+import { wholeRow } from './sampling/row.ts';
+import type { Draw, Row } from './sampling/settings.ts';
+import { TokenDrawer } from './sampling/token-drawer.ts';
 import type { Draft, FinishReason, SequenceOptions } from './sequence.ts';
-import { fillGumbelNoise } from '@tidar/shared/noise.ts';
 
 /**
  * The slow and obvious engine, kept for the tests: no cache, no row is ever skipped, every step computes everything
@@ -48,14 +48,17 @@ export async function oracleStep(session: ModelSession, state: OracleState, plan
     const causal = find(-1, position - 1, 'draft');
     const block = plan.outcomes.findIndex((o) => o.accepted === i && o.correction === undefined);
     const diffusion = find(block, position, 'mask');
-    const token = draw(session, options, mixed(causal, diffusion, options.beta), position).best;
+    const token = draw(session, options, mixed(causal, diffusion, options.beta), [
+      ...tokenIds,
+      ...decided,
+    ]).best;
     decided.push(token);
     if (options.stopTokenIds.has(token)) state.finishReason = 'stop';
     else if (position + 1 - options.promptIds.length >= options.maxTokens) state.finishReason = 'length';
     if (drafts[i - 1]?.tokenId !== token) break;
   }
 
-  // Draft: from the block of what happened.
+  // Draft: from the block of what happened, up to an end token.
   const decidedToken = decided.at(-1);
   const accepted = plan.outcomes
     .map((o, index) => ({ ...o, index }))
@@ -70,8 +73,10 @@ export async function oracleStep(session: ModelSession, state: OracleState, plan
       position === tokenIds.length ? find(outcome.index, position - 1, 'correction') : undefined;
     const row = corrected ?? find(outcome.index, position, 'mask');
     if (row === undefined) break;
-    const { best, secondBest } = draw(session, options, row, position);
-    state.drafts.push({ tokenId: best, secondBest });
+    const text = [...tokenIds, ...state.drafts.map((draft) => draft.tokenId)];
+    const { best, secondBest, margin } = draw(session, options, row, text);
+    state.drafts.push({ tokenId: best, secondBest, margin });
+    if (options.stopTokenIds.has(best)) break;
   }
   return decided;
 }
@@ -96,7 +101,7 @@ function oracleRows(
       rows.push({ tokenId: mask, position: position++, kind: 'mask', numTokensBefore, outcome });
     }
   });
-  // The graph wants two rows: one more draft row that no other row sees.
+  // A run takes two rows: one more draft row that no other row sees.
   if (rows.length === 1)
     rows.push({ tokenId: 0, position: 1, kind: 'draft', numTokensBefore: 1, outcome: -2 });
   return rows;
@@ -110,17 +115,24 @@ function sees(row: OracleRow, other: OracleRow): boolean {
 
 /** Every row's logits, from one run over an empty cache. */
 async function runFromZero(session: ModelSession, rows: readonly OracleRow[]): Promise<Row[]> {
-  const cache = session.createCache(rows.length);
-  const logits = await session.run(cache, {
+  const cache = session.createCache(1, rows.length);
+  const all = Int32Array.from(rows.keys());
+  const output = await session.run(cache, {
+    numSlots: 1,
+    numRows: rows.length,
+    numPaddedRows: rows.length,
     tokenIds: Int32Array.from(rows, (row) => row.tokenId),
     positions: Int32Array.from(rows, (row) => row.position),
-    writeIndex: 0,
+    rowStarts: Int32Array.of(0, rows.length),
+    writeIndexes: Int32Array.of(0),
     mask: Uint8Array.from(rows.flatMap((row) => rows.map((other) => (sees(row, other) ? 1 : 0)))),
-    logitRows: Int32Array.from(rows.keys()),
+    numLogitRows: rows.length,
+    logitRows: all,
+    numCandidates: 0,
   });
+  const logits = rows.map((_, row) => output.logits(row).slice());
   cache.dispose();
-  const { vocabSize } = session.config;
-  return rows.map((_, row) => logits.slice(row * vocabSize, (row + 1) * vocabSize));
+  return logits;
 }
 
 function mixed(causal: Row | undefined, diffusion: Row | undefined, beta: number): Row {
@@ -130,10 +142,11 @@ function mixed(causal: Row | undefined, diffusion: Row | undefined, beta: number
   return Float64Array.from(causal, (logit, id) => beta * logit + (1 - beta) * (diffusion[id] ?? 0));
 }
 
-function draw(session: ModelSession, options: SequenceOptions, row: Row, position: number): Candidates {
-  const noise = new Float64Array(session.config.vocabSize);
-  return new Sampler(row.length).sample(row, options.sampling, () => {
-    fillGumbelNoise(noise, options.sampling.seed, options.choice ?? 0, position);
-    return noise;
-  });
+/** The draw of the token after `text`, by a drawer that is made for it and has seen nothing else. */
+function draw(session: ModelSession, options: SequenceOptions, row: Row, text: readonly number[]): Draw {
+  const { promptIds, sampling, choice = 0, stopTokenIds: endTokenIds } = options;
+  const committedIds = text.slice(promptIds.length);
+  const { vocabSize } = session.config;
+  const drawer = new TokenDrawer({ sampling, choice, vocabSize, promptIds, committedIds, endTokenIds });
+  return drawer.draw(wholeRow(row), text.length);
 }

@@ -5,9 +5,11 @@ import { TidarError } from '@tidar/shared/errors.ts';
  * drafts to verify. Each outcome pre-drafts one way that verification may end.
  */
 export interface Plan {
-  /** D ≥ 1, the decided token included. */
+  /** D, the decided token included; 0 in a prefill chunk, which decides nothing. */
   readonly numDraftRows: number;
   readonly outcomes: readonly Outcome[];
+  /** Of a prefill chunk: so many pending tokens, not all of them, are written to the cache. */
+  readonly numChunkTokens?: number;
 }
 
 export interface Outcome {
@@ -21,6 +23,11 @@ export interface Outcome {
 /** Plain autoregression: one token a forward pass. */
 export function ar(): Plan {
   return { numDraftRows: 1, outcomes: [] };
+}
+
+/** A part of a long prompt: the rest follows in later passes. */
+export function prefillChunk(numChunkTokens: number): Plan {
+  return { numDraftRows: 0, outcomes: [], numChunkTokens };
 }
 
 /** The paper's layout: `draftLength` draft rows and a block of `draftLength` masks for every outcome. */
@@ -65,8 +72,15 @@ export function matchOutcome(plan: Plan, accepted: number, sampled: number): num
 }
 
 /** Throws RangeError for a plan that the state can't carry: a programmer's error, never a request's. */
-export function assertPlan(plan: Plan, draftTokenIds: readonly number[]): void {
-  const { numDraftRows, outcomes } = plan;
+export function assertPlan(plan: Plan, draftTokenIds: readonly number[], numPendingTokens = 1): void {
+  const { numDraftRows, outcomes, numChunkTokens } = plan;
+  if (numChunkTokens !== undefined) {
+    const isPart = numChunkTokens >= 1 && numChunkTokens < numPendingTokens;
+    if (isPart && numDraftRows === 0 && outcomes.length === 0) return;
+    throw new RangeError(
+      `a chunk of ${numChunkTokens} of ${numPendingTokens} pending tokens decides nothing`,
+    );
+  }
   if (numDraftRows < 1 || numDraftRows > 1 + draftTokenIds.length) {
     throw new RangeError(`plan has ${numDraftRows} draft rows, the sequence has ${1 + draftTokenIds.length}`);
   }

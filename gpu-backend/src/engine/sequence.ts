@@ -1,13 +1,26 @@
-import { NoiseCache } from '@tidar/shared/noise.ts';
-import type { KvCache } from '../device/device.ts';
-import { Sampler } from './sample.ts';
-import type { Candidates, Row, Sampling } from './sample.ts';
+import type { Layout } from './layout.ts';
+import type { Plan } from './plan.ts';
+import type { RowReader } from './row-reader.ts';
+import type { GrammarState } from './sampling/grammar-state.ts';
+import { tokenLogprobs } from './sampling/logprobs.ts';
+import type { TokenLogprob } from './sampling/logprobs.ts';
+import { TokenDrawer } from './sampling/token-drawer.ts';
+import type { Sampling } from './sampling/settings.ts';
 
-/** One drafted token with the runner-up of the same keyed draw, which is a likely correction (-1: there is none). */
+/** One drafted token. */
 export interface Draft {
   readonly tokenId: number;
+  /** The runner-up of the same keyed draw, which is a likely correction (-1: there is none). */
   readonly secondBest: number;
+  /** By how much the draft won its keyed draw: how sure it is. */
+  readonly margin: number;
 }
+
+/**
+ * What a sequence's drafts come from: the block after all drafts were accepted, one that drafted blind after a
+ * rejection, or one that knew the token in the rejected draft's place.
+ */
+export type DraftOrigin = 'full' | 'blind' | 'corrected';
 
 export type FinishReason = 'stop' | 'length';
 
@@ -16,41 +29,54 @@ export interface SequenceOptions {
   /** Tokens that an earlier run of the same request decided; they count towards `maxTokens`. */
   readonly committedIds?: readonly number[];
   readonly maxTokens: number;
+  /** End the text: the model's own end tokens and the request's stop ids. */
   readonly stopTokenIds: ReadonlySet<number>;
   readonly sampling: Sampling;
   readonly choice?: number;
   /** Trust in the causal rows; 1 gives the text of plain autoregression. */
   readonly beta: number;
+  /** Alternatives told beside each token's log-probability; absent: no log-probabilities. */
+  readonly numLogprobs?: number | undefined;
+  readonly numPromptLogprobs?: number | undefined;
+  /** Owned by the sequence, which disposes of it. */
+  readonly grammar?: (GrammarState & { dispose(): void }) | undefined;
 }
 
 /**
  * State between steps. `tokenIds` are the prompt and every decided token; of them, cache columns
  * [0, numCommitted) hold exact keys and values. Between steps exactly one token, the last decided one, is not
- * committed yet; before the first step all are pending. Columns from numCommitted on are scratch.
+ * committed yet; before the first step, and after a loss of the cache, all are pending. Columns from numCommitted on
+ * are scratch.
  */
 export class Sequence {
   readonly tokenIds: number[];
   readonly numPromptTokens: number;
   readonly options: SequenceOptions;
-  /** Owned by whoever made it; the sequence grows it. */
-  readonly cache: KvCache;
+  readonly drawer: TokenDrawer;
   /** drafts[i] is proposed for position tokenIds.length + i. */
   drafts: readonly Draft[] = [];
+  draftOrigin: DraftOrigin = 'full';
   numCommitted = 0;
   /** Block length of the dense plan that beta below 1 is bound to; 0 before the first step. */
   trustDraftLength = 0;
   finishReason: FinishReason | undefined;
-  readonly #noise: NoiseCache;
-  readonly #sampler: Sampler;
+  /** Of the prompt's tokens so far; the first has no row before it. */
+  readonly promptLogprobs: (TokenLogprob | null)[] = [];
 
-  constructor(options: SequenceOptions, cache: KvCache, vocabSize: number) {
-    const { promptIds, committedIds = [], sampling, choice = 0 } = options;
+  constructor(options: SequenceOptions, vocabSize: number) {
+    const { promptIds, committedIds = [], sampling, choice = 0, grammar } = options;
     this.options = options;
-    this.cache = cache;
     this.tokenIds = [...promptIds, ...committedIds];
     this.numPromptTokens = promptIds.length;
-    this.#sampler = new Sampler(vocabSize);
-    this.#noise = new NoiseCache(sampling.seed, choice, vocabSize);
+    this.drawer = new TokenDrawer({
+      sampling,
+      choice,
+      vocabSize,
+      promptIds,
+      committedIds,
+      endTokenIds: options.stopTokenIds,
+      ...(grammar === undefined ? {} : { grammar }),
+    });
     if (committedIds.length > 0)
       this.finishReason = this.finishAfter(this.tokenIds.at(-1), committedIds.length);
   }
@@ -68,26 +94,69 @@ export class Sequence {
     return this.tokenIds.slice(this.numCommitted);
   }
 
+  get numPendingTokens(): number {
+    return this.tokenIds.length - this.numCommitted;
+  }
+
   get draftTokenIds(): readonly number[] {
     return this.drafts.map((draft) => draft.tokenId);
   }
 
-  /** The keyed draw for the token at `position`: verify and draft rows that predict it share its noise. */
-  draw(logits: Row, position: number): Candidates {
-    return this.#sampler.sample(logits, this.options.sampling, () => this.#noise.at(position));
-  }
-
   /** Takes the tokens that a step decided; the columns of all but the last hold their exact keys and values. */
-  commit(decided: readonly number[], drafts: readonly Draft[]): void {
-    this.tokenIds.push(...decided);
+  commit(decided: readonly number[], drafts: readonly Draft[], plan: Plan, outcome: number): void {
+    for (const tokenId of decided) this.tokenIds.push(tokenId);
     this.numCommitted = this.tokenIds.length - 1;
     this.drafts = drafts;
-    this.#noise.release(this.tokenIds.length);
+    const isCorrected = plan.outcomes[outcome]?.correction !== undefined;
+    this.draftOrigin = isCorrected ? 'corrected' : decided.length === plan.numDraftRows ? 'full' : 'blind';
+    this.drawer.release(this.tokenIds.length);
+  }
+
+  /** Whether rows of the prompt are read for their own tokens' probabilities. */
+  get readsPrompt(): boolean {
+    return this.options.numPromptLogprobs !== undefined && this.promptLogprobs.length < this.numPromptTokens;
+  }
+
+  /** Takes the prompt's probabilities from a pass that ran rows of it: the row before a token tells that token's. */
+  readPrompt(layout: Layout, rows: RowReader): void {
+    const { numPromptLogprobs: numAlternatives } = this.options;
+    if (numAlternatives === undefined) return;
+    if (this.promptLogprobs.length === 0) this.promptLogprobs.push(null);
+    for (let row = 0; row < layout.numPendingRows; row++) {
+      const position = layout.writeIndex + row + 1;
+      if (position !== this.promptLogprobs.length || position >= this.numPromptTokens) continue;
+      this.promptLogprobs.push(tokenLogprobs(rows.row(row), this.tokenIds[position] ?? -1, numAlternatives));
+    }
+  }
+
+  /** Takes a prefill chunk, or columns restored from a prefix cache: nothing is decided. */
+  commitPending(numTokens: number): void {
+    if (numTokens >= this.numPendingTokens)
+      throw new RangeError('the last pending token decides the next one');
+    this.numCommitted += numTokens;
+  }
+
+  /** The cache is lost: everything is pending again, and the text goes on as if nothing had happened. */
+  uncommit(): void {
+    this.numCommitted = 0;
+    this.drafts = [];
+  }
+
+  /** Ends the text at an earlier token, which completed a stop string: later ones were never decided. */
+  cutTo(numCompletionTokens: number): void {
+    this.tokenIds.length = this.numPromptTokens + numCompletionTokens;
+    this.numCommitted = Math.min(this.numCommitted, this.tokenIds.length);
+    this.drafts = [];
+    this.finishReason = 'stop';
   }
 
   /** Whether a completion whose token number `numCompletionTokens` is `tokenId` ends there, and why. */
   finishAfter(tokenId: number | undefined, numCompletionTokens: number): FinishReason | undefined {
     if (tokenId !== undefined && this.options.stopTokenIds.has(tokenId)) return 'stop';
     return numCompletionTokens >= this.options.maxTokens ? 'length' : undefined;
+  }
+
+  dispose(): void {
+    this.options.grammar?.dispose();
   }
 }

@@ -1,107 +1,120 @@
 import type { KvCache, ModelSession } from '../device/device.ts';
-import { attentionMask, layOut } from './layout.ts';
+import type { BatchPacker, SlotRows } from './batch.ts';
 import type { Layout } from './layout.ts';
-import { assertTrustPlan, matchOutcome } from './plan.ts';
+import { matchOutcome } from './plan.ts';
 import type { Plan } from './plan.ts';
-import type { Row } from './sample.ts';
+import { RowReader } from './row-reader.ts';
+import { tokenLogprobs } from './sampling/logprobs.ts';
+import type { TokenLogprob } from './sampling/logprobs.ts';
 import type { Draft, Sequence } from './sequence.ts';
 
-/** What one forward pass did. */
+/** One sequence's part in a forward pass: its plan, laid out (see prepare.ts). */
+export interface StepMember extends SlotRows {
+  readonly sequence: Sequence;
+  readonly plan: Plan;
+  readonly layout: Layout;
+}
+
+/** What one forward pass did for one sequence. */
 export interface StepResult {
-  /** The tokens that it decided, in order. */
+  /** Decided, in order; none in a prefill chunk. */
   readonly tokenIds: number[];
+  readonly logprobs: TokenLogprob[];
   readonly numRows: number;
   /** Draft rows verified, the decided token's included. */
   readonly numDrafted: number;
+  /** The plan's outcome that happened; -1: none that was drafted for. */
+  readonly outcome: number;
 }
-
-type LogitsOf = (row: number) => Row;
-
-const CAPACITY_STEP = 128;
 
 /**
- * One forward pass: layout → forward → verify → commit. Works for any plan; what changes with the plan is only how
- * many tokens the pass decides, never which. The first step of a sequence prefills its prompt.
+ * One forward pass: layout → forward → verify → commit. `slots[b]` says what the cache's slot b does: a member of the
+ * pass, or an idle slot that only must keep its columns. Works for any plans; they change how many tokens the pass
+ * decides, never which. Where a sequence's own numbers are broken, its place holds the error and the others go on.
  */
-export async function step(session: ModelSession, sequence: Sequence, plan: Plan): Promise<StepResult> {
-  const { beta } = sequence.options;
-  if (beta < 1) {
-    sequence.trustDraftLength ||= plan.outcomes[0]?.numMaskTokens ?? 0;
-    assertTrustPlan(plan, beta, sequence.trustDraftLength);
-  }
-  const maskTokenId = session.config.tidar?.maskTokenId ?? -1; // -1 is refused by the device if a row holds it
-  const layout = layOut(plan, sequence, { maskTokenId, readFirstMasks: beta < 1 });
-  const logitsOf = await forward(session, sequence.cache, layout);
-  const tokenIds = verify(sequence, plan, layout, logitsOf);
-  const drafts =
-    sequence.finishReason === undefined ? preDraft(sequence, plan, layout, logitsOf, tokenIds) : [];
-  sequence.commit(tokenIds, drafts);
-  return { tokenIds, numRows: layout.numRows, numDrafted: plan.numDraftRows };
+export async function step(
+  session: ModelSession,
+  cache: KvCache,
+  packer: BatchPacker,
+  slots: readonly (StepMember | SlotRows)[],
+): Promise<(StepResult | Error | undefined)[]> {
+  const members = slots.map((slot) => ('sequence' in slot ? slot : undefined));
+  const numWanted = Math.max(0, ...members.map((m) => m?.sequence.drawer.numCandidatesWanted ?? 0));
+  const numCandidates = Math.min(numWanted, session.maxCandidates);
+  const output = await session.run(cache, packer.pack(slots, cache.capacity, numCandidates));
+  let firstLogitRow = 0;
+  return members.map((member) => {
+    if (member === undefined) return undefined;
+    const rows = new RowReader(output, member.layout, firstLogitRow);
+    firstLogitRow += member.layout.logitRows.length;
+    try {
+      return settle(member, rows);
+    } catch (error) {
+      return error instanceof Error ? error : new Error(String(error));
+    }
+  });
 }
 
-/** Runs the rows; the returned function reads one row's logits [vocab], until the next run. */
-async function forward(session: ModelSession, cache: KvCache, layout: Layout): Promise<LogitsOf> {
-  const numColumns = layout.writeIndex + layout.numRows;
-  if (numColumns > cache.capacity) cache.grow(roundUp(numColumns, CAPACITY_STEP));
-  const { tokenIds, positions, writeIndex, logitRows, logitIndex } = layout;
-  const mask = attentionMask(layout, cache.capacity);
-  const logits = await session.run(cache, { tokenIds, positions, writeIndex, mask, logitRows });
-  const { vocabSize } = session.config;
-  return (row) => {
-    const index = logitIndex[row] ?? -1;
-    if (index < 0) throw new RangeError(`row ${row} of ${layout.numRows} has no logits`);
-    return logits.subarray(index * vocabSize, (index + 1) * vocabSize);
-  };
+function settle(member: StepMember, rows: RowReader): StepResult {
+  const { sequence, plan, layout } = member;
+  sequence.readPrompt(layout, rows);
+  const { numRows } = layout;
+  if (plan.numChunkTokens !== undefined) {
+    sequence.commitPending(plan.numChunkTokens);
+    return { tokenIds: [], logprobs: [], numRows, numDrafted: 0, outcome: -1 };
+  }
+  const { tokenIds, logprobs } = verify(member, rows);
+  const outcome = matchOutcome(plan, tokenIds.length, tokenIds.at(-1) ?? -1);
+  const drafts = sequence.finishReason === undefined ? preDraft(member, rows, tokenIds.length, outcome) : [];
+  sequence.commit(tokenIds, drafts, plan, outcome);
+  return { tokenIds, logprobs, numRows, numDrafted: plan.numDraftRows, outcome };
 }
+
+type Decided = Pick<StepResult, 'tokenIds' | 'logprobs'>;
 
 /**
  * Row d_i decides the token after it. The first decided token that differs from draft d_{i+1} ends the run, and so
  * does an end token or the last token allowed. As many tokens are decided as draft rows are accepted.
  */
-function verify(sequence: Sequence, plan: Plan, layout: Layout, logitsOf: LogitsOf): number[] {
-  const { tokenIds, drafts, options, numCompletionTokens } = sequence;
-  const decided: number[] = [];
+function verify({ sequence, plan, layout }: StepMember, rows: RowReader): Decided {
+  const { drafts, options, numCompletionTokens, drawer } = sequence;
+  const tokenIds: number[] = [];
+  const logprobs: TokenLogprob[] = [];
   for (let accepted = 1; accepted <= plan.numDraftRows; accepted++) {
-    let logits = logitsOf(layout.firstDraftRow + accepted - 1);
+    const causalRow = layout.firstDraftRow + accepted - 1;
     const firstMask = layout.outcomeRows[accepted - 1];
-    if (options.beta < 1 && firstMask !== undefined) logits = mix(logits, logitsOf(firstMask), options.beta);
-    const { best } = sequence.draw(logits, tokenIds.length + accepted - 1);
-    decided.push(best);
+    const isMixed = options.beta < 1 && firstMask !== undefined;
+    const row = isMixed ? rows.mixed(causalRow, firstMask, options.beta) : rows.row(causalRow);
+    const { best } = drawer.draw(row, sequence.tokenIds.length + accepted - 1);
+    if (options.numLogprobs !== undefined)
+      logprobs.push(tokenLogprobs(rows.row(causalRow), best, options.numLogprobs));
+    tokenIds.push(best);
+    drawer.push(best);
     sequence.finishReason = sequence.finishAfter(best, numCompletionTokens + accepted);
     if (sequence.finishReason !== undefined || drafts[accepted - 1]?.tokenId !== best) break;
   }
-  return decided;
+  return { tokenIds, logprobs };
 }
 
 /** The drafts of the outcome that happened: what its block predicts after the token just decided. */
-function preDraft(
-  sequence: Sequence,
-  plan: Plan,
-  layout: Layout,
-  logitsOf: LogitsOf,
-  decided: number[],
-): Draft[] {
-  const index = matchOutcome(plan, decided.length, decided.at(-1) ?? -1);
+function preDraft(member: StepMember, rows: RowReader, numDecided: number, index: number): Draft[] {
+  const { sequence, plan, layout } = member;
   const outcome = plan.outcomes[index];
   const firstRow = layout.outcomeRows[index] ?? -1;
   if (outcome === undefined) return [];
-  const decidedAt = sequence.tokenIds.length + decided.length - 1;
+  const { drawer, options } = sequence;
+  const position = sequence.tokenIds.length + numDecided;
   const isCorrected = outcome.correction !== undefined;
   const numDrafts = isCorrected ? Math.max(1, outcome.numMaskTokens) : outcome.numMaskTokens - 1;
+  const drafts: Draft[] = [];
   // Row 0 of a block stands at the decided token: its first mask, of no use here, or the correction, whose causal
   // logits predict the same position as the first mask (row 1) and are the better draft of it.
-  return Array.from({ length: numDrafts }, (_, draft) => {
-    const row = firstRow + (isCorrected && draft === 0 ? 0 : draft + 1);
-    const { best, secondBest } = sequence.draw(logitsOf(row), decidedAt + draft + 1);
-    return { tokenId: best, secondBest };
-  });
-}
-
-/** Raw logits of both modes, before any processor. */
-function mix(causal: Row, diffusion: Row, beta: number): Float64Array {
-  return Float64Array.from(causal, (logit, id) => beta * logit + (1 - beta) * (diffusion[id] ?? 0));
-}
-
-function roundUp(value: number, unit: number): number {
-  return Math.ceil(value / unit) * unit;
+  while (drafts.length < numDrafts && !options.stopTokenIds.has(drafts.at(-1)?.tokenId ?? -1)) {
+    const row = firstRow + (isCorrected && drafts.length === 0 ? 0 : drafts.length + 1);
+    const { best, secondBest, margin } = drawer.propose(rows.row(row), position + drafts.length);
+    drafts.push({ tokenId: best, secondBest, margin });
+    drawer.push(best);
+  }
+  drawer.pop(drafts.length);
+  return drafts;
 }

@@ -3,10 +3,9 @@ import type { ModelSession } from '../device/device.ts';
 import { oracleState, oracleStep } from './oracle.ts';
 import { ar, dense } from './plan.ts';
 import type { Plan } from './plan.ts';
-import { step } from './step.ts';
-import { GREEDY, makeSequence, openFixture, sequenceOptions } from './testing.ts';
+import { Alone, GREEDY, openFixture, sampled, sequenceOptions } from './testing.ts';
 
-const SAMPLED = { temperature: 1.2, topK: 0, topP: 0.9, minP: 0.02, seed: 77n };
+const SAMPLED = sampled({ temperature: 1.2, topP: 0.9, minP: 0.02, seed: 77n });
 
 let session: ModelSession;
 beforeAll(async () => {
@@ -30,10 +29,9 @@ async function denseText(
   sampling = GREEDY,
   committedIds: number[] = [],
 ): Promise<number[]> {
-  const sequence = makeSequence(session, { beta, sampling, committedIds });
-  while (sequence.finishReason === undefined)
-    await step(session, sequence, firstOrDense(k, sequence.drafts.length));
-  return sequence.tokenIds;
+  const alone = new Alone(session, { beta, sampling, committedIds });
+  await alone.decode(({ drafts }) => firstOrDense(k, drafts.length));
+  return alone.sequence.tokenIds;
 }
 
 function firstOrDense(k: number, numDrafts: number): Plan {
@@ -86,10 +84,10 @@ describe('beta, the trust in the causal rows', () => {
       }),
     },
   ])('is refused by name with $other', async ({ plan }) => {
-    const sequence = makeSequence(session, { beta: 0.5 });
+    const alone = new Alone(session, { beta: 0.5 });
     const decode = async (): Promise<void> => {
-      await step(session, sequence, firstOrDense(4, 0));
-      await step(session, sequence, plan(sequence.drafts.length));
+      await alone.step(firstOrDense(4, 0));
+      await alone.step(plan(alone.sequence.drafts.length));
     };
     await expect(decode()).rejects.toMatchObject({
       code: 'invalid_request',

@@ -1,0 +1,102 @@
+import { TidarError } from '@tidar/shared/errors.ts';
+import { MAX_DRAFT_LENGTH } from '@tidar/shared/protocol.ts';
+import type { Sampling } from '../engine/sampling/settings.ts';
+import type { ModelConfig } from '../model/config.ts';
+import type { TidarOptions } from './decoder.ts';
+import type { GenerateOptions } from './generate.ts';
+
+export const MAX_LOGPROBS = 20;
+
+type Check = (holds: boolean, param: string, sentence: string) => void;
+
+/** Refuses what can't be generated, each in one sentence. */
+export function assertOptions(options: GenerateOptions, config: ModelConfig): void {
+  const { promptIds, committedIds = [], maxTokens, decoder } = options;
+  const check: Check = (holds, param, sentence) => {
+    if (!holds) throw new TidarError('invalid_request', sentence, { param });
+  };
+  check(promptIds.length > 0, 'prompt', 'The prompt has no tokens; give at least one.');
+  const unknown = [...promptIds, ...committedIds].find((id) => !isTokenId(id, config.vocabSize));
+  check(
+    unknown === undefined,
+    'prompt',
+    `Token id ${unknown} is not in the model's vocabulary of ${config.vocabSize}.`,
+  );
+  check(isWhole(maxTokens, 1, Infinity), 'max_tokens', 'max_tokens must be 1 or more.');
+  assertSampling(options.sampling, maxTokens, config, check);
+  for (const [param, count] of [
+    ['logprobs', options.logprobs],
+    ['prompt_logprobs', options.promptLogprobs],
+  ] as const) {
+    const isCount = count === undefined || isWhole(count, 0, MAX_LOGPROBS);
+    check(isCount, param, `${param} must be a whole number from 0 to ${MAX_LOGPROBS}.`);
+  }
+  if (decoder.type === 'tidar') assertTidar(decoder, config, check);
+  assertContext(options, config);
+}
+
+function assertSampling(sampling: Sampling, maxTokens: number, config: ModelConfig, check: Check): void {
+  const { temperature, topK, topP, minP, seed, repetitionPenalty, logitBias, minTokens } = sampling;
+  const { presencePenalty, frequencyPenalty } = sampling;
+  check(temperature >= 0 && temperature <= 2, 'temperature', 'temperature must be from 0 to 2.');
+  check(isWhole(topK, 0, Infinity), 'top_k', 'top_k must be a whole number, 0 to turn it off.');
+  check(topP > 0 && topP <= 1, 'top_p', 'top_p must be more than 0 and at most 1.');
+  check(minP >= 0 && minP < 1, 'min_p', 'min_p must be 0 or more and less than 1.');
+  check(seed >= 0n && seed < 1n << 64n, 'seed', 'seed must be an unsigned number of 64 bits.');
+  check(isIn(presencePenalty, -2, 2), 'presence_penalty', 'presence_penalty must be from -2 to 2.');
+  check(isIn(frequencyPenalty, -2, 2), 'frequency_penalty', 'frequency_penalty must be from -2 to 2.');
+  const isPenalty = repetitionPenalty > 0 && Number.isFinite(repetitionPenalty);
+  check(isPenalty, 'repetition_penalty', 'repetition_penalty must be more than 0, 1 to turn it off.');
+  const strange = logitBias.find(([id, bias]) => !isTokenId(id, config.vocabSize) || !isIn(bias, -100, 100));
+  check(
+    strange === undefined,
+    'logit_bias',
+    `logit_bias takes token ids below ${config.vocabSize} and biases from -100 to 100; got ${strange?.join(': ')}.`,
+  );
+  check(
+    isWhole(minTokens, 0, maxTokens),
+    'min_tokens',
+    `min_tokens must be a whole number, at most max_tokens (${maxTokens}).`,
+  );
+}
+
+function assertTidar({ draftLength, beta, plan }: TidarOptions, config: ModelConfig, check: Check): void {
+  check(
+    config.tidar !== undefined,
+    'decoder',
+    'This model has no diffusion mode (no tidar fields in its config); use the decoder "ar".',
+  );
+  const isLength = isWhole(draftLength, 1, MAX_DRAFT_LENGTH);
+  check(isLength, 'draft_length', `draft_length must be a whole number from 1 to ${MAX_DRAFT_LENGTH}.`);
+  check(beta >= 0 && beta <= 1, 'beta', 'beta must be from 0 to 1.');
+  check(
+    beta === 1 || plan === 'dense',
+    'beta',
+    `beta below 1 needs the plan "dense", whose blocks it reads; the plan "${plan}" has no text of its own there.`,
+  );
+}
+
+/** Every token needs a position; with beta below 1 the last token's whole block needs positions too. */
+function assertContext({ promptIds, maxTokens, decoder }: GenerateOptions, config: ModelConfig): void {
+  const numBlockPositions = decoder.type === 'tidar' && decoder.beta < 1 ? 2 * decoder.draftLength : 0;
+  const numPositions = promptIds.length + maxTokens + numBlockPositions;
+  if (numPositions <= config.maxPositions) return;
+  const forBlocks =
+    numBlockPositions > 0 ? ` and ${numBlockPositions} positions for drafts at beta below 1` : '';
+  throw new TidarError(
+    'context_length_exceeded',
+    `The model's context is ${config.maxPositions} tokens; the prompt has ${promptIds.length} and ${maxTokens} are asked for${forBlocks}.`,
+  );
+}
+
+function isTokenId(id: number, vocabSize: number): boolean {
+  return isWhole(id, 0, vocabSize - 1);
+}
+
+function isWhole(value: number, least: number, most: number): boolean {
+  return Number.isSafeInteger(value) && isIn(value, least, most);
+}
+
+function isIn(value: number, least: number, most: number): boolean {
+  return value >= least && value <= most;
+}

@@ -1,0 +1,13 @@
+/** How plans are named; 'auto' is the planner's choice. */
+export const PLAN_NAMES = ['auto', 'dense', 'sparse', 'branches', 'two-pass'] as const;
+export type PlanName = (typeof PLAN_NAMES)[number];
+
+export interface TidarOptions {
+  readonly plan: PlanName;
+  /** Tokens that a block drafts; for 'auto' the most that it may. */
+  readonly draftLength: number;
+  /** Trust in the causal rows; below 1 only the dense plan has a text of its own. */
+  readonly beta: number;
+}
+
+export type Decoder = { readonly type: 'ar' } | ({ readonly type: 'tidar' } & TidarOptions);
