@@ -1,4 +1,3 @@
-import path from 'node:path';
 import * as ort from 'onnxruntime-node';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -9,7 +8,7 @@ import type { BoundArray } from './bound-array.ts';
 import { checkBatch } from './check-batch.ts';
 import type { ForwardBatch, ForwardOutput, KvCache, ModelSession } from './device.ts';
 import { bytesPerColumn, cacheTensorLength, HostCache } from './host-cache.ts';
-import { maxCandidatesOf } from './options.ts';
+import { maxCandidatesOf, sessionEntries } from './options.ts';
 import type { SessionOptions } from './options.ts';
 import { StepInputs } from './step-inputs.ts';
 import { StepOutputs } from './step-outputs.ts';
@@ -32,13 +31,7 @@ async function createSession(folder: ModelFolder, options: SessionOptions): Prom
       intraOpNumThreads: options.numThreads,
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',
-      extra: {
-        session: {
-          // Weights are mapped from the folder; the graph itself is never written to disk.
-          model_external_initializers_file_folder_path: path.resolve(folder.path),
-          intra_op: { allow_spinning: options.numThreads > 1 ? '1' : '0' },
-        },
-      },
+      extra: sessionEntries(folder, options),
     });
   } catch (error) {
     throw new TidarError(

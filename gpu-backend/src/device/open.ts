@@ -1,4 +1,5 @@
 import type { ModelFolder } from '../model/folder.ts';
+import { openCApiSession } from './c-api/session.ts';
 import type { ModelSession } from './device.ts';
 import { NODE_RUNTIME_VERSION, openNodeSession } from './node-binding.ts';
 import type { SessionOptions } from './options.ts';
@@ -6,7 +7,7 @@ import type { SessionOptions } from './options.ts';
 export const RUNTIME_VERSION: string = NODE_RUNTIME_VERSION;
 
 /** Every device that this machine has. */
-export const DEVICES = ['node-binding'] as const;
+export const DEVICES = ['c-api', 'node-binding'] as const;
 export type Device = (typeof DEVICES)[number];
 
 export interface OpenOptions extends SessionOptions {
@@ -15,5 +16,6 @@ export interface OpenOptions extends SessionOptions {
 
 /** Opens a model folder on the device that measures best here, or on the one that is named. */
 export function openModel(folder: ModelFolder, options: OpenOptions): Promise<ModelSession> {
-  return openNodeSession(folder, options);
+  const { device = 'c-api' } = options;
+  return device === 'c-api' ? openCApiSession(folder, options) : openNodeSession(folder, options);
 }

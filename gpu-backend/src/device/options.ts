@@ -1,4 +1,6 @@
+import path from 'node:path';
 import type { ModelConfig } from '../model/config.ts';
+import type { ModelFolder } from '../model/folder.ts';
 
 export interface SessionOptions {
   readonly numThreads: number;
@@ -18,4 +20,13 @@ const MAX_CANDIDATES = 256;
 export function maxCandidatesOf(config: ModelConfig, options: SessionOptions): number {
   const wanted = options.candidates ?? config.vocabSize > LARGE_VOCABULARY;
   return wanted ? Math.min(MAX_CANDIDATES, config.vocabSize) : 0;
+}
+
+/** onnxruntime's session options that have no function of their own. */
+export function sessionEntries(folder: ModelFolder, { numThreads }: SessionOptions): Record<string, string> {
+  return {
+    // Weights are mapped from the folder; the graph itself is never written to disk.
+    'session.model_external_initializers_file_folder_path': path.resolve(folder.path),
+    'session.intra_op.allow_spinning': numThreads > 1 ? '1' : '0',
+  };
 }

@@ -46,8 +46,8 @@ export function batchOf(
 ): ForwardBatch {
   const numSlotRows = slots.map((slot) => slot.tokenIds.length);
   const numPaddedRows = changes.numPaddedRows ?? Math.max(2, ...numSlotRows);
-  const rowStarts = Int32Array.of(0, ...numSlotRows);
-  for (let slot = 0; slot < slots.length; slot += 1) rowStarts[slot + 1]! += rowStarts[slot]!;
+  let numPacked = 0;
+  const rowStarts = Int32Array.from([0, ...numSlotRows], (count) => (numPacked += count));
   const numRows = rowStarts.at(-1) ?? 0;
   return {
     numSlots: slots.length,

@@ -1,0 +1,40 @@
+import type { BoundArray } from '../bound-array.ts';
+import type { Pointer } from './library.ts';
+import { call, Handle, result } from './status.ts';
+import { valueOverArray } from './value.ts';
+
+/**
+ * What a session's runs read and write. It holds everything that is bound, since onnxruntime keeps addresses only:
+ * memory that JavaScript collected would be written to all the same.
+ */
+export class Binding {
+  readonly #binding: Handle;
+  readonly #held = new Map<string, { revision: number; owner: unknown }>();
+
+  constructor(session: Handle) {
+    this.#binding = new Handle('IoBinding', result('CreateIoBinding', session.pointer));
+  }
+
+  get pointer(): Pointer {
+    return this.#binding.pointer;
+  }
+
+  /** Binds a value; `owner` is what its memory lives as long as. */
+  bind(direction: 'input' | 'output', name: string, value: Handle, owner: unknown, revision = 0): void {
+    call(direction === 'input' ? 'BindInput' : 'BindOutput', this.pointer, name, value.pointer);
+    this.#held.set(name, { revision, owner });
+  }
+
+  /** Binds an array, if its memory or shape changed since it was bound here. */
+  bindArray(direction: 'input' | 'output', array: BoundArray): void {
+    if (this.#held.get(array.name)?.revision === array.revision) return;
+    const value = valueOverArray(array);
+    this.bind(direction, array.name, value, array.buffer, array.revision);
+    value.dispose();
+  }
+
+  dispose(): void {
+    this.#binding.dispose();
+    this.#held.clear();
+  }
+}

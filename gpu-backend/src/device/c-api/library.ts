@@ -1,0 +1,129 @@
+import { createRequire } from 'node:module';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { TidarError } from '@tidar/shared/errors.ts';
+import koffi from 'koffi';
+
+/** An address: of an object of onnxruntime's, or of memory. */
+export type Pointer = bigint;
+export const NULL: Pointer = 0n;
+
+/**
+ * What the functions take. `pointer` arguments are addresses, or typed arrays, whose memory is passed as it is: that is
+ * how lists and places for results are given.
+ */
+const TYPES = { pointer: 'void *', size: 'size_t', int: 'int', text: 'const char *' } as const;
+type ArgumentType = keyof typeof TYPES;
+type Argument = Pointer | ArrayBufferView | number | string;
+/** Gives a status: null, or an error. */
+export type OrtFunction = (...args: readonly Argument[]) => Pointer | null;
+
+/** Places in `struct OrtApi` (onnxruntime_c_api.h), which only ever grows at its end, and what each function takes. */
+const FUNCTIONS = {
+  CreateEnv: [3, ['int', 'text', 'pointer']],
+  CreateSessionFromArray: [8, ['pointer', 'pointer', 'size', 'pointer', 'pointer']],
+  CreateSessionOptions: [10, ['pointer']],
+  SetSessionGraphOptimizationLevel: [23, ['pointer', 'int']],
+  SetIntraOpNumThreads: [24, ['pointer', 'int']],
+  SetInterOpNumThreads: [25, ['pointer', 'int']],
+  CreateRunOptions: [39, ['pointer']],
+  RunOptionsSetTerminate: [46, ['pointer']],
+  RunOptionsUnsetTerminate: [47, ['pointer']],
+  CreateTensorAsOrtValue: [48, ['pointer', 'pointer', 'size', 'int', 'pointer']],
+  CreateTensorWithDataAsOrtValue: [49, ['pointer', 'pointer', 'size', 'pointer', 'size', 'int', 'pointer']],
+  GetTensorMutableData: [51, ['pointer', 'pointer']],
+  CreateCpuMemoryInfo: [69, ['int', 'int', 'pointer']],
+  GetAllocatorWithDefaultOptions: [78, ['pointer']],
+  AddSessionConfigEntry: [130, ['pointer', 'text', 'text']],
+  RunWithBinding: [133, ['pointer', 'pointer', 'pointer']],
+  CreateIoBinding: [134, ['pointer', 'pointer']],
+  BindInput: [136, ['pointer', 'text', 'pointer']],
+  BindOutput: [137, ['pointer', 'text', 'pointer']],
+  AddRunConfigEntry: [165, ['pointer', 'text', 'text']],
+} as const satisfies Record<string, readonly [index: number, args: readonly ArgumentType[]]>;
+
+/** What frees each kind of object; these return nothing. */
+const RELEASES = {
+  Env: 92,
+  Status: 93,
+  MemoryInfo: 94,
+  Session: 95,
+  Value: 96,
+  RunOptions: 97,
+  SessionOptions: 100,
+  IoBinding: 135,
+} as const;
+
+const GET_ERROR_MESSAGE = 2;
+/** The table of 1.17, which has every function above; later libraries still hand it out. */
+const API_VERSION = 17;
+
+type FunctionName = keyof typeof FUNCTIONS;
+export type ReleaseName = keyof typeof RELEASES;
+
+export interface OrtApi {
+  readonly version: string;
+  readonly functions: Readonly<Record<FunctionName, OrtFunction>>;
+  readonly release: Readonly<Record<ReleaseName, (object: Pointer) => void>>;
+  readonly errorMessage: (status: Pointer) => string;
+}
+
+let loaded: OrtApi | undefined;
+
+/** The library that onnxruntime-node carries, loaded once a thread. Throws where it isn't the one expected. */
+export function ortApi(): OrtApi {
+  loaded ??= load(...bundledLibrary());
+  return loaded;
+}
+
+function bundledLibrary(): [file: string, version: string] {
+  const manifest = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
+  const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
+  const names: Partial<Record<NodeJS.Platform, string>> = {
+    linux: 'libonnxruntime.so.1',
+    darwin: `libonnxruntime.${version}.dylib`,
+    win32: 'onnxruntime.dll',
+  };
+  const name = names[process.platform];
+  if (name === undefined) throw new TidarError('internal', `No onnxruntime for ${process.platform}.`);
+  const folder = path.join(path.dirname(manifest), 'bin', 'napi-v6', process.platform, process.arch);
+  return [path.join(folder, name), version];
+}
+
+function load(file: string, expectedVersion: string): OrtApi {
+  // onnxruntime optimizes graphs recursively: koffi's own stacks are too small. Refused, and not needed, once the
+  // process has loaded a library.
+  koffi.config({ sync_stack_size: 16 << 20, async_stack_size: 8 << 20 });
+  const base = koffi.load(file).func('OrtGetApiBase', 'void *', [])() as Pointer;
+  const getApi = functionAt(base, 0, 'void *', ['uint32_t']);
+  const getVersion = functionAt(base, 1, 'const char *', []);
+  const version = getVersion() as string;
+  if (version !== expectedVersion) {
+    throw new TidarError('internal', 'The onnxruntime library is not the one that was installed.', {
+      internal: `${file} is onnxruntime ${version}, expected ${expectedVersion}`,
+    });
+  }
+  return bindTable(getApi(API_VERSION) as Pointer, version);
+}
+
+function bindTable(table: Pointer, version: string): OrtApi {
+  const functions = Object.entries(FUNCTIONS).map(([name, [index, args]]) => {
+    const types = args.map((type) => TYPES[type]);
+    return [name, functionAt(table, index, 'void *', types)];
+  });
+  const release = Object.entries(RELEASES).map(([name, index]) => [
+    name,
+    functionAt(table, index, 'void', ['void *']),
+  ]);
+  return {
+    version,
+    functions: Object.fromEntries(functions) as OrtApi['functions'],
+    release: Object.fromEntries(release) as OrtApi['release'],
+    errorMessage: functionAt(table, GET_ERROR_MESSAGE, 'const char *', ['void *']) as OrtApi['errorMessage'],
+  };
+}
+
+function functionAt(table: Pointer, index: number, result: string, args: readonly string[]) {
+  const pointer = koffi.decode(table, index * koffi.sizeof('void *'), 'void *') as Pointer;
+  return koffi.decode(pointer, koffi.proto(result, [...args])) as (...values: readonly Argument[]) => unknown;
+}

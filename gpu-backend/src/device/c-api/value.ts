@@ -1,0 +1,45 @@
+import type { BoundArray, ElementType } from '../bound-array.ts';
+import type { Pointer } from './library.ts';
+import { Handle, result } from './status.ts';
+
+/** onnxruntime's own numbers of types. */
+const TYPE_NUMBERS: Readonly<Record<ElementType, number>> = { float32: 1, int32: 6, int64: 7, bool: 9 };
+const DEVICE_ALLOCATOR = 0;
+const DEFAULT_MEMORY = 0;
+
+let cpuMemory: Handle | undefined;
+
+function cpuMemoryInfo(): Pointer {
+  cpuMemory ??= new Handle('MemoryInfo', result('CreateCpuMemoryInfo', DEVICE_ALLOCATOR, DEFAULT_MEMORY));
+  return cpuMemory.pointer;
+}
+
+function int64s(shape: readonly number[]): BigInt64Array {
+  return BigInt64Array.from(shape, BigInt);
+}
+
+/** A tensor in memory that someone else owns, who must keep it for as long as the value or a binding of it is used. */
+export function valueOver(
+  memory: Pointer | ArrayBufferView,
+  numBytes: number,
+  shape: readonly number[],
+  type: ElementType,
+): Handle {
+  const sizes = int64s(shape);
+  const args = [cpuMemoryInfo(), memory, numBytes, sizes, sizes.length, TYPE_NUMBERS[type]] as const;
+  return new Handle('Value', result('CreateTensorWithDataAsOrtValue', ...args));
+}
+
+/** A tensor over an array's memory, which the caller keeps. */
+export function valueOverArray(array: BoundArray): Handle {
+  return valueOver(array.data, array.numBytes, array.shape, array.type);
+}
+
+/** A float32 tensor in memory of onnxruntime's own, not initialized. */
+export function allocateValue(shape: readonly number[]): { value: Handle; memory: Pointer } {
+  const allocator = result('GetAllocatorWithDefaultOptions');
+  const sizes = int64s(shape);
+  const args = [allocator, sizes, sizes.length, TYPE_NUMBERS.float32] as const;
+  const value = new Handle('Value', result('CreateTensorAsOrtValue', ...args));
+  return { value, memory: result('GetTensorMutableData', value.pointer) };
+}
