@@ -1,0 +1,105 @@
+import { TidarError } from '@tidar/shared/errors.ts';
+
+const SMALLEST_CAPACITY = 128;
+
+/** What gives way to sequences: the prefix cache. */
+export interface Shrinkable {
+  readonly numBytes: number;
+  /** Frees what is above it at once, but for what is in use. */
+  setMaxBytes(maxBytes: number): void;
+}
+
+export interface MemoryBudgetOptions {
+  /** What caches of sequences and the prefix cache may take together. */
+  readonly maxBytes: number;
+  /** What the prefix cache may take where sequences leave room. */
+  readonly maxPrefixCacheBytes: number;
+  /** Of one column of one sequence, all layers. */
+  readonly numBytesPerColumn: number;
+  /** The most columns that a sequence can need: the model's context and the most rows of a step. */
+  readonly maxColumns: number;
+}
+
+/** The capacities that caches come in: powers of two times 128, and at last what the longest sequence needs. */
+export function capacityClasses(maxColumns: number): number[] {
+  const largest = Math.ceil(Math.max(maxColumns, 1) / SMALLEST_CAPACITY) * SMALLEST_CAPACITY;
+  const capacities: number[] = [];
+  for (let capacity = SMALLEST_CAPACITY; capacity < largest; capacity *= 2) capacities.push(capacity);
+  return [...capacities, largest];
+}
+
+/**
+ * Who may have how much cache memory. Sequences go first: the prefix cache has what they leave. Only numbers; the
+ * caller allocates after `reserve` and frees before `release`.
+ */
+export class MemoryBudget {
+  readonly capacities: readonly number[];
+  readonly #options: MemoryBudgetOptions;
+  readonly #prefixCache: Shrinkable;
+  #numReservedBytes = 0;
+
+  constructor(options: MemoryBudgetOptions, prefixCache: Shrinkable) {
+    this.#options = options;
+    this.#prefixCache = prefixCache;
+    this.capacities = capacityClasses(options.maxColumns);
+    prefixCache.setMaxBytes(this.#prefixCacheLimit(0));
+  }
+
+  get numReservedBytes(): number {
+    return this.#numReservedBytes;
+  }
+
+  /** The smallest class that holds what is committed and the rows of a step beyond it. */
+  capacityFor(numCommitted: number, numScratchRows: number): number {
+    const numColumns = numCommitted + numScratchRows;
+    const capacity = this.capacities.find((capacity) => capacity >= numColumns);
+    if (capacity !== undefined) return capacity;
+    throw new TidarError('context_length_exceeded', 'The text is longer than the model’s context.', {
+      internal: `${numCommitted} committed columns and ${numScratchRows} scratch, at most ${this.capacities.at(-1)}`,
+    });
+  }
+
+  bytesFor(capacity: number, numSlots: number): number {
+    return capacity * numSlots * this.#options.numBytesPerColumn;
+  }
+
+  /** Whether it could be had if no open hit of the prefix cache were in the way. Changes nothing. */
+  canReserve(numBytes: number): boolean {
+    return this.#numReservedBytes + numBytes <= this.#options.maxBytes;
+  }
+
+  /** Takes memory, from the prefix cache where none is free; false, and nothing taken, where that is not enough. */
+  reserve(numBytes: number): boolean {
+    if (!this.canReserve(numBytes)) return false;
+    const numReservedBytes = this.#numReservedBytes + numBytes;
+    const limit = this.#prefixCacheLimit(numReservedBytes);
+    this.#prefixCache.setMaxBytes(limit);
+    if (this.#prefixCache.numBytes > limit) {
+      this.#prefixCache.setMaxBytes(this.#prefixCacheLimit(this.#numReservedBytes));
+      return false;
+    }
+    this.#numReservedBytes = numReservedBytes;
+    return true;
+  }
+
+  release(numBytes: number): void {
+    if (numBytes > this.#numReservedBytes) throw new RangeError(`${numBytes} bytes were not reserved`);
+    this.#numReservedBytes -= numBytes;
+    this.#prefixCache.setMaxBytes(this.#prefixCacheLimit(this.#numReservedBytes));
+  }
+
+  /** Throws where the caches do not add up to what is reserved, or all together exceed the limit. */
+  checkIntegrity(caches: Iterable<{ readonly numBytes: number }>): void {
+    let numBytes = 0;
+    for (const cache of caches) numBytes += cache.numBytes;
+    if (numBytes !== this.#numReservedBytes) {
+      throw new Error(`caches take ${numBytes} bytes, ${this.#numReservedBytes} are reserved`);
+    }
+    const sum = numBytes + this.#prefixCache.numBytes;
+    if (sum > this.#options.maxBytes) throw new Error(`${sum} bytes of ${this.#options.maxBytes} are taken`);
+  }
+
+  #prefixCacheLimit(numReservedBytes: number): number {
+    return Math.min(this.#options.maxPrefixCacheBytes, this.#options.maxBytes - numReservedBytes);
+  }
+}
