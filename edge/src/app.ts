@@ -1,4 +1,4 @@
-import { TidarError, toTidarError } from '@tidar/shared/errors.ts';
+import { retryAfterHeader, TidarError, toTidarError } from '@tidar/shared/errors.ts';
 import { type Context, type Handler, Hono, type Next } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { type AppEnv, edgeConfig } from './env.ts';
@@ -61,5 +61,5 @@ function methodNotAllowed(allowed: string): Handler<AppEnv> {
 function refuse(c: Context<AppEnv>, error: TidarError): Response {
   logError(error, c.get('requestId'));
   const status = error.httpStatus as ContentfulStatusCode;
-  return c.json(openAiErrorBody(error), status);
+  return c.json(openAiErrorBody(error), status, retryAfterHeader(error));
 }

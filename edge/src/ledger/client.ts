@@ -27,7 +27,6 @@ export async function admit(ledger: LedgerStub, request: NewRequest): Promise<Ad
   const admission = await ledger.admit(request);
   const headers = admission.rateLimit === undefined ? {} : rateLimitHeaders(admission.rateLimit);
   if (admission.admitted) return { headers };
-  if (admission.rateLimit !== undefined) headers['retry-after'] = retryAfter(admission.rateLimit);
   return { headers, refusal: TidarError.from(admission.error) };
 }
 
@@ -37,11 +36,6 @@ function rateLimitHeaders(rateLimit: RateLimit): Record<string, string> {
     'x-ratelimit-remaining-requests': String(rateLimit.remaining),
     'x-ratelimit-reset-requests': duration(rateLimit.resetAfterMs),
   };
-}
-
-/** Whole seconds, rounded up, so that a client that obeys is admitted. */
-function retryAfter({ retryAfterMs }: RateLimit): string {
-  return String(Math.max(1, Math.ceil(retryAfterMs / 1000)));
 }
 
 /** `850ms`, `8.64s`, `6m0s`: as OpenAI writes them. */

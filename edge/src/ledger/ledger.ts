@@ -133,5 +133,5 @@ function migrate(sql: SqlStorage): void {
 function limitReached({ limit, retryAfterMs }: RateLimit): TidarError {
   const seconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
   const message = `Rate limit reached: this key may start ${limit} requests per minute. Try again in ${seconds} s.`;
-  return new TidarError('rate_limit_exceeded', message);
+  return new TidarError('rate_limit_exceeded', message, { retryAfterMs });
 }

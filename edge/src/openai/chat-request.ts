@@ -3,6 +3,7 @@ import type {
   ChatMessage,
   Decoder,
   GenerateRequest,
+  Grammar,
   ModelInfo,
   SamplingParams,
 } from '@tidar/shared/protocol.ts';
@@ -11,23 +12,36 @@ import type { ChatRequest } from './chat-schema.ts';
 /** The backend's request for an OpenAI one. The seed is always set, so that an answer can be had again. */
 export function toGenerateRequest(chat: ChatRequest, model: ModelInfo, requestId: string): GenerateRequest {
   const maxTokens = maxTokensOf(chat, model);
+  const numLogprobs = logprobsOf(chat);
+  const grammar = grammarOf(chat);
+  const { tidar } = chat;
   return {
     request_id: requestId,
     model: model.id,
     input: { type: 'chat', messages: chat.messages.map(toMessage) },
+    num_choices: chat.n ?? 1,
     ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
     stop: typeof chat.stop === 'string' ? [chat.stop] : (chat.stop ?? []),
+    stop_token_ids: tidar?.stop_token_ids ?? [],
+    ignore_eos: tidar?.ignore_eos ?? false,
     sampling: samplingOf(chat),
     decoder: decoderOf(chat, model),
-    trace: chat.tidar?.trace ?? 'none',
+    ...(grammar === undefined ? {} : { grammar }),
+    ...(numLogprobs === undefined ? {} : { logprobs: numLogprobs }),
+    ...(tidar?.prompt_logprobs === undefined ? {} : { prompt_logprobs: tidar.prompt_logprobs }),
+    trace: tidar?.trace ?? 'none',
   };
 }
 
-/** No more tokens than this can be billed: the prompt's bytes and its template's, and the answer's limit. */
+/** No more tokens than this can be billed: the prompt's bytes and its template's, and each choice's limit. */
 export function holdTokens(request: GenerateRequest, body: Uint8Array, model: ModelInfo): number {
+  const { context_length: contextLength } = model;
+  const maxTokens = Math.min(request.max_tokens ?? contextLength, contextLength);
   // A token is at least a byte of the prompt, and the body's own JSON outweighs a template's few tokens.
-  const promptBound = Math.min(body.byteLength, model.context_length);
-  return Math.min(promptBound + (request.max_tokens ?? model.context_length), model.context_length);
+  const promptBound = Math.min(body.byteLength, contextLength);
+  // A longer prompt costs more until it takes the room from the choices, which all of them lose.
+  const numPromptTokens = Math.min(promptBound, contextLength - maxTokens);
+  return numPromptTokens + request.num_choices * maxTokens;
 }
 
 function toMessage({ role, content }: ChatRequest['messages'][number]): ChatMessage {
@@ -53,13 +67,46 @@ function maxTokensOf(chat: ChatRequest, model: ModelInfo): number | undefined {
 }
 
 function samplingOf(chat: ChatRequest): SamplingParams {
+  const { tidar } = chat;
   return {
     temperature: chat.temperature ?? 1,
     top_p: chat.top_p ?? 1,
-    top_k: chat.tidar?.top_k ?? 0,
-    min_p: chat.tidar?.min_p ?? 0,
+    top_k: tidar?.top_k ?? 0,
+    min_p: tidar?.min_p ?? 0,
+    presence_penalty: chat.presence_penalty ?? 0,
+    frequency_penalty: chat.frequency_penalty ?? 0,
+    repetition_penalty: tidar?.repetition_penalty ?? 1,
+    logit_bias: chat.logit_bias ?? [],
+    min_tokens: tidar?.min_tokens ?? 0,
     seed: seedOf(chat.seed ?? undefined),
   };
+}
+
+/** How many alternatives beside each token; undefined where no log-probabilities are asked for. */
+function logprobsOf({ logprobs, top_logprobs: topLogprobs }: ChatRequest): number | undefined {
+  if (logprobs === true) return topLogprobs ?? 0;
+  if (topLogprobs == null || topLogprobs === 0) return undefined;
+  const message = "'top_logprobs' means nothing without 'logprobs': set that to true.";
+  throw new TidarError('invalid_request', message, { param: 'top_logprobs' });
+}
+
+/** The form that the text must have, given in one of the ways that there are. */
+function grammarOf({ response_format: format, tidar }: ChatRequest): Grammar | undefined {
+  const given: [name: string, grammar: Grammar][] = [];
+  if (format?.type === 'json_object') given.push(['response_format', { type: 'json_object' }]);
+  if (format?.type === 'json_schema') {
+    const { schema } = format.json_schema;
+    const grammar = schema === undefined ? { type: 'json_object' as const } : { type: format.type, schema };
+    given.push(['response_format', grammar]);
+  }
+  if (tidar?.regex !== undefined) given.push(['tidar.regex', { type: 'regex', pattern: tidar.regex }]);
+  if (tidar?.grammar !== undefined) given.push(['tidar.grammar', { type: 'grammar', ebnf: tidar.grammar }]);
+  const [first, second] = given;
+  if (first !== undefined && second !== undefined) {
+    const message = `'${second[0]}' and '${first[0]}' both rule the text's form: give only one of them.`;
+    throw new TidarError('invalid_request', message, { param: second[0] });
+  }
+  return first?.[1];
 }
 
 /** A negative seed stands for its 64 bits; without one, the edge draws one. */
@@ -73,19 +120,29 @@ function seedOf(seed: string | number | undefined): string {
 }
 
 function decoderOf(chat: ChatRequest, model: ModelInfo): Decoder {
-  const { decoder, draft_length: draftLength, beta } = chat.tidar ?? {};
+  const { decoder, plan: askedPlan, draft_length: draftLength, beta = 1 } = chat.tidar ?? {};
   const canDraft = model.block_size > 0;
   if (decoder === 'tidar' && !canDraft) {
     const message = `'${model.id}' has no diffusion mode: use decoder 'ar'.`;
     throw new TidarError('invalid_request', message, { param: 'tidar.decoder' });
   }
-  if ((decoder ?? (canDraft ? 'tidar' : 'ar')) === 'tidar') {
-    return { type: 'tidar', draft_length: draftLength ?? model.draft_length, beta: beta ?? 1 };
+  if ((decoder ?? (canDraft ? 'tidar' : 'ar')) === 'ar') {
+    assertNothingDrafts(chat);
+    return { type: 'ar' };
   }
-  for (const [name, value] of Object.entries({ draft_length: draftLength, beta })) {
-    if (value === undefined) continue;
+  const plan = askedPlan ?? (beta < 1 ? 'dense' : 'auto');
+  if (beta < 1 && plan !== 'dense') {
+    const message = `'tidar.beta' below 1 needs plan 'dense', not '${plan}': no other has a text of its own then.`;
+    throw new TidarError('invalid_request', message, { param: 'tidar.beta' });
+  }
+  const byDefault = plan === 'auto' ? model.auto_draft_length : model.draft_length;
+  return { type: 'tidar', plan, draft_length: draftLength ?? byDefault, beta };
+}
+
+function assertNothingDrafts({ tidar }: ChatRequest): void {
+  for (const name of ['plan', 'draft_length', 'beta'] as const) {
+    if (tidar?.[name] === undefined) continue;
     const message = `'tidar.${name}' means nothing to the decoder 'ar'.`;
     throw new TidarError('invalid_request', message, { param: `tidar.${name}` });
   }
-  return { type: 'ar' };
 }

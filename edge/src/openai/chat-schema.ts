@@ -1,8 +1,29 @@
-import { betaSchema, draftLengthSchema, MAX_STOP_STRINGS, traceSchema } from '@tidar/shared/protocol.ts';
+import {
+  betaSchema,
+  biasSchema,
+  draftLengthSchema,
+  grammarTextSchema,
+  jsonSchemaSchema,
+  MAX_LOGIT_BIASES,
+  MAX_STOP_STRINGS,
+  minPSchema,
+  numChoicesSchema,
+  penaltySchema,
+  planSchema,
+  promptLogprobsSchema,
+  repetitionPenaltySchema,
+  temperatureSchema,
+  tokenIdsSchema,
+  topKSchema,
+  topLogprobsSchema,
+  topPSchema,
+  traceSchema,
+} from '@tidar/shared/protocol.ts';
 import { z } from 'zod';
 
 const MAX_METADATA_PAIRS = 16;
 const MAX_USER_LENGTH = 512;
+const MAX_STOP_TOKEN_IDS = 128;
 
 /** A parameter of OpenAI's that can only have the value that changes nothing. */
 const only = (value: string | number | boolean) =>
@@ -33,8 +54,8 @@ const message = z.discriminatedUnion('role', [promptMessage, assistantMessage], 
   error: "expected an object with role 'system', 'developer', 'user' or 'assistant'",
 });
 
+const flag = z.boolean('expected true or false');
 const tokenLimit = z.int('expected a whole number').min(1, 'expected 1 or more').nullish();
-const probability = z.number('expected a number');
 
 /** OpenAI's seed is a JSON integer; a 64-bit one that this edge drew is given back as the string that it was. */
 const seed = z
@@ -59,13 +80,66 @@ const metadata = z
   )
   .nullish();
 
+/** A map from token ids to biases; as pairs, since a token id is no name. */
+const logitBias = z
+  .custom<Record<string, unknown>>(
+    (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
+    'expected a map from token ids to biases',
+  )
+  .transform((map, context) => {
+    const pairs = Object.entries(map).map(([name, value]): [number, number] => {
+      const refuse = (message: string): void =>
+        context.addIssue({ code: 'custom', message, path: [name], input: value });
+      const bias = biasSchema.safeParse(value);
+      if (!/^(0|[1-9]\d{0,9})$/.test(name)) refuse('expected a token id as the name');
+      else if (!bias.success) refuse('expected -100 to 100');
+      return [Number(name), bias.data ?? 0];
+    });
+    if (pairs.length > MAX_LOGIT_BIASES) {
+      context.addIssue({
+        code: 'custom',
+        message: `expected at most ${MAX_LOGIT_BIASES} tokens`,
+        input: map,
+      });
+    }
+    return pairs;
+  })
+  .nullish();
+
+const jsonSchemaFormat = z.strictObject({
+  name: z.string('expected a name').regex(/^[\w-]{1,64}$/, 'expected 1 to 64 letters, digits, _ or -'),
+  description: z.null('the model is not shown it: put it into a message').optional(),
+  schema: jsonSchemaSchema.optional(),
+  /** Every schema is kept to the letter here; what cannot be is refused. */
+  strict: flag.nullish(),
+});
+const responseFormat = z
+  .discriminatedUnion(
+    'type',
+    [
+      z.strictObject({ type: z.literal('text') }),
+      z.strictObject({ type: z.literal('json_object') }),
+      z.strictObject({ type: z.literal('json_schema'), json_schema: jsonSchemaFormat }),
+    ],
+    { error: "expected 'text', 'json_object' or 'json_schema'" },
+  )
+  .nullish();
+
 /** What this API adds to OpenAI's. */
-const tidarExtension = z.strictObject({
+export const tidarExtension = z.strictObject({
   decoder: z.enum(['tidar', 'ar'], "expected 'tidar' or 'ar'").optional(),
+  plan: planSchema.optional(),
   draft_length: draftLengthSchema.optional(),
   beta: betaSchema.optional(),
-  top_k: z.int('expected a whole number').min(0, 'expected 0 or more').optional(),
-  min_p: probability.min(0, 'expected 0 to less than 1').lt(1, 'expected 0 to less than 1').optional(),
+  top_k: topKSchema.optional(),
+  min_p: minPSchema.optional(),
+  repetition_penalty: repetitionPenaltySchema.optional(),
+  min_tokens: z.int('expected a whole number').min(0, 'expected 0 or more').optional(),
+  ignore_eos: flag.optional(),
+  stop_token_ids: tokenIdsSchema.max(MAX_STOP_TOKEN_IDS, `expected at most ${MAX_STOP_TOKEN_IDS}`).optional(),
+  prompt_logprobs: promptLogprobsSchema.optional(),
+  regex: grammarTextSchema.optional(),
+  grammar: grammarTextSchema.optional(),
   trace: traceSchema.optional(),
 });
 
@@ -75,17 +149,14 @@ export const chatRequestSchema = z.strictObject({
   messages: z.array(message, 'expected a list of messages').min(1, 'expected at least one message'),
   max_tokens: tokenLimit,
   max_completion_tokens: tokenLimit,
-  temperature: probability.min(0, 'expected 0 to 2').max(2, 'expected 0 to 2').nullish(),
-  top_p: probability
-    .gt(0, 'expected more than 0, at most 1')
-    .max(1, 'expected more than 0, at most 1')
-    .nullish(),
+  temperature: temperatureSchema.nullish(),
+  top_p: topPSchema.nullish(),
   seed,
   stop,
-  stream: z.boolean('expected true or false').nullish(),
+  stream: flag.nullish(),
   stream_options: z
     .strictObject({
-      include_usage: z.boolean('expected true or false').optional(),
+      include_usage: flag.optional(),
       include_obfuscation: only(false),
     })
     .nullish(),
@@ -94,16 +165,16 @@ export const chatRequestSchema = z.strictObject({
     .max(MAX_USER_LENGTH, `expected at most ${MAX_USER_LENGTH} characters`)
     .nullish(),
   metadata,
-  n: only(1),
-  presence_penalty: only(0),
-  frequency_penalty: only(0),
-  logprobs: only(false),
-  top_logprobs: only(0),
+  n: numChoicesSchema.nullish(),
+  presence_penalty: penaltySchema.nullish(),
+  frequency_penalty: penaltySchema.nullish(),
+  logprobs: flag.nullish(),
+  top_logprobs: topLogprobsSchema.nullish(),
   store: only(false),
-  logit_bias: z.record(z.string(), z.never('logit_bias is not supported yet')).nullish(),
+  logit_bias: logitBias,
   tools: z.array(z.unknown()).max(0, 'tools are not supported yet').nullish(),
   tool_choice: only('none'),
-  response_format: z.strictObject({ type: z.literal('text', "only 'text' is supported yet") }).nullish(),
+  response_format: responseFormat,
   audio: unsupported,
   function_call: unsupported,
   functions: unsupported,

@@ -1,11 +1,17 @@
 import { TidarError } from '@tidar/shared/errors.ts';
-import { healthSchema, type ModelInfo, modelListSchema } from '@tidar/shared/protocol.ts';
-import type { z } from 'zod';
+import {
+  healthSchema,
+  type ModelInfo,
+  modelListSchema,
+  PROTOCOL_VERSION,
+  protocolVersionSchema,
+} from '@tidar/shared/protocol.ts';
 
 /** A backend as it last answered. */
 export interface BackendState {
   url: string;
-  status: 'ok' | 'draining' | 'unreachable';
+  /** Incompatible: it speaks another version of the protocol, and is asked for nothing. */
+  status: 'ok' | 'draining' | 'unreachable' | 'incompatible';
   models: ModelInfo[];
 }
 
@@ -47,10 +53,12 @@ export function findBackend(
   const found = served.find(({ backend }) => backend.status === 'ok');
   if (found !== undefined) return found;
   if (served.length > 0) {
-    throw new TidarError('shutting_down', `Every backend of '${modelId}' is shutting down. Try again soon.`);
+    const message = `Every backend of '${modelId}' is shutting down. Try again soon.`;
+    throw new TidarError('shutting_down', message, { retryAfterMs: CACHE_MS });
   }
-  if (fleet.every(({ status }) => status === 'unreachable')) {
-    throw new TidarError('overloaded', 'No backend can be reached at the moment. Try again soon.');
+  if (fleet.every(({ status }) => status === 'unreachable' || status === 'incompatible')) {
+    const message = 'No backend can be reached at the moment. Try again soon.';
+    throw new TidarError('overloaded', message, { retryAfterMs: CACHE_MS });
   }
   const known = servedModels(fleet).map(({ id }) => `'${id}'`);
   const message = `There is no model '${modelId}'. Models here: ${known.join(', ') || 'none'}.`;
@@ -59,11 +67,11 @@ export function findBackend(
 
 async function probe(url: string): Promise<BackendState> {
   try {
-    const [health, list] = await Promise.all([
-      read(`${url}/health`, healthSchema),
-      read(`${url}/v1/models`, modelListSchema),
-    ]);
-    const state: BackendState = { url, status: health.status, models: list.models };
+    const [health, list] = await Promise.all([read(`${url}/health`), read(`${url}/v1/models`)]);
+    const { protocol_version: version } = protocolVersionSchema.parse(list);
+    if (version !== PROTOCOL_VERSION) return incompatible(url, version);
+    const { models } = modelListSchema.parse(list);
+    const state: BackendState = { url, status: healthSchema.parse(health).status, models };
     lastAnswers.set(url, state);
     return state;
   } catch (error) {
@@ -75,8 +83,14 @@ async function probe(url: string): Promise<BackendState> {
   }
 }
 
-async function read<Schema extends z.ZodType>(url: string, schema: Schema): Promise<z.output<Schema>> {
+function incompatible(url: string, version: number): BackendState {
+  const event = { event: 'backend_incompatible', url, protocol: version, expected: PROTOCOL_VERSION };
+  console.warn(JSON.stringify(event));
+  return { url, status: 'incompatible', models: [] };
+}
+
+async function read(url: string): Promise<unknown> {
   const response = await fetch(url, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
   // A draining backend may answer /health with 503: its body says what it is.
-  return schema.parse(await response.json());
+  return response.json();
 }

@@ -1,26 +1,34 @@
 import { errorBodySchema, TidarError } from '@tidar/shared/errors.ts';
 import {
   type EndEvent,
+  type FinishEvent,
   type GenerateEvent,
   parseGenerateEvent,
   type StartEvent,
 } from '@tidar/shared/protocol.ts';
 import type { StepEvent } from '@tidar/shared/protocol.ts';
 import { decodeSse } from '@tidar/shared/sse.ts';
+import { EventOrder } from './event-order.ts';
 
 export interface Upstream {
   url: string;
   /** The exact bytes that the lease's request hash is of. */
   body: Uint8Array<ArrayBuffer>;
   lease: string;
+  numChoices: number;
   startTimeoutMs: number;
   gapTimeoutMs: number;
 }
 
-/** A generation that the backend has accepted: its `start`, then steps and one `end`, or a thrown TidarError. */
+export type RelayedEvents = AsyncGenerator<StepEvent | FinishEvent | EndEvent, void, void>;
+
+/**
+ * A generation that the backend has accepted: its `start`, then the steps and the finish of each choice and one `end`,
+ * or a thrown TidarError.
+ */
 export interface Generation {
   start: StartEvent;
-  events: AsyncGenerator<StepEvent | EndEvent, void, void>;
+  events: RelayedEvents;
 }
 
 /** Errors between edge and backend that say nothing to a client. */
@@ -42,7 +50,7 @@ export async function openGeneration(upstream: Upstream, controller: AbortContro
     const first = await events.next();
     const start = first.done ? undefined : first.value;
     if (start?.type !== 'start') throw backendFailed('the first event was not start');
-    return { start, events: afterStart(events) };
+    return { start, events: afterStart(events, upstream.numChoices) };
   } catch (error) {
     await events.return();
     throw error;
@@ -51,10 +59,14 @@ export async function openGeneration(upstream: Upstream, controller: AbortContro
 
 async function* afterStart(
   events: AsyncGenerator<GenerateEvent, void, void>,
-): AsyncGenerator<StepEvent | EndEvent, void, void> {
+  numChoices: number,
+): RelayedEvents {
+  const order = new EventOrder(numChoices);
   for await (const event of events) {
     if (event.type === 'start' || event.type === 'error')
       throw backendFailed(`an unexpected ${event.type} event`);
+    const problem = order.problemWith(event);
+    if (problem !== undefined) throw backendFailed(problem);
     yield event;
     if (event.type === 'end') return;
   }

@@ -1,5 +1,5 @@
 import { TidarError } from '@tidar/shared/errors.ts';
-import type { EndEvent, StartEvent, StepEvent, Usage } from '@tidar/shared/protocol.ts';
+import type { EndEvent, FinishEvent, StartEvent, StepEvent, Usage } from '@tidar/shared/protocol.ts';
 import type { LedgerStub } from '../ledger/client.ts';
 import type { BillReason, TokenCounts } from '../ledger/types.ts';
 
@@ -7,15 +7,22 @@ const REPORT_EVERY_TOKENS = 64;
 const SETTLE_TRIES = 4;
 const RETRY_MS = 200;
 
+export interface MeterOptions {
+  requestId: string;
+  numChoices: number;
+  /** Of each choice; absent: what the context leaves. */
+  maxTokens: number | undefined;
+  contextLength: number;
+  graceMs: number;
+}
+
 /**
- * Counts one request's tokens by their ids, reports them to the ledger on the way and settles once. What a crash
+ * Counts one request's tokens by their ids, those of all its choices together, reports them to the ledger on the way and settles once. What a crash
  * leaves open, the ledger settles by itself at the highest count reported.
  */
 export class Meter {
   readonly #ledger: LedgerStub;
-  readonly #requestId: string;
-  readonly #maxTokens: number;
-  readonly #graceMs: number;
+  readonly #options: MeterOptions;
   readonly #counts: TokenCounts = {
     promptTokens: 0,
     cachedTokens: 0,
@@ -23,15 +30,14 @@ export class Meter {
     numForwardPasses: 0,
   };
   #hasStarted = false;
+  #reason: 'stop' | 'length' = 'stop';
   #numReportedTokens = 0;
   #reporting: Promise<void> = Promise.resolve();
   #settled: Promise<void> | undefined;
 
-  constructor(ledger: LedgerStub, options: { requestId: string; maxTokens: number; graceMs: number }) {
+  constructor(ledger: LedgerStub, options: MeterOptions) {
     this.#ledger = ledger;
-    this.#requestId = options.requestId;
-    this.#maxTokens = options.maxTokens;
-    this.#graceMs = options.graceMs;
+    this.#options = options;
   }
 
   /** The prompt's true count: it corrects the ledger's hold before any token of the answer goes out. */
@@ -42,14 +48,25 @@ export class Meter {
     return this.#report();
   }
 
-  /** Tokens that are about to be sent. One forward pass decided them. */
+  /** Tokens that are about to be sent. One forward pass decided them; how many choices shared it, the end tells. */
   step(event: StepEvent): void {
     this.#counts.completionTokens += event.token_ids.length;
     this.#counts.numForwardPasses += 1;
     if (this.#counts.completionTokens - this.#numReportedTokens < REPORT_EVERY_TOKENS) return;
     this.#numReportedTokens = this.#counts.completionTokens;
     // One report at a time, in order; the stream does not wait for it.
-    this.#reporting = this.#reporting.then(() => this.#report()).catch(logged('report', this.#requestId));
+    this.#reporting = this.#reporting
+      .then(() => this.#report())
+      .catch(logged('report', this.#options.requestId));
+  }
+
+  finish(event: FinishEvent): void {
+    if (event.finish_reason === 'length') this.#reason = 'length';
+  }
+
+  /** How a request ended that ended well: by its limit, if that cut any of its choices. */
+  get reason(): 'stop' | 'length' {
+    return this.#reason;
   }
 
   /** The backend's own count of forward passes; its token counts must be those of the ids it sent. */
@@ -76,13 +93,16 @@ export class Meter {
 
   /** Writes the bill, the first time that it is called. It never throws: the ledger's alarm is the second net. */
   settle(finishReason: BillReason): Promise<void> {
-    this.#settled ??= this.#settle(finishReason).catch(logged('settle', this.#requestId));
+    this.#settled ??= this.#settle(finishReason).catch(logged('settle', this.#options.requestId));
     return this.#settled;
   }
 
   async #report(): Promise<void> {
-    const holdTokens = this.#counts.promptTokens + this.#maxTokens;
-    await this.#ledger.report(this.#requestId, { ...this.#counts, holdTokens, graceMs: this.#graceMs });
+    const { requestId, numChoices, maxTokens = Infinity, contextLength, graceMs } = this.#options;
+    const { promptTokens } = this.#counts;
+    const room = Math.max(0, contextLength - promptTokens);
+    const holdTokens = promptTokens + numChoices * Math.min(maxTokens, room);
+    await this.#ledger.report(requestId, { ...this.#counts, holdTokens, graceMs });
   }
 
   async #settle(finishReason: BillReason): Promise<void> {
@@ -91,7 +111,7 @@ export class Meter {
     const settlement = { ...this.#counts, finishReason, estimated };
     for (let tryIndex = 1; ; tryIndex += 1) {
       try {
-        await this.#ledger.settle(this.#requestId, settlement);
+        await this.#ledger.settle(this.#options.requestId, settlement);
         return;
       } catch (error) {
         if (tryIndex === SETTLE_TRIES) throw error;

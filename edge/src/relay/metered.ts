@@ -1,12 +1,11 @@
 import { TidarError } from '@tidar/shared/errors.ts';
-import type { EndEvent, StepEvent } from '@tidar/shared/protocol.ts';
-import type { Generation } from './generation.ts';
+import type { Generation, RelayedEvents } from './generation.ts';
 import type { Meter } from './meter.ts';
 
 /** A generation whose every token is counted before it is handed on, and which is settled however it ends. */
 export class MeteredGeneration {
   readonly start;
-  readonly events: AsyncGenerator<StepEvent | EndEvent, void, void>;
+  readonly events: RelayedEvents;
   /** Resolves when the bill is written. */
   readonly settled: Promise<void>;
   readonly #meter: Meter;
@@ -31,14 +30,17 @@ export class MeteredGeneration {
     await this.#settle('cancelled');
   }
 
-  async *#read(generation: Generation): AsyncGenerator<StepEvent | EndEvent, void, void> {
+  async *#read(generation: Generation): RelayedEvents {
     try {
       await this.#meter.start(generation.start);
       for await (const event of generation.events) {
         if (event.type === 'step') this.#meter.step(event);
-        else this.#meter.end(event);
-        // Who sees the end finds the bill in the ledger.
-        if (event.type === 'end') await this.#settle(event.finish_reason);
+        else if (event.type === 'finish') this.#meter.finish(event);
+        else {
+          this.#meter.end(event);
+          // Who sees the end finds the bill in the ledger.
+          await this.#settle(this.#meter.reason);
+        }
         yield event;
       }
     } catch (error) {

@@ -1,10 +1,11 @@
 import { toTidarError } from '@tidar/shared/errors.ts';
-import { sha256Hex, signLease, utf8 } from '@tidar/shared/lease.ts';
+import { LEASE_VERSION, type LeasePayload, sha256Hex, signLease, utf8 } from '@tidar/shared/lease.ts';
 import { parseJson } from '@tidar/shared/parse.ts';
 import type { GenerateRequest, ModelInfo } from '@tidar/shared/protocol.ts';
 import { encodeSse } from '@tidar/shared/sse.ts';
 import type { Context } from 'hono';
 import { authenticate } from '../auth/authenticate.ts';
+import { tenantOf } from '../auth/tenant.ts';
 import type { AppEnv, EdgeConfig } from '../env.ts';
 import { admit, ledgerOf } from '../ledger/client.ts';
 import { logError } from '../log.ts';
@@ -12,8 +13,9 @@ import { holdTokens, toGenerateRequest } from '../openai/chat-request.ts';
 import { type ChatAnswer, chatChunks, chatCompletion } from '../openai/chat-response.ts';
 import { type ChatRequest, chatRequestSchema } from '../openai/chat-schema.ts';
 import { openAiErrorBody } from '../openai/errors.ts';
+import { inClientTerms } from '../openai/param-names.ts';
 import { findBackend, forgetFleet, readFleet } from '../relay/fleet.ts';
-import { openGeneration } from '../relay/generation.ts';
+import { openGeneration, type Upstream } from '../relay/generation.ts';
 import { Meter } from '../relay/meter.ts';
 import { MeteredGeneration } from '../relay/metered.ts';
 import { streamOf } from '../relay/stream.ts';
@@ -43,29 +45,41 @@ export async function postChatCompletions(c: Context<AppEnv>): Promise<Response>
   c.set('rateLimit', headers);
   if (refusal !== undefined) throw refusal;
 
-  const maxTokens = request.max_tokens ?? model.context_length;
-  const meter = new Meter(ledger, { requestId, maxTokens, graceMs: config.SETTLE_GRACE_MS });
-  const lease = await leaseFor(request, body, model, backend.url, config);
-  const generation = await start(c, meter, { url: backend.url, body, lease });
-  return answer(c, chat, generation);
+  const meter = new Meter(ledger, {
+    requestId,
+    numChoices: request.num_choices,
+    maxTokens: request.max_tokens,
+    contextLength: model.context_length,
+    graceMs: config.SETTLE_GRACE_MS,
+  });
+  const grant = { request, body, model, backend: backend.url, tenant: await tenantOf(key.keyId) };
+  const upstream = { url: backend.url, body, lease: await leaseFor(grant, config) };
+  const generation = await start(c, meter, { ...upstream, numChoices: request.num_choices }, chat);
+  return answer(c, chat, generation, request.num_choices);
+}
+
+interface Grant {
+  request: GenerateRequest;
+  body: Uint8Array<ArrayBuffer>;
+  model: ModelInfo;
+  backend: string;
+  tenant: string;
 }
 
 /** What the backend may do: this request, on this instance, from its first token to its last. */
 async function leaseFor(
-  request: GenerateRequest,
-  body: Uint8Array<ArrayBuffer>,
-  model: ModelInfo,
-  backend: string,
+  { request, body, model, backend, tenant }: Grant,
   config: EdgeConfig,
 ): Promise<string> {
   const [secret = ''] = config.LEASE_SECRETS;
-  const payload = {
-    version: 1 as const,
+  const payload: LeasePayload = {
+    version: LEASE_VERSION,
     request_id: request.request_id,
     attempt: 0,
-    choices: 1 as const,
+    choices: request.num_choices,
+    tenant,
     fingerprint: model.fingerprint,
-    first_token: 0,
+    first_tokens: Array<number>(request.num_choices).fill(0),
     end_token: request.max_tokens ?? model.context_length,
     backend,
     request_hash: await sha256Hex(body),
@@ -79,7 +93,8 @@ async function leaseFor(
 async function start(
   c: Context<AppEnv>,
   meter: Meter,
-  upstream: { url: string; body: Uint8Array<ArrayBuffer>; lease: string },
+  upstream: Pick<Upstream, 'url' | 'body' | 'lease' | 'numChoices'>,
+  chat: ChatRequest,
 ): Promise<MeteredGeneration> {
   const { START_TIMEOUT_MS: startTimeoutMs, GAP_TIMEOUT_MS: gapTimeoutMs } = c.get('config');
   const controller = new AbortController();
@@ -94,7 +109,7 @@ async function start(
     // What was known of the backend may be what misled this request.
     if (toTidarError(error).httpStatus >= 500) forgetFleet();
     await meter.settle('error');
-    throw error;
+    throw inClientTerms(toTidarError(error), chat);
   }
 }
 
@@ -102,9 +117,10 @@ async function answer(
   c: Context<AppEnv>,
   chat: ChatRequest,
   generation: MeteredGeneration,
+  numChoices: number,
 ): Promise<Response> {
   const created = Math.floor(Date.now() / 1000);
-  const head: ChatAnswer = { requestId: c.get('requestId'), created, start: generation.start };
+  const head: ChatAnswer = { requestId: c.get('requestId'), created, start: generation.start, numChoices };
   if (chat.stream !== true) return c.json(await chatCompletion(head, generation.events));
   const chunks = chatChunks(head, generation.events, chat.stream_options?.include_usage === true);
   const stream = streamOf(withErrorChunk(chunks, c.get('requestId')), {
