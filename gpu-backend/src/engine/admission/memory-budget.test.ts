@@ -58,13 +58,12 @@ describe('capacity classes', () => {
 });
 
 describe('memory', () => {
-  type Step =
-    { type: 'reserve' | 'keep'; amount: number } | { type: 'release' | 'hold' | 'close'; index: number };
-  const steps: fc.Arbitrary<Step[]> = fc.array(
+  /** Columns, or which of the open ones. */
+  const numbers = fc.integer({ min: 1, max: 60 });
+  const steps = fc.array(
     fc.oneof(
-      fc.record({ type: fc.constant('reserve'), amount: fc.integer({ min: 1, max: 60 }) }),
-      fc.record({ type: fc.constant('keep'), amount: fc.integer({ min: 1, max: 60 }) }),
-      fc.record({ type: fc.constantFrom('release', 'hold', 'close'), index: fc.nat(5) }),
+      fc.record({ type: fc.constantFrom('reserve', 'keep'), number: numbers }),
+      fc.record({ type: fc.constantFrom('release', 'hold', 'close'), number: fc.nat(5) }),
     ),
     { maxLength: 60 },
   );
@@ -75,18 +74,19 @@ describe('memory', () => {
         const { prefixCache, budget: memoryBudget } = budget(100, maxPrefixColumns);
         const reserved: number[] = [];
         const hits: { release(): void }[] = [];
-        for (const [number, step] of sequence.entries()) {
-          if (step.type === 'keep') keep(prefixCache, number % 4, step.amount);
-          else if (step.type === 'hold') hits.push(prefixCache.lookup('', [step.index % 4, 0, 0, 0, 0]));
-          else if (step.type === 'close') hits.splice(step.index, 1)[0]?.release();
-          else if (step.type === 'reserve') {
-            const numBytes = step.amount * numBytesPerColumn;
+        for (const [text, step] of sequence.entries()) {
+          if (step.type === 'keep') keep(prefixCache, text % 4, step.number);
+          else if (step.type === 'hold') hits.push(prefixCache.lookup('', [step.number % 4, 0, 0, 0, 0]));
+          else if (step.type === 'close') hits.splice(step.number, 1)[0]?.release();
+          else if (step.type === 'release') memoryBudget.release(reserved.splice(step.number, 1)[0] ?? 0);
+          else {
+            const numBytes = step.number * numBytesPerColumn;
             const fits = memoryBudget.canReserve(numBytes);
             const isReserved = memoryBudget.reserve(numBytes);
             if (isReserved) reserved.push(numBytes);
             if (hits.length === 0) expect(isReserved).toBe(fits);
             else if (isReserved) expect(fits).toBe(true);
-          } else memoryBudget.release(reserved.splice(step.index, 1)[0] ?? 0);
+          }
           memoryBudget.checkIntegrity(reserved.map((numBytes) => ({ numBytes })));
           expect(prefixCache.numBytes).toBeLessThanOrEqual(maxPrefixColumns * numBytesPerColumn);
           prefixCache.checkIntegrity();
