@@ -1,7 +1,12 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { EdgeProcess } from '../support/edge-process.ts';
 import { RawClient, readChunks, textOfChunks } from '../support/openai-http.ts';
-import { SCRIPTED_MODEL, type ScriptedBackend, startScriptedBackend } from '../support/scripted-backend.ts';
+import {
+  SCRIPTED_MODEL,
+  type ScriptedBackend,
+  type Stage,
+  startScriptedBackend,
+} from '../support/scripted-backend.ts';
 
 /** Long enough for a loaded machine: what is not silent must not seem so. */
 const GAP_TIMEOUT_MS = 4_000;
@@ -88,6 +93,38 @@ describe('a backend that breaks the protocol', () => {
     expect(await client.lastRequest(settled)).toMatchObject({ completion_tokens: 1, finish_reason: 'error' });
   });
 
+  it.each<[string, (stage: Stage) => Promise<void>]>([
+    ['a step of a choice that was not asked for', (stage) => stage.step([5], 'b', { choice: 1 })],
+    ['a finish of a choice that was not asked for', (stage) => stage.finish(1)],
+    [
+      'a step of a choice that is finished',
+      async (stage) => {
+        await stage.finish(0);
+        await stage.step([5], 'b');
+      },
+    ],
+    [
+      'an end before the finish of its choice',
+      (stage) =>
+        stage.raw(
+          'data: {"type":"end","usage":{"prompt_tokens":3,"completion_tokens":1,"cached_tokens":0,"num_forward_passes":1}}\n\n',
+        ),
+    ],
+    ['fewer log-probabilities than tokens', (stage) => stage.step([5, 6], 'b', { logprobs: [] })],
+  ])('by %s is cut off: nothing more of it is told or billed', async (_, breakIt) => {
+    backend.play(async (stage) => {
+      await stage.start();
+      await stage.step([4], 'a');
+      await breakIt(stage);
+    });
+    const { chunks, isDone } = await readChunks(await client.post(streaming));
+    expect(isDone).toBe(false);
+    expect(chunks.at(-1)).toMatchObject({ error: { code: 'backend_unavailable' } });
+    expect(textOfChunks(chunks)).toBe('a');
+    await backend.seen.at(-1)?.closed;
+    expect(await client.lastRequest(settled)).toMatchObject({ completion_tokens: 1, finish_reason: 'error' });
+  });
+
   it('by miscounting its tokens is not believed: the bill is of the token ids that came', async () => {
     backend.play(async (stage) => {
       await stage.start();
@@ -125,24 +162,6 @@ describe('a silent backend', () => {
     expect(performance.now() - startedAtMs).toBeGreaterThanOrEqual(GAP_TIMEOUT_MS);
     expect(chunks.at(-1)).toMatchObject({ error: { code: 'backend_unavailable' } });
     await backend.seen.at(-1)?.closed;
-  });
-});
-
-describe('a backend that refuses', () => {
-  it.each([
-    ['overloaded', 503, 'overloaded'],
-    ['shutting_down', 503, 'shutting_down'],
-    ['context_length_exceeded', 400, 'context_length_exceeded'],
-    ['lease_invalid', 500, 'internal'],
-    ['duplicate_attempt', 500, 'internal'],
-  ] as const)('with %s gives its client %i %s', async (code, status, told) => {
-    backend.play((stage) => stage.refuse(code, 'The reason.'));
-    const response = await client.post(streaming);
-    expect(response.status).toBe(status);
-    const answer = await response.text();
-    expect(JSON.parse(answer)).toMatchObject({ error: { code: told } });
-    expect(answer).not.toContain('hidden');
-    expect(await client.lastRequest(settled)).toMatchObject({ completion_tokens: 0, estimated: false });
   });
 });
 
@@ -252,7 +271,8 @@ describe('the lease', () => {
       request_hash: seen?.bodyHash,
       backend: backend.url,
       fingerprint: SCRIPTED_MODEL.fingerprint,
-      first_token: 0,
+      choices: 1,
+      first_tokens: [0],
       end_token: 32,
       resume_hash: null,
     });

@@ -116,6 +116,26 @@ describe('an edge', () => {
     expect((await client.complete(body)).choices[0]?.message.content).toBe('ok');
   });
 
+  it.each([1, 3, undefined])(
+    'asks nothing of a backend that speaks version %s of the protocol',
+    async (version) => {
+      const old = await startScriptedBackend();
+      old.speak(version);
+      const other = await startEdgeHarness({ BACKENDS: JSON.stringify([{ url: old.url }]) });
+      try {
+        const response = await new RawClient(other.url, await other.createKey()).post(body);
+        expect(response.status).toBe(503);
+        expect(response.headers.get('retry-after')).toBe('2');
+        const health: unknown = await (await fetch(`${other.url}/health`)).json();
+        expect(health).toMatchObject({ status: 'unavailable', backends: [{ status: 'incompatible' }] });
+        expect(old.seen).toEqual([]);
+      } finally {
+        await other.close();
+        await old.close();
+      }
+    },
+  );
+
   it('says 503, which is worth another try, when its only backend shuts down', async () => {
     backend.drain();
     // What it knows of the backends is at most 2 s old.

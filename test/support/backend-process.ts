@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { ALLOCATOR_ENVIRONMENT } from '../../gpu-backend/src/device/allocator-environment.ts';
 import type { LeasePayload } from '@tidar/shared/lease.ts';
-import { hashTokenIds, sha256Hex, signLease } from '@tidar/shared/lease.ts';
-import type { GenerateEvent, GenerateRequestInput, ModelInfo } from '@tidar/shared/protocol.ts';
+import { hashTokenIds, LEASE_VERSION, sha256Hex, signLease } from '@tidar/shared/lease.ts';
+import type { GenerateEvent, GenerateRequestInput, ModelInfo, StepEvent } from '@tidar/shared/protocol.ts';
 import { modelListSchema, parseGenerateEvent } from '@tidar/shared/protocol.ts';
 import { decodeSse } from '@tidar/shared/sse.ts';
 
@@ -70,13 +70,15 @@ export class BackendProcess {
   async lease(body: string, changes: Partial<LeasePayload> = {}, secret = TEST_SECRET): Promise<string> {
     const request = safeParse(body);
     const resumed = request.resume?.token_ids;
+    const numChoices = request.num_choices ?? 1;
     const payload: LeasePayload = {
-      version: 1,
+      version: LEASE_VERSION,
       request_id: request.request_id ?? 'unknown',
       attempt: 0,
-      choices: 1,
+      choices: numChoices,
+      tenant: 'a tenant',
       fingerprint: this.model.fingerprint,
-      first_token: resumed?.length ?? 0,
+      first_tokens: resumed?.map(({ length }) => length) ?? Array<number>(numChoices).fill(0),
       end_token: this.model.context_length,
       backend: this.url,
       request_hash: await sha256Hex(new TextEncoder().encode(body)),
@@ -119,11 +121,23 @@ export async function readEvents(response: Response): Promise<GenerateEvent[]> {
   return events;
 }
 
-export const tokenIdsOf = (events: readonly GenerateEvent[]): number[] =>
-  events.flatMap((event) => (event.type === 'step' ? event.token_ids : []));
+/** The steps of one choice. */
+export const stepsOf = (events: readonly GenerateEvent[], choice = 0): StepEvent[] =>
+  events.filter((event) => event.type === 'step' && event.choice === choice) as StepEvent[];
 
-export const textOf = (events: readonly GenerateEvent[]): string =>
-  events.map((event) => (event.type === 'step' ? event.text : '')).join('');
+export const tokenIdsOf = (events: readonly GenerateEvent[], choice = 0): number[] =>
+  stepsOf(events, choice).flatMap(({ token_ids }) => token_ids);
+
+export const textOf = (events: readonly GenerateEvent[], choice = 0): string =>
+  stepsOf(events, choice)
+    .map(({ text }) => text)
+    .join('');
+
+/** How each choice ended, in the order of their ends. */
+export const finishesOf = (events: readonly GenerateEvent[]): [choice: number, reason: string][] =>
+  events.flatMap((event) =>
+    event.type === 'finish' ? [[event.choice, event.finish_reason] as [number, string]] : [],
+  );
 
 /** The events that close a request: the law is that there is exactly one. */
 export const closingEvents = (events: readonly GenerateEvent[]): GenerateEvent[] =>

@@ -1,19 +1,54 @@
 import { SseDecoder } from '@tidar/shared/sse.ts';
 import type { RequestRecord, UsageReport } from '../../edge/src/ledger/types.ts';
 
+export interface TokenContent {
+  token: string;
+  bytes: number[] | null;
+  logprob: number;
+  top_logprobs: Omit<TokenContent, 'top_logprobs'>[];
+}
+
+export interface Logprobs {
+  content: TokenContent[];
+}
+
 export interface Chunk {
   id: string;
-  choices: { delta: { role?: string; content?: string }; finish_reason: string | null }[];
+  choices: {
+    index: number;
+    delta: { role?: string; content?: string };
+    logprobs: Logprobs | null;
+    finish_reason: string | null;
+  }[];
   usage?: Record<string, unknown> | null;
-  tidar?: { seed?: string; token_ids?: number[]; rows?: number; drafted?: number; accepted?: number };
+  tidar?: {
+    seed?: string;
+    prompt_logprobs?: (TokenContent | null)[];
+    num_forward_passes?: number;
+    choice?: number;
+    token_ids?: number[];
+    rows?: number;
+    drafted?: number;
+    accepted?: number;
+  };
   error?: { code: string; message: string };
 }
 
 export interface Completion {
   id: string;
-  choices: { message: { content: string }; finish_reason: string }[];
-  usage: { prompt_tokens: number; completion_tokens: number; total_tokens: number };
-  tidar: { seed: string; num_forward_passes: number };
+  choices: {
+    index: number;
+    message: { content: string };
+    logprobs: Logprobs | null;
+    finish_reason: string;
+  }[];
+  usage: {
+    prompt_tokens: number;
+    completion_tokens: number;
+    total_tokens: number;
+    prompt_tokens_details: { cached_tokens: number };
+  };
+  tidar: { seed: string; num_forward_passes: number; prompt_logprobs?: (TokenContent | null)[] };
   error?: { code: string; message: string; param: string | null };
 }
 
@@ -68,5 +103,10 @@ export async function readChunks(response: Response): Promise<{ chunks: Chunk[];
   return { chunks: (isDone ? data.slice(0, -1) : data).map((text) => JSON.parse(text) as Chunk), isDone };
 }
 
-export const textOfChunks = (chunks: readonly Chunk[]): string =>
-  chunks.map(({ choices }) => choices?.[0]?.delta.content ?? '').join('');
+/** The text of one choice. */
+export const textOfChunks = (chunks: readonly Chunk[], choice = 0): string =>
+  chunks
+    .flatMap(({ choices }) => choices ?? [])
+    .filter(({ index }) => index === choice)
+    .map(({ delta }) => delta.content ?? '')
+    .join('');
