@@ -1,0 +1,184 @@
+import type { Draft } from '../sequence.ts';
+import { fitPlan } from '../plan.ts';
+import type { Plan } from '../plan.ts';
+import { AcceptanceTable } from './acceptance-table.ts';
+import { BlockSamples } from './block-samples.ts';
+import { Explorer } from './explorer.ts';
+import type { LatencyModel, LatencyPoint } from './latency.ts';
+import { PlanChoice } from './plan-choice.ts';
+import { DraftValues, SequenceOdds } from './sequence-odds.ts';
+import { SequenceStatistics } from './statistics.ts';
+import { ValueSolver } from './value-solver.ts';
+import { ValueTables } from './value-tables.ts';
+
+export interface PlannerOptions {
+  /** The most draft rows of a sequence, and the most masks of a block. */
+  readonly maxDraftRows: number;
+  /** What is known of the model's drafts; the planner goes on learning into it. */
+  readonly acceptance?: AcceptanceTable;
+}
+
+/** A sequence that takes part in the next step. */
+export interface PlannerInput {
+  readonly drafts: readonly Draft[];
+  readonly statistics: SequenceStatistics;
+  readonly numRemainingTokens: number;
+  /** From draft row 1's to the end of the model's context. */
+  readonly numPositions: number;
+  readonly numContextTokens: number;
+  /** The most draft rows and masks that the request wants; absent: the planner's own. */
+  readonly maxDraftRows?: number;
+}
+
+/** What else is in the step: prefill chunks, and sequences whose plans are fixed. */
+export interface FixedRows {
+  readonly numRows: number;
+  readonly numSequences: number;
+}
+
+const NOTHING_ELSE: FixedRows = { numRows: 0, numSequences: 0 };
+/** Prices of a row that are tried: from almost nothing to more than a row can be worth. */
+const NUM_PRICES = 16;
+const LEAST_PRICE = 0.002; // of what a sequence pays for a plain step
+const MOST_PRICE = 2;
+/** Nobody buys anything. */
+const NEVER = 64;
+/** A price between the best and its neighbours may be better still. */
+const NUM_REFINEMENTS = 2;
+const MIN_ROWS = 2;
+
+interface Member {
+  readonly odds: SequenceOdds;
+  readonly next: DraftValues;
+  readonly choice: PlanChoice;
+}
+
+/**
+ * Chooses the plans of a step that promise the most tokens per second for the whole batch, now and in later steps: a
+ * row has a price, each sequence buys what pays at that price, and the price is the one at which what all of them buy
+ * is worth most less the time that it takes.
+ */
+export class Planner {
+  readonly acceptance: AcceptanceTable;
+  readonly latency: LatencyModel;
+  readonly #options: PlannerOptions;
+  readonly #samples: BlockSamples;
+  readonly #values: ValueTables;
+  readonly #explorer: Explorer;
+  readonly #members: Member[] = [];
+  #rate = 0;
+  #numRows = 0;
+
+  constructor(latency: LatencyModel, options: PlannerOptions) {
+    const { maxDraftRows, acceptance = new AcceptanceTable() } = options;
+    this.latency = latency;
+    this.acceptance = acceptance;
+    this.#options = options;
+    this.#samples = new BlockSamples(acceptance, maxDraftRows);
+    this.#values = new ValueTables(
+      latency,
+      new ValueSolver(acceptance, this.#samples, maxDraftRows),
+      maxDraftRows,
+    );
+    this.#explorer = new Explorer();
+  }
+
+  /** Statistics for a sequence that begins; some tokens end its text. */
+  start(endTokenIds: ReadonlySet<number>): SequenceStatistics {
+    return new SequenceStatistics(this.acceptance, this.#samples, endTokenIds);
+  }
+
+  /** Tokens per millisecond that the last plans promised for the long run. */
+  get rate(): number {
+    return this.#rate;
+  }
+
+  /** One plan for each input. */
+  plan(inputs: readonly PlannerInput[], fixed: FixedRows = NOTHING_ELSE): Plan[] {
+    if (inputs.length === 0) return [];
+    const numSequences = inputs.length + fixed.numSequences;
+    const numContextTokens = inputs.reduce((most, input) => Math.max(most, input.numContextTokens), 0);
+    this.#values.refresh(numSequences, numContextTokens);
+    this.#prepare(inputs, numSequences, numContextTokens);
+    const milliseconds = (numRows: number): number =>
+      this.latency.milliseconds(Math.max(MIN_ROWS, numRows + fixed.numRows), numSequences, numContextTokens);
+    this.#chooseAt(inputs.length, this.#bestPrice(inputs.length, milliseconds));
+    const plans = inputs.map((input, at) => fit(this.#member(at).choice.toPlan(input.drafts), input));
+    return this.#explorer.explore(plans, inputs, { numRows: this.#numRows, milliseconds });
+  }
+
+  /** What a step took. Statistics are told by the sequences themselves. */
+  observe(pass: LatencyPoint): void {
+    this.latency.observe(pass);
+  }
+
+  #prepare(inputs: readonly PlannerInput[], numSequences: number, numContextTokens: number): void {
+    let rates = 0;
+    inputs.forEach((input, at) => {
+      const { odds, next, choice } = this.#member(at);
+      odds.fill(input.drafts, input.statistics);
+      rates += this.#values.read(numSequences, numContextTokens, input.statistics.shift, next);
+      choice.prepare(odds, next, input.statistics.origin, this.#limits(input));
+    });
+    this.#rate = rates / inputs.length;
+  }
+
+  #bestPrice(numSequences: number, milliseconds: (numRows: number) => number): number {
+    const rate = this.#rate;
+    const unit = (rate * milliseconds(numSequences)) / numSequences;
+    const score = (price: number): number => this.#chooseAt(numSequences, price) - rate * milliseconds(this.#numRows);
+    let best = NEVER * unit;
+    let bestScore = score(best);
+    const factor = (MOST_PRICE / LEAST_PRICE) ** (1 / (NUM_PRICES - 1));
+    const offer = (price: number): void => {
+      const offered = score(price);
+      if (offered <= bestScore) return;
+      bestScore = offered;
+      best = price;
+    };
+    for (let at = 0; at < NUM_PRICES; at++) offer(unit * LEAST_PRICE * factor ** at);
+    if (best === NEVER * unit) return best;
+    for (let at = 1; at <= NUM_REFINEMENTS; at++) {
+      const middle = best;
+      const step = factor ** (0.5 ** at);
+      offer(middle * step);
+      offer(middle / step);
+    }
+    return best;
+  }
+
+  /** What all sequences buy at a price, in tokens; their rows are left in `#numRows`. */
+  #chooseAt(numSequences: number, price: number): number {
+    let value = 0;
+    this.#numRows = 0;
+    for (let at = 0; at < numSequences; at++) {
+      const { choice } = this.#member(at);
+      choice.choose(price);
+      value += choice.value;
+      this.#numRows += choice.numRows;
+    }
+    return value;
+  }
+
+  #limits(input: PlannerInput): { maxDraftRows: number; maxMaskTokens: number; numRemainingTokens: number } {
+    const maxDraftRows = Math.min(
+      this.#options.maxDraftRows,
+      input.maxDraftRows ?? this.#options.maxDraftRows,
+    );
+    const { numRemainingTokens, numPositions } = input;
+    return { maxDraftRows, maxMaskTokens: Math.min(maxDraftRows, numPositions - 1), numRemainingTokens };
+  }
+
+  #member(at: number): Member {
+    const { maxDraftRows } = this.#options;
+    return (this.#members[at] ??= {
+      odds: new SequenceOdds(maxDraftRows),
+      next: new DraftValues(maxDraftRows),
+      choice: new PlanChoice(maxDraftRows),
+    });
+  }
+}
+
+function fit(plan: Plan, { drafts, numRemainingTokens, numPositions }: PlannerInput): Plan {
+  return fitPlan(plan, { numDraftRows: 1 + drafts.length, numRemainingTokens, numPositions });
+}

@@ -1,0 +1,166 @@
+import { ORIGINS } from './acceptance-table.ts';
+import type { AcceptanceTable } from './acceptance-table.ts';
+import { NUM_SAMPLES } from './block-samples.ts';
+import type { BlockSamples } from './block-samples.ts';
+import { DraftStates, NOTHING } from './draft-states.ts';
+import { PlanChoice } from './plan-choice.ts';
+import type { ChoiceLimits } from './plan-choice.ts';
+import { DraftValues, SequenceOdds } from './sequence-odds.ts';
+
+/** What drafts are worth to a batch of sequences whose acceptance is alike. */
+export class Solution {
+  readonly next: DraftValues;
+  /** Tokens per millisecond of the whole batch in the long run. */
+  rate: number;
+  /** Rows of one sequence in a step, in the long run. */
+  meanRows = 1;
+  /** Sweeps that it still needs to be of use; after them, one now and then keeps it up to date. */
+  numPendingSweeps = 0;
+
+  constructor(maxDrafts: number, rate: number) {
+    this.next = new DraftValues(maxDrafts);
+    this.rate = rate;
+  }
+}
+
+export interface Surroundings {
+  readonly numSequences: number;
+  /** Of this text's log-odds of acceptance. */
+  readonly shift: number;
+  /** Of a step, by all its rows. */
+  readonly milliseconds: (numRows: number) => number;
+}
+
+/** Prices of a row that are tried, in what a sequence pays for a plain step; the last buys nothing. */
+const PRICES = [0.003, 0.01, 0.03, 0.06, 0.12, 0.25, 0.6, 64];
+const UNLIMITED_TOKENS = 1e6;
+const SETTLE_ROUNDS = 12;
+/** A plain share of the way: two-pass plans go round in turns, and values would with them. */
+const STEP = 0.6;
+
+/**
+ * Value iteration for decoding as an average-reward decision: a step earns the tokens that it decides, costs its time
+ * at the long-run rate, and leads to drafts that are worth something. One call is one sweep over all states.
+ */
+export class ValueSolver {
+  readonly #table: AcceptanceTable;
+  readonly #samples: BlockSamples;
+  readonly #limits: ChoiceLimits;
+  readonly #states: DraftStates;
+  readonly #odds: SequenceOdds;
+  readonly #choice: PlanChoice;
+  readonly #scores: Float64Array; // [state]: tokens less the time they take
+  readonly #values: Float64Array; // [state]
+  readonly #tokens: Float64Array; // [state]
+  readonly #times: Float64Array; // [state]: milliseconds
+  readonly #rows: Float64Array; // [state]
+  /** Of steps with so many rows of one sequence, the others' beside; NaN: not asked for yet. */
+  readonly #stepMs: Float64Array; // [rows]
+
+  constructor(table: AcceptanceTable, samples: BlockSamples, maxDraftRows: number) {
+    this.#table = table;
+    this.#samples = samples;
+    this.#limits = { maxDraftRows, maxMaskTokens: maxDraftRows, numRemainingTokens: UNLIMITED_TOKENS };
+    this.#states = new DraftStates(samples.maxDrafts);
+    this.#odds = new SequenceOdds(samples.maxDrafts);
+    this.#choice = new PlanChoice(maxDraftRows);
+    const column = (): Float64Array => new Float64Array(this.#states.numStates);
+    this.#scores = column();
+    this.#values = column();
+    this.#tokens = column();
+    this.#times = column();
+    this.#rows = column();
+    this.#stepMs = new Float64Array(2 * (maxDraftRows + 1) * (maxDraftRows + 1));
+  }
+
+  sweep(solution: Solution, around: Surroundings): void {
+    const states = this.#states;
+    for (const column of [this.#scores, this.#tokens, this.#times, this.#rows]) column.fill(0);
+    states.clear();
+    this.#stepMs.fill(NaN);
+    this.#odds.numDrafts = 0;
+    this.#odds.endsText = false;
+    this.#visit(NOTHING, 0, 1, solution, around);
+    for (let origin = 0; origin < ORIGINS.length; origin++) this.#visitOrigin(origin, solution, around);
+    this.#improve(solution, around);
+  }
+
+  #visitOrigin(origin: number, solution: Solution, around: Surroundings): void {
+    const odds = this.#odds;
+    const { maxDrafts, acceptedCounts } = solution.next;
+    const first = origin * (maxDrafts + 1);
+    acceptedCounts.fill(0, first, first + maxDrafts + 1);
+    for (let sample = 0; sample < NUM_SAMPLES; sample++) {
+      odds.fillSample(this.#table, this.#samples, { origin, sample, shift: around.shift });
+      const end = this.#samples.end(origin, sample) || maxDrafts;
+      let accepted = 0;
+      for (let count = 1; count <= maxDrafts; count++) {
+        if (count <= end) accepted += (odds.survival[count] ?? 0) / NUM_SAMPLES;
+        acceptedCounts[first + count] = (acceptedCounts[first + count] ?? 0) + accepted;
+      }
+    }
+    for (let sample = 0; sample < NUM_SAMPLES; sample++) {
+      odds.fillSample(this.#table, this.#samples, { origin, sample, shift: around.shift });
+      const end = this.#samples.end(origin, sample);
+      this.#states.counts.forEach((count, index) => {
+        odds.endsText = end > 0 && end <= count;
+        odds.numDrafts = odds.endsText ? end : count;
+        this.#visit(this.#states.state(origin, index), origin, 1 / NUM_SAMPLES, solution, around);
+      });
+    }
+  }
+
+  /** One case of a state: its best plan counts for a share of the state. */
+  #visit(state: number, origin: number, weight: number, solution: Solution, around: Surroundings): void {
+    const { next, rate } = solution;
+    const choice = this.#choice;
+    const unit = rate * around.milliseconds(around.numSequences);
+    choice.prepare(this.#odds, next, origin, this.#limits);
+    let best = -Infinity;
+    let bestPrice = 0;
+    for (const relative of PRICES) {
+      const price = (relative * unit) / around.numSequences;
+      choice.choose(price);
+      const score = choice.value - rate * this.#milliseconds(choice.numRows, solution, around);
+      if (score <= best) continue;
+      best = score;
+      bestPrice = price;
+    }
+    choice.choose(bestPrice);
+    this.#states.add(state, choice, this.#odds, next, origin, weight);
+    let tokens = 0;
+    for (let at = 0; at < choice.numDraftRows; at++) tokens += this.#odds.survival[at] ?? 0;
+    add(this.#scores, state, weight * best);
+    add(this.#tokens, state, weight * tokens);
+    add(this.#rows, state, weight * choice.numRows);
+    add(this.#times, state, weight * this.#milliseconds(choice.numRows, solution, around));
+  }
+
+  #milliseconds(numRows: number, solution: Solution, around: Surroundings): number {
+    const known = this.#stepMs[numRows] ?? NaN;
+    if (!Number.isNaN(known)) return known;
+    const milliseconds = around.milliseconds((around.numSequences - 1) * solution.meanRows + numRows);
+    this.#stepMs[numRows] = milliseconds;
+    return milliseconds;
+  }
+
+  #improve(solution: Solution, around: Surroundings): void {
+    const states = this.#states;
+    const { next } = solution;
+    const nothing = this.#scores[NOTHING] ?? 0;
+    for (let state = 0; state < states.numStates; state++)
+      this.#values[state] = (this.#scores[state] ?? 0) - nothing;
+    const before = next.values.slice();
+    states.spread(this.#values, next.values, next.maxDrafts);
+    for (let at = 0; at < before.length; at++)
+      next.values[at] = (before[at] ?? 0) + STEP * ((next.values[at] ?? 0) - (before[at] ?? 0));
+    states.settle(SETTLE_ROUNDS);
+    const rate = (around.numSequences * states.mean(this.#tokens)) / states.mean(this.#times);
+    solution.rate += STEP * (rate - solution.rate);
+    solution.meanRows += STEP * (states.mean(this.#rows) - solution.meanRows);
+  }
+}
+
+function add(column: Float64Array, at: number, value: number): void {
+  column[at] = (column[at] ?? 0) + value;
+}
