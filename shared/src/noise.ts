@@ -11,7 +11,9 @@ import { philox4x32 } from './philox.ts';
  */
 
 const WORD_RANGE = 2 ** 32;
-const NUM_CEILING_BITS = 12;
+const NUM_CEILING_BITS = 10;
+/** More than two logarithms' last bits. */
+const LOGARITHM_ERROR = 1e-9;
 const words = new Uint32Array(4);
 
 /** A 32-bit word to a Gumbel variate, rising with it. The half keeps the uniform strictly inside (0, 1). */
@@ -22,10 +24,10 @@ export function gumbelFromWord(word: number): number {
 /** No noise is higher: 22.87. */
 export const HIGHEST_NOISE = gumbelFromWord(WORD_RANGE - 1);
 
-// By a word's upper bits, the noise of the highest such word, and a little for a logarithm's last bit.
+// By a word's upper bits, the noise of the highest such word.
 const ceilings = Float64Array.from(
   { length: 1 << NUM_CEILING_BITS },
-  (_, bits) => gumbelFromWord((bits + 1) * 2 ** (32 - NUM_CEILING_BITS) - 1) + 1e-9,
+  (_, bits) => gumbelFromWord((bits + 1) * 2 ** (32 - NUM_CEILING_BITS) - 1) + LOGARITHM_ERROR,
 );
 
 /** At least the noise of a word, without logarithms. */
@@ -80,8 +82,13 @@ export class KeyedNoise {
 
   /** One token's noise. */
   at(position: number, tokenId: number): number {
+    return gumbelFromWord(this.word(position, tokenId));
+  }
+
+  /** The word that one token's noise is made of. */
+  word(position: number, tokenId: number): number {
     philox4x32(tokenId >>> 2, position, this.#choice, 0, this.#low, this.#high, words);
-    return gumbelFromWord(words[tokenId & 3] ?? 0);
+    return words[tokenId & 3] ?? 0;
   }
 
   /** [vocab, rounded up to 4] words of the token at `position`; valid until the next call for another position. */
@@ -91,7 +98,7 @@ export class KeyedNoise {
 
   /** At least the noise of every token at `position`. */
   highest(position: number): number {
-    return noiseCeiling(this.#filled(position).highestWord);
+    return gumbelFromWord(this.#filled(position).highestWord) + LOGARITHM_ERROR;
   }
 
   /** Positions below `position` are decided: their words are done with. */

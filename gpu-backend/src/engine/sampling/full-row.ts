@@ -42,13 +42,14 @@ export function drawFromFullRow(row: Row, position: number, context: RowContext,
   processors.apply(scores);
   if (isGreedy(sampling)) {
     highestTwo(scores, into);
-  } else {
-    for (let id = 0; id < scores.length; id++) scores[id] = (scores[id] ?? REMOVED) / sampling.temperature;
-    truncation.keepTopK(scores, sampling.topK);
-    truncation.keepTopP(scores, sampling.topP);
-    keepMinP(scores, sampling.minP);
-    highestTwoWithNoise(scores, context.noise.words(position), into);
+    return;
   }
+  for (let id = 0; id < scores.length; id++) scores[id] = (scores[id] ?? REMOVED) / sampling.temperature;
+  truncation.keepTopK(scores, sampling.topK);
+  truncation.keepTopP(scores, sampling.topP);
+  keepMinP(scores, sampling.minP);
+  if (!processors.keepRow) highestTwo(scores, into);
+  highestTwoWithNoise(scores, context.noise.words(position), into);
 }
 
 function highestTwo(scores: Float64Array, into: BestTwo): void {
@@ -59,18 +60,21 @@ function highestTwo(scores: Float64Array, into: BestTwo): void {
   }
 }
 
-/** Takes logarithms only for tokens whose highest possible sum reaches the second best so far. */
+/**
+ * `into` holds the row's two highest scores; they set the bar high for the others. Logarithms are taken only for
+ * tokens whose highest possible sum reaches the second best so far.
+ */
 function highestTwoWithNoise(scores: Float64Array, words: Uint32Array, into: BestTwo): void {
-  highestTwo(scores, into);
   const { best, secondBest } = into;
   into.clear();
-  // The likeliest two first: they set the bar high.
   for (const id of [best, secondBest])
     if (id >= 0) into.add(id, (scores[id] ?? REMOVED) + gumbelFromWord(words[id] ?? 0));
+  let bar = into.secondScore;
   for (let id = 0; id < scores.length; id++) {
     const score = scores[id] ?? REMOVED;
     const word = words[id] ?? 0;
-    if (score + noiseCeiling(word) < into.secondScore || id === best || id === secondBest) continue;
+    if (score + noiseCeiling(word) < bar || id === best || id === secondBest) continue;
     into.add(id, score + gumbelFromWord(word));
+    bar = into.secondScore;
   }
 }

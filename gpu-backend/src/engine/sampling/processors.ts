@@ -1,3 +1,4 @@
+import { TidarError } from '@tidar/shared/errors.ts';
 import { REMOVED } from './row.ts';
 import { hasPenalties } from './settings.ts';
 import type { Sampling } from './settings.ts';
@@ -45,15 +46,20 @@ export class Processors {
       sampling.frequencyPenalty < 0 ||
       sampling.repetitionPenalty < 1 ||
       sampling.logitBias.some(([, bias]) => bias > 0);
-    for (const tokenId of committedIds) this.push(tokenId);
+    for (const tokenId of committedIds)
+      if (!this.push(tokenId))
+        throw new TidarError('invalid_request', 'The tokens to go on from do not fit the requested format.');
   }
 
-  push(tokenId: number): void {
+  /** Returns false where the grammar refuses the token; it is pushed all the same, and nothing after it is judged. */
+  push(tokenId: number): boolean {
     this.#numCompletionTokens += 1;
     this.#history?.push(tokenId);
-    if (this.#grammar === undefined) return;
-    if (this.#numBeyondGrammar > 0 || this.#endTokenIds.has(tokenId) || !this.#grammar.accept(tokenId))
-      this.#numBeyondGrammar += 1;
+    if (this.#grammar === undefined) return true;
+    const isBeyond = this.#numBeyondGrammar > 0 || this.#endTokenIds.has(tokenId);
+    if (!isBeyond && this.#grammar.accept(tokenId)) return true;
+    this.#numBeyondGrammar += 1;
+    return isBeyond;
   }
 
   pop(numTokens: number): void {

@@ -1,7 +1,10 @@
-import { KeyedNoise } from '@tidar/shared/noise.ts';
 import { TidarError } from '@tidar/shared/errors.ts';
+import { KeyedNoise } from '@tidar/shared/noise.ts';
+import type { RowCandidates } from '../../device/device.ts';
 import { BestTwo } from './best-two.ts';
+import { drawFromCandidates } from './candidate-row.ts';
 import { drawFromFullRow } from './full-row.ts';
+import type { RowContext } from './full-row.ts';
 import type { GrammarState } from './grammar-state.ts';
 import { Processors } from './processors.ts';
 import { isGreedy } from './settings.ts';
@@ -22,49 +25,73 @@ export interface TokenDrawerOptions {
 
 /** What one choice's tokens are drawn with, evaluated on prompt, committed and the tokens pushed so far. */
 export class TokenDrawer {
-  readonly #sampling: Sampling;
-  readonly #noise: KeyedNoise;
-  readonly #processors: Processors;
-  readonly #result = new BestTwo();
+  readonly #context: RowContext;
+  readonly #vocabSize: number;
+  readonly #winners = new BestTwo();
+  readonly #result = { best: -1, secondBest: -1, margin: 0 };
 
   constructor(options: TokenDrawerOptions) {
-    this.#sampling = options.sampling;
-    this.#noise = new KeyedNoise(options.sampling.seed, options.choice, options.vocabSize);
-    this.#processors = new Processors(options);
+    const { sampling, choice, vocabSize } = options;
+    const noise = new KeyedNoise(sampling.seed, choice, vocabSize);
+    this.#context = { sampling, noise, processors: new Processors(options) };
+    this.#vocabSize = vocabSize;
   }
 
   /** Candidates worth having of each row; Infinity: as many as the device gives. */
   get numCandidatesWanted(): number {
-    return isGreedy(this.#sampling) && this.#processors.areOff ? 2 : Infinity;
+    return isGreedy(this.#context.sampling) && this.#context.processors.areOff ? 2 : Infinity;
   }
 
   /** The keyed draw for the token at absolute `position`. The result is one object, valid until the next draw. */
   draw(row: LogitsRow, position: number): Draw {
-    this.#processors.prepare();
-    const context = { sampling: this.#sampling, noise: this.#noise, processors: this.#processors };
-    drawFromFullRow(row.full(), position, context, this.#result);
-    if (this.#result.best < 0)
-      throw new TidarError('internal', 'No token can follow: the constraints on the output exclude all.');
-    return this.#result;
+    const { candidates } = row;
+    this.#context.processors.prepare();
+    if (candidates === undefined || this.#drawFrom(candidates, position)) this.#drawFromAll(row, position);
+    return this.#publish();
   }
 
-  /** The draw for a draft, which only has to be likely: the full row is not read for it if any candidate is left. */
+  /** The draw for a draft, which only has to be likely: the whole row is read only if no candidate is left. */
   propose(row: LogitsRow, position: number): Draw {
-    return this.draw(row, position);
+    const { candidates } = row;
+    this.#context.processors.prepare();
+    if (candidates !== undefined) this.#drawFrom(candidates, position);
+    if (candidates === undefined || this.#winners.best < 0) this.#drawFromAll(row, position);
+    return this.#publish();
   }
 
-  /** The text goes on by one token: decided, or a draft that is assumed. */
-  push(tokenId: number): void {
-    this.#processors.push(tokenId);
+  /**
+   * The text goes on by one token: decided, or a draft that is assumed. Returns false where the grammar refuses it:
+   * such a draft cannot be accepted, and nor can what follows it.
+   */
+  push(tokenId: number): boolean {
+    return this.#context.processors.push(tokenId);
   }
 
   /** Takes back the last pushed tokens. */
   pop(numTokens: number): void {
-    this.#processors.pop(numTokens);
+    this.#context.processors.pop(numTokens);
   }
 
   /** Noise of positions below is done with. */
   release(position: number): void {
-    this.#noise.release(position);
+    this.#context.noise.release(position);
+  }
+
+  #drawFrom(candidates: RowCandidates, position: number): boolean {
+    return drawFromCandidates(candidates, this.#vocabSize, position, this.#context, this.#winners);
+  }
+
+  #drawFromAll(row: LogitsRow, position: number): void {
+    drawFromFullRow(row.full(), position, this.#context, this.#winners);
+  }
+
+  #publish(): Draw {
+    const { best, secondBest, bestScore, secondScore } = this.#winners;
+    if (best < 0)
+      throw new TidarError('internal', 'No token can follow: the constraints on the output exclude all.');
+    this.#result.best = best;
+    this.#result.secondBest = secondBest;
+    this.#result.margin = secondBest < 0 ? Infinity : bestScore - secondScore;
+    return this.#result;
   }
 }
