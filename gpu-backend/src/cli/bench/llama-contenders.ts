@@ -1,0 +1,70 @@
+import { join } from 'node:path';
+import type { ModelFolder } from '../../model/folder.ts';
+import { readTensor } from '../../model/folder.ts';
+import { writeGguf } from './gguf.ts';
+import type { GgufType } from './gguf.ts';
+import { openLlamaPeer } from './llama-cpp.ts';
+import type { LlamaPeer, LlamaSettings } from './llama-cpp.ts';
+import { decodeConcurrently } from './rounds.ts';
+import type { Contender } from './rounds.ts';
+
+export type Ggufs = ReadonlyMap<GgufType, string>;
+
+/** F32, and F16 as well where it holds every weight exactly: then both are the same weights. */
+export function writeGgufs(folder: ModelFolder, path: string): Ggufs {
+  const types: GgufType[] = isExactInFloat16(folder) ? ['F32', 'F16'] : ['F32'];
+  return new Map(
+    types.map((type) => {
+      const file = join(path, `${type}.gguf`);
+      writeGguf(folder, file, type);
+      return [type, file];
+    }),
+  );
+}
+
+function isExactInFloat16(folder: ModelFolder): boolean {
+  return [...folder.tensors.values()].every(
+    ({ name, dtype, shape }) =>
+      dtype === 'F16' || shape.length === 1 || readTensor(folder, name).every((x) => Math.f16round(x) === x),
+  );
+}
+
+export interface LlamaContender extends Contender {
+  readonly isSpeculative: boolean;
+  readonly peer: LlamaPeer;
+}
+
+export type LlamaSize = Pick<LlamaSettings, 'numThreads' | 'numSequences' | 'contextSize'>;
+
+const LOOKUP_LENGTHS = [0, 3, 8];
+
+/** Everything that llama.cpp offers here: either type of weights, flash attention, drafts looked up in the prompt. */
+export async function openLlamas(
+  ggufs: Ggufs,
+  size: LlamaSize,
+  maxTokens: number,
+): Promise<LlamaContender[]> {
+  const contenders: LlamaContender[] = [];
+  for (const [type, ggufPath] of ggufs) {
+    for (const flashAttention of [false, true]) {
+      for (const lookupLength of LOOKUP_LENGTHS) {
+        const peer = await openLlamaPeer({
+          ...size,
+          ggufPath,
+          flashAttention,
+          lookupLength,
+          cacheType: 'F16',
+        });
+        const lookup = lookupLength === 0 ? '' : `, lookup ${lookupLength}`;
+        contenders.push({
+          name: `llama.cpp ${type}, flash attention ${flashAttention ? 'on' : 'off'}${lookup}`,
+          isSpeculative: lookupLength > 0,
+          peer,
+          decode: (prompts) =>
+            decodeConcurrently(prompts, size.numSequences, (prompt) => peer.decode(prompt, maxTokens)),
+        });
+      }
+    }
+  }
+  return contenders;
+}
