@@ -1,7 +1,7 @@
 import { ORIGINS } from './acceptance-table.ts';
 import { BLIND, CORRECTED, FULL } from './plan-choice.ts';
 import type { PlanChoice } from './plan-choice.ts';
-import type { DraftValues, SequenceOdds } from './sequence-odds.ts';
+import type { SequenceOdds } from './sequence-odds.ts';
 
 /** No drafts: what all other states are worth more than. */
 export const NOTHING = 0;
@@ -38,7 +38,7 @@ export class DraftStates {
   }
 
   /** The chosen plan leads from the state to others, as its outcomes have it; `weight` of the state's cases do. */
-  add(state: number, choice: PlanChoice, odds: SequenceOdds, next: DraftValues, origin: number, weight: number): void {
+  add(state: number, choice: PlanChoice, odds: SequenceOdds, weight: number): void {
     const { survival } = odds;
     for (let accepted = 1; accepted < choice.numDraftRows; accepted++) {
       const rejected = weight * ((survival[accepted - 1] ?? 0) - (survival[accepted] ?? 0));
@@ -55,13 +55,7 @@ export class DraftStates {
       this.#goTo(state, FULL, this.#place.length - 1, ended);
       return this.#goTo(state, FULL, Math.max(0, choice.fullMasks - 1), reached - ended);
     }
-    if (choice.fullMasks > 0) return this.#goTo(state, FULL, choice.fullMasks - 1, reached);
-    let further = 0;
-    for (let at = depth + 1; at <= odds.numDrafts; at++) further += survival[at] ?? 0;
-    const agreed = depth < odds.numDrafts ? (survival[depth] ?? 0) : 0;
-    const place = agreed > 0 ? next.equivalent(origin, further / agreed) : 0;
-    this.#goTo(state, origin, place, weight * agreed);
-    this.#goTo(state, origin, 0, reached - weight * agreed);
+    this.#goTo(state, FULL, Math.max(0, choice.fullMasks - 1), reached);
   }
 
   /** The mean of a value of states over the long run. Call `settle` first. */
@@ -106,10 +100,7 @@ export class DraftStates {
   }
 
   #goTo(from: number, origin: number, count: number, weight: number): void {
-    const whole = Math.floor(count);
-    const place =
-      (this.#place[whole] ?? 0) +
-      (count === whole ? 0 : (count - whole) * ((this.#place[whole + 1] ?? 0) - (this.#place[whole] ?? 0)));
+    const place = this.#place[count] ?? 0;
     const lower = Math.floor(place);
     this.#addTransition(from, lower === 0 ? NOTHING : this.state(origin, lower - 1), weight * (1 + lower - place));
     if (place > lower) this.#addTransition(from, this.state(origin, lower), weight * (place - lower));

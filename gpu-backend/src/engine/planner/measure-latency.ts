@@ -14,7 +14,7 @@ export interface MeasureOptions {
 type Shape = Omit<LatencyPoint, 'milliseconds'>;
 
 const ROWS = [2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 1024];
-const REFERENCE_CONTEXT_TOKENS = 128;
+const REFERENCE_CONTEXT_TOKENS = 256;
 const MAX_ROUNDS = 25;
 
 /**

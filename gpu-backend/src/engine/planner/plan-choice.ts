@@ -27,8 +27,6 @@ export class PlanChoice {
   readonly corrected: Int16Array; // [accepted]: masks of the block, -1: none
   readonly blind: Int16Array; // [accepted]
   fullMasks = NO_BLOCK;
-  /** What drafts that no row verifies are worth in the next step, if the text agrees so far. */
-  readonly #carried: Float64Array; // [draft rows]
   #odds = new SequenceOdds(0);
   #next = new DraftValues(0);
   #limits = NO_LIMITS;
@@ -39,26 +37,15 @@ export class PlanChoice {
   constructor(maxDraftRows: number) {
     this.corrected = new Int16Array(maxDraftRows + 1);
     this.blind = new Int16Array(maxDraftRows + 1);
-    this.#carried = new Float64Array(maxDraftRows + 1);
   }
 
   /** The step that is to be planned. All three are read by `choose` and not copied. */
-  prepare(odds: SequenceOdds, next: DraftValues, origin: number, limits: ChoiceLimits): void {
+  prepare(odds: SequenceOdds, next: DraftValues, limits: ChoiceLimits): void {
     this.#odds = odds;
     this.#next = next;
     this.#limits = limits;
     const numRowsToVerify = odds.numDrafts + (odds.endsText ? 0 : 1);
     this.#maxDraftRows = Math.min(limits.maxDraftRows, limits.numRemainingTokens, numRowsToVerify);
-    let further = 0;
-    for (let depth = odds.numDrafts; depth >= 1; depth--) {
-      const reached = odds.survival[depth] ?? 0;
-      if (depth <= this.#maxDraftRows) {
-        const place = reached > 0 ? next.equivalent(origin, further / reached) : 0;
-        this.#carried[depth] = reached * next.valueAt(origin, place);
-      }
-      further += reached;
-    }
-    if (odds.numDrafts + 1 < this.#carried.length) this.#carried[odds.numDrafts + 1] = 0;
   }
 
   choose(price: number): void {
@@ -98,16 +85,12 @@ export class PlanChoice {
     return { numDraftRows: this.numDraftRows, outcomes };
   }
 
-  /** After the last draft row: a new block, or the drafts that no row verified, or nothing. */
+  /** After the last draft row. */
   #chooseEnd(price: number, depth: number): number {
     const { endsText, numDrafts, survival } = this.#odds;
     const isEnd = endsText && depth === numDrafts;
     const weight = (survival[depth - 1] ?? 0) - (isEnd ? (survival[depth] ?? 0) : 0);
-    const block = this.#bestBlind(isEnd ? BLIND : FULL, weight, price, this.#maxMasks(depth));
-    const carried = this.#carried[depth] ?? 0;
-    if (carried <= block) return block;
-    this.#masks = NO_BLOCK;
-    return carried;
+    return this.#bestBlind(isEnd ? BLIND : FULL, weight, price, this.#maxMasks(depth));
   }
 
   /** What to have ready for "draft `accepted` is rejected": a correction's block, a blind one, both or neither. */

@@ -26,6 +26,8 @@ export interface PlannerInput {
   /** From draft row 1's to the end of the model's context. */
   readonly numPositions: number;
   readonly numContextTokens: number;
+  /** Tokens that end the text: no draft after one of them is of use. */
+  readonly endTokenIds: ReadonlySet<number>;
   /** The most draft rows and masks that the request wants; absent: the planner's own. */
   readonly maxDraftRows?: number;
 }
@@ -83,9 +85,9 @@ export class Planner {
     this.#explorer = new Explorer();
   }
 
-  /** Statistics for a sequence that begins; some tokens end its text. */
-  start(endTokenIds: ReadonlySet<number>): SequenceStatistics {
-    return new SequenceStatistics(this.acceptance, this.#samples, endTokenIds);
+  /** Statistics for a sequence that begins. */
+  start(): SequenceStatistics {
+    return new SequenceStatistics(this.acceptance, this.#samples);
   }
 
   /** Tokens per millisecond that the last plans promised for the long run. */
@@ -116,9 +118,10 @@ export class Planner {
     let rates = 0;
     inputs.forEach((input, at) => {
       const { odds, next, choice } = this.#member(at);
-      odds.fill(input.drafts, input.statistics);
+      odds.fill(input.drafts, input.statistics, input.endTokenIds);
+      input.statistics.sample(odds.endsText ? odds.numDrafts : 0);
       rates += this.#values.read(numSequences, numContextTokens, input.statistics.shift, next);
-      choice.prepare(odds, next, input.statistics.origin, this.#limits(input));
+      choice.prepare(odds, next, this.#limits(input));
     });
     this.#rate = rates / inputs.length;
   }

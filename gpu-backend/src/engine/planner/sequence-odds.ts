@@ -22,7 +22,7 @@ export class SequenceOdds {
     this.survival = new Float64Array(maxDrafts + 1).fill(1);
   }
 
-  fill(drafts: readonly Draft[], statistics: SequenceStatistics): void {
+  fill(drafts: readonly Draft[], statistics: SequenceStatistics, endTokenIds: ReadonlySet<number>): void {
     const most = Math.min(drafts.length, this.maxDrafts);
     this.numDrafts = 0;
     this.endsText = false;
@@ -31,7 +31,7 @@ export class SequenceOdds {
       const { tokenId = -1, secondBest = -1, margin = 0 } = drafts[at] ?? {};
       const probability = secondBest < 0 ? 0 : statistics.secondBest(margin);
       this.#set(at, statistics.logOdds(margin, at), probability);
-      this.endsText = statistics.endTokenIds.has(tokenId);
+      this.endsText = endTokenIds.has(tokenId);
     }
   }
 
@@ -63,44 +63,20 @@ export class SequenceOdds {
 export class DraftValues {
   readonly maxDrafts: number;
   readonly values: Float64Array; // [origin, drafts]
-  /** Mean number of them that are accepted. */
-  readonly acceptedCounts: Float64Array; // [origin, drafts]
 
   constructor(maxDrafts: number) {
     this.maxDrafts = maxDrafts;
     this.values = new Float64Array(ORIGINS.length * (maxDrafts + 1));
-    this.acceptedCounts = new Float64Array(ORIGINS.length * (maxDrafts + 1));
   }
 
   value(origin: number, numDrafts: number): number {
     return this.values[origin * (this.maxDrafts + 1) + numDrafts] ?? 0;
   }
 
-  /** How many fresh drafts promise as many accepted ones: a place, maybe between two, in the tables. */
-  equivalent(origin: number, numAccepted: number): number {
-    const first = origin * (this.maxDrafts + 1);
-    for (let numDrafts = 1; numDrafts <= this.maxDrafts; numDrafts++) {
-      const count = this.acceptedCounts[first + numDrafts] ?? 0;
-      if (count < numAccepted) continue;
-      const before = this.acceptedCounts[first + numDrafts - 1] ?? 0;
-      return numDrafts - 1 + (numAccepted - before) / Math.max(1e-9, count - before);
-    }
-    return this.maxDrafts;
-  }
-
-  valueAt(origin: number, place: number): number {
-    const lower = Math.floor(place);
-    const share = place - lower;
-    const value = this.value(origin, lower);
-    return share === 0 ? value : value + share * (this.value(origin, lower + 1) - value);
-  }
-
   /** Between two tables. */
   mix(a: DraftValues, b: DraftValues, share: number): void {
     for (let at = 0; at < this.values.length; at++) {
       this.values[at] = (a.values[at] ?? 0) * (1 - share) + (b.values[at] ?? 0) * share;
-      this.acceptedCounts[at] =
-        (a.acceptedCounts[at] ?? 0) * (1 - share) + (b.acceptedCounts[at] ?? 0) * share;
     }
   }
 }

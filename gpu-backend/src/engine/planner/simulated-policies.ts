@@ -32,7 +32,7 @@ export class PlannerPolicy implements SimulatedPolicy {
   }
 
   start(sequence: SimulatedSequence): void {
-    const statistics = this.planner.start(END_TOKEN_IDS);
+    const statistics = this.planner.start();
     statistics.observe([], sequence.drafts, sequence.origin);
     this.#statistics.set(sequence, statistics);
   }
@@ -40,23 +40,24 @@ export class PlannerPolicy implements SimulatedPolicy {
   plan(sequences: readonly SimulatedSequence[]): Plan[] {
     const inputs = sequences.map((sequence) => ({
       drafts: sequence.drafts,
-      statistics: this.#of(sequence),
+      statistics: this.statisticsOf(sequence),
       numRemainingTokens: sequence.numRemainingTokens,
       numPositions: MANY_POSITIONS,
       numContextTokens: this.#numContextTokens,
+      endTokenIds: END_TOKEN_IDS,
     }));
     return this.planner.plan(inputs);
   }
 
   observe(sequence: SimulatedSequence, decided: readonly number[]): void {
-    this.#of(sequence).observe(decided, sequence.drafts, sequence.origin);
+    this.statisticsOf(sequence).observe(decided, sequence.drafts, sequence.origin);
   }
 
   observeStep(numRows: number, numSequences: number, milliseconds: number): void {
     this.planner.observe({ numRows, numSequences, numContextTokens: this.#numContextTokens, milliseconds });
   }
 
-  #of(sequence: SimulatedSequence): SequenceStatistics {
-    return this.#statistics.get(sequence) ?? this.planner.start(END_TOKEN_IDS);
+  statisticsOf(sequence: SimulatedSequence): SequenceStatistics {
+    return this.#statistics.get(sequence) ?? this.planner.start();
   }
 }

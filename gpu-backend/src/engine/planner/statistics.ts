@@ -20,8 +20,7 @@ export class SequenceStatistics {
   readonly #table: AcceptanceTable;
   readonly #samples: BlockSamples;
   readonly #bins: Uint8Array;
-  /** Tokens that end the text: no draft after one of them is of use. */
-  readonly endTokenIds: ReadonlySet<number>;
+  #isSampled = true;
   #tracked: readonly Draft[] = [];
   #origin = 0;
   /** Drafts of the block that are text by now. */
@@ -29,8 +28,7 @@ export class SequenceStatistics {
   #shift = 0;
   #variance = INITIAL_VARIANCE;
 
-  constructor(table: AcceptanceTable, samples: BlockSamples, endTokenIds: ReadonlySet<number>) {
-    this.endTokenIds = endTokenIds;
+  constructor(table: AcceptanceTable, samples: BlockSamples) {
     this.#table = table;
     this.#samples = samples;
     this.#bins = new Uint8Array(samples.maxDrafts);
@@ -69,6 +67,16 @@ export class SequenceStatistics {
     return this.#table.secondBest(marginBin(margin));
   }
 
+  /** Keeps the margins of a new block, whose draft `end` (from 1) ends the text (0: none does), for the values. */
+  sample(end: number): void {
+    if (this.#isSampled) return;
+    this.#isSampled = true;
+    const drafts = this.#tracked;
+    const numDrafts = Math.min(drafts.length, this.#bins.length);
+    for (let at = 0; at < numDrafts; at++) this.#bins[at] = marginBin(drafts[at]?.margin ?? 0);
+    this.#samples.add(this.#origin, this.#bins, numDrafts, end);
+  }
+
   /** Whether all tracked drafts that the tokens reach agreed with them. */
   #compare(decided: readonly number[]): boolean {
     for (const tokenId of decided) {
@@ -101,11 +109,7 @@ export class SequenceStatistics {
     this.#tracked = drafts;
     this.#origin = Math.max(0, origin);
     this.#numPassed = 0;
-    const numDrafts = Math.min(drafts.length, this.#bins.length);
-    for (let at = 0; at < numDrafts; at++) this.#bins[at] = marginBin(drafts[at]?.margin ?? 0);
-    if (numDrafts === 0) return;
-    const end = 1 + drafts.findIndex((draft) => this.endTokenIds.has(draft.tokenId));
-    this.#samples.add(this.#origin, this.#bins, numDrafts, end);
+    this.#isSampled = drafts.length === 0;
   }
 }
 

@@ -80,42 +80,30 @@ export class ValueSolver {
     this.#stepMs.fill(NaN);
     this.#odds.numDrafts = 0;
     this.#odds.endsText = false;
-    this.#visit(NOTHING, 0, 1, solution, around);
+    this.#visit(NOTHING, 1, solution, around);
     for (let origin = 0; origin < ORIGINS.length; origin++) this.#visitOrigin(origin, solution, around);
     this.#improve(solution, around);
   }
 
   #visitOrigin(origin: number, solution: Solution, around: Surroundings): void {
     const odds = this.#odds;
-    const { maxDrafts, acceptedCounts } = solution.next;
-    const first = origin * (maxDrafts + 1);
-    acceptedCounts.fill(0, first, first + maxDrafts + 1);
-    for (let sample = 0; sample < NUM_SAMPLES; sample++) {
-      odds.fillSample(this.#table, this.#samples, { origin, sample, shift: around.shift });
-      const end = this.#samples.end(origin, sample) || maxDrafts;
-      let accepted = 0;
-      for (let count = 1; count <= maxDrafts; count++) {
-        if (count <= end) accepted += (odds.survival[count] ?? 0) / NUM_SAMPLES;
-        acceptedCounts[first + count] = (acceptedCounts[first + count] ?? 0) + accepted;
-      }
-    }
     for (let sample = 0; sample < NUM_SAMPLES; sample++) {
       odds.fillSample(this.#table, this.#samples, { origin, sample, shift: around.shift });
       const end = this.#samples.end(origin, sample);
       this.#states.counts.forEach((count, index) => {
         odds.endsText = end > 0 && end <= count;
         odds.numDrafts = odds.endsText ? end : count;
-        this.#visit(this.#states.state(origin, index), origin, 1 / NUM_SAMPLES, solution, around);
+        this.#visit(this.#states.state(origin, index), 1 / NUM_SAMPLES, solution, around);
       });
     }
   }
 
   /** One case of a state: its best plan counts for a share of the state. */
-  #visit(state: number, origin: number, weight: number, solution: Solution, around: Surroundings): void {
+  #visit(state: number, weight: number, solution: Solution, around: Surroundings): void {
     const { next, rate } = solution;
     const choice = this.#choice;
     const unit = rate * around.milliseconds(around.numSequences);
-    choice.prepare(this.#odds, next, origin, this.#limits);
+    choice.prepare(this.#odds, next, this.#limits);
     let best = -Infinity;
     let bestPrice = 0;
     for (const relative of PRICES) {
@@ -127,7 +115,7 @@ export class ValueSolver {
       bestPrice = price;
     }
     choice.choose(bestPrice);
-    this.#states.add(state, choice, this.#odds, next, origin, weight);
+    this.#states.add(state, choice, this.#odds, weight);
     let tokens = 0;
     for (let at = 0; at < choice.numDraftRows; at++) tokens += this.#odds.survival[at] ?? 0;
     add(this.#scores, state, weight * best);
