@@ -1,7 +1,6 @@
 import { statSync } from 'node:fs';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { ModelInfo } from '@tidar/shared/protocol.ts';
-import { defaultDraftLength } from '../decode/tidar.ts';
 import { fingerprint } from '../model/fingerprint.ts';
 import type { ModelFolder } from '../model/folder.ts';
 import { AttemptRegistry } from './attempts.ts';
@@ -10,6 +9,9 @@ import type { EngineClient } from './engine-client.ts';
 import type { Log } from './log.ts';
 import { Metrics } from './metrics.ts';
 import { OpenStreams } from './open-streams.ts';
+
+/** Beyond it, a named plan's rows cost a CPU more than their drafts give (npm run bench). */
+const NAMED_PLAN_DRAFT_LENGTH = 4;
 
 /** All that the routes share. */
 export class Backend {
@@ -47,7 +49,7 @@ export class Backend {
       fingerprint: fingerprint(folder, engine.runtime),
       context_length: folder.config.maxPositions,
       block_size: blockSize,
-      draft_length: blockSize === 0 ? 0 : (draftLength ?? defaultDraftLength(blockSize)),
+      draft_length: blockSize === 0 ? 0 : (draftLength ?? Math.min(blockSize, NAMED_PLAN_DRAFT_LENGTH)),
       // 'auto' drafts as far as pays; longer than the model was trained for it is no use to try.
       auto_draft_length: blockSize === 0 ? 0 : (draftLength ?? blockSize),
       has_tokenizer: folder.tokenizer !== undefined,

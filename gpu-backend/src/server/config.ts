@@ -3,6 +3,7 @@ import { parseArgs } from 'node:util';
 import { parseLeaseSecrets } from '@tidar/shared/lease.ts';
 import { MAX_DRAFT_LENGTH } from '@tidar/shared/protocol.ts';
 import { z } from 'zod';
+import type { Device } from '../device/open.ts';
 
 export interface ServerConfig {
   readonly modelPath: string;
@@ -34,8 +35,8 @@ export interface ServerConfig {
   readonly device?: Device | undefined;
 }
 
-const DEVICES = ['c-api', 'node-binding'] as const;
-export type Device = (typeof DEVICES)[number];
+/** By name only: to import them would load onnxruntime into the thread that serves HTTP. */
+const DEVICES = ['c-api', 'node-binding'] as const satisfies readonly Device[];
 
 const MEBIBYTE = 1 << 20;
 const DEFAULT_PREFIX_CACHE_MIB = 256;

@@ -1,8 +1,9 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { LeasePayload } from '@tidar/shared/lease.ts';
 import type { GenerateInput, GenerateRequest, SamplingParams } from '@tidar/shared/protocol.ts';
-import type { Decoder, GenerateOptions } from '../decode/generate.ts';
-import { assertOptions } from '../decode/generate.ts';
+import { assertOptions } from '../decode/check-options.ts';
+import type { Decoder } from '../decode/decoder.ts';
+import type { GenerateOptions } from '../decode/generate.ts';
 import type { Sampling } from '../engine/sampling/settings.ts';
 import type { ModelFolder } from '../model/folder.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';

@@ -8,7 +8,7 @@ const MAX_PROMPT_SCORES = 50_000;
 /** What a request is checked against. */
 export interface RequestContext {
   readonly promptIds: readonly number[];
-  /** Of each choice, as asked for or as the context has room for. */
+  /** Of each choice, as asked for or as the context has room for. What `assertOptions` checks is checked before. */
   readonly maxTokens: number;
   readonly vocabSize: number;
   readonly tokenizer: Tokenizer | undefined;
@@ -22,8 +22,7 @@ export function assertRequest(request: GenerateRequest, context: RequestContext)
 type Check = (request: GenerateRequest, context: RequestContext) => void;
 
 const CHECKS: readonly Check[] = [
-  assertTokenIds,
-  assertMinTokens,
+  assertStopTokenIds,
   assertResume,
   assertStop,
   assertGrammar,
@@ -34,29 +33,11 @@ function refuse(param: string, sentence: string): never {
   throw new TidarError('invalid_request', sentence, { param });
 }
 
-function assertTokenIds(
-  { sampling, stop_token_ids: stopIds }: GenerateRequest,
-  context: RequestContext,
-): void {
-  const { vocabSize } = context;
-  const biased = sampling.logit_bias.map(([tokenId]) => tokenId);
-  for (const [param, tokenIds] of [
-    ['logit_bias', biased],
-    ['stop_token_ids', stopIds],
-  ] as const) {
-    const unknown = tokenIds.find((tokenId) => tokenId >= vocabSize);
-    if (unknown === undefined) continue;
-    refuse(
-      param,
-      `${param} names token id ${unknown}, which is not in the model's vocabulary of ${vocabSize}.`,
-    );
-  }
-}
-
-function assertMinTokens({ sampling }: GenerateRequest, { maxTokens }: RequestContext): void {
-  const { min_tokens: minTokens } = sampling;
-  if (minTokens <= maxTokens) return;
-  refuse('min_tokens', `min_tokens is ${minTokens}, but at most ${maxTokens} tokens can be generated.`);
+function assertStopTokenIds({ stop_token_ids: ids }: GenerateRequest, { vocabSize }: RequestContext): void {
+  const unknown = ids.find((id) => id >= vocabSize);
+  if (unknown === undefined) return;
+  const sentence = `stop_token_ids names token id ${unknown}, which is not in the model's vocabulary of ${vocabSize}.`;
+  refuse('stop_token_ids', sentence);
 }
 
 function assertResume(request: GenerateRequest, { maxTokens, vocabSize }: RequestContext): void {

@@ -3,12 +3,12 @@ import { loadTiny } from '../model/testing/tiny-tokenizer.ts';
 import { describeLogprob } from './token-text.ts';
 
 const END = 259;
-const tokenizer = loadTiny();
 const alone = (tokenId: number, logprob = -1): object =>
-  describeLogprob({ tokenId, logprob, top: [] }, tokenizer);
+  describeLogprob({ tokenId, logprob, top: [] }, loadTiny());
 
 describe('a token in an answer', () => {
   it('comes with its text, its bytes, and those of the likeliest ones', () => {
+    const tokenizer = loadTiny();
     const [id = 0] = tokenizer.encode(' the');
     const [other = 0] = tokenizer.encode('a');
     const logprob = { tokenId: id, logprob: -0.5, top: [{ tokenId: other, logprob: -0.25 }] };
@@ -22,7 +22,9 @@ describe('a token in an answer', () => {
   });
 
   it('that is a part of a character is spelled by its bytes', () => {
-    const parts = tokenizer.encode('€').map((id) => alone(id));
+    const parts = loadTiny()
+      .encode('€')
+      .map((id) => alone(id));
     expect(parts).toMatchObject([
       { token: 'bytes:\\xe2', bytes: [0xe2] },
       { token: 'bytes:\\x82', bytes: [0x82] },

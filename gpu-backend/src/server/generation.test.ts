@@ -1,0 +1,249 @@
+import { parse } from '@tidar/shared/parse.ts';
+import type { GenerateEvent, GenerateRequestInput } from '@tidar/shared/protocol.ts';
+import { generateRequestSchema, parseEventId, parseGenerateEvent } from '@tidar/shared/protocol.ts';
+import { SseDecoder } from '@tidar/shared/sse.ts';
+import { TidarError } from '@tidar/shared/errors.ts';
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import { loadTiny } from '../model/testing/tiny-tokenizer.ts';
+import type { EngineEvent, PassStats } from './engine-messages.ts';
+import { Generation } from './generation.ts';
+import { Metrics } from './metrics.ts';
+import type { PreparedRequest } from './prompt.ts';
+
+const MODEL = {
+  id: 'm',
+  fingerprint: 'fp',
+  context_length: 100,
+  block_size: 4,
+  draft_length: 4,
+  auto_draft_length: 4,
+  has_tokenizer: true,
+  created: 0,
+};
+const PASS: PassStats = {
+  numRows: 20,
+  numDrafted: 4,
+  numAccepted: 3,
+  milliseconds: 1.5,
+  plan: 'auto',
+  numSequences: 2,
+};
+
+interface Told {
+  events: GenerateEvent[];
+  ids: (string | undefined)[];
+  metrics: Metrics;
+}
+
+/** What a reader of the stream is told, where the engine says this. */
+async function tell(
+  engineEvents: readonly (EngineEvent | TidarError)[],
+  changes: Partial<GenerateRequestInput> = {},
+  prepared: Partial<PreparedRequest> = {},
+): Promise<Told> {
+  const request = parse(generateRequestSchema, {
+    request_id: 'r',
+    model: 'm',
+    input: { type: 'tokens', token_ids: [1, 2, 3] },
+    sampling: { seed: '7' },
+    decoder: { type: 'ar' },
+    ...changes,
+  });
+  const metrics = new Metrics({ numRunning: 0, numWaiting: 0 });
+  const host = { metrics, log: () => undefined, folder: { tokenizer: loadTiny() } };
+  const generation = new Generation(
+    host,
+    MODEL,
+    request,
+    {
+      promptIds: [1, 2, 3],
+      resumedIds: Array.from({ length: request.num_choices }, () => []),
+      endsWithLease: false,
+      engineRequest: undefined as never,
+      ...prepared,
+    },
+    performance.now(),
+  );
+  const source = async function* (): AsyncGenerator<EngineEvent> {
+    for (const event of engineEvents) {
+      if (event instanceof TidarError) throw event;
+      yield await Promise.resolve(event);
+    }
+  };
+  const decoder = new SseDecoder();
+  const messages = [];
+  for await (const text of generation.events(source())) {
+    messages.push(...decoder.push(new TextEncoder().encode(text)));
+  }
+  return { events: messages.map(parseGenerateEvent), ids: messages.map(({ id }) => id), metrics };
+}
+
+const admitted: EngineEvent = { type: 'admitted', numCachedTokens: 2 };
+const step = (choice: number, tokenIds: number[], text = ''): EngineEvent => ({
+  type: 'step',
+  choice,
+  tokenIds,
+  text,
+});
+const finish = (choice: number, finishReason: 'stop' | 'length' = 'stop'): EngineEvent => ({
+  type: 'finish',
+  choice,
+  finishReason,
+});
+const end: EngineEvent = { type: 'end', numForwardPasses: 4 };
+
+describe('a generation', () => {
+  it('of two choices tells each its steps and its finish, then once the usage of both', async () => {
+    const { events, ids } = await tell(
+      [admitted, step(0, [4, 5], 'ab'), step(1, [6], 'c'), finish(1), step(0, [7]), finish(0, 'length'), end],
+      { num_choices: 2 },
+    );
+    expect(events).toEqual([
+      {
+        type: 'start',
+        request_id: 'r',
+        prompt_token_ids: [1, 2, 3],
+        num_prompt_tokens: 3,
+        num_cached_tokens: 2,
+        seed: '7',
+        fingerprint: 'fp',
+        model: 'm',
+      },
+      { type: 'step', choice: 0, token_ids: [4, 5], text: 'ab' },
+      { type: 'step', choice: 1, token_ids: [6], text: 'c' },
+      { type: 'finish', choice: 1, finish_reason: 'stop' },
+      { type: 'step', choice: 0, token_ids: [7], text: '' },
+      { type: 'finish', choice: 0, finish_reason: 'length' },
+      {
+        type: 'end',
+        usage: { prompt_tokens: 3, completion_tokens: 4, cached_tokens: 2, num_forward_passes: 4 },
+      },
+    ]);
+    expect(ids).toEqual(['0,0', '2,0', '2,1', '2,1', '3,1', '3,1', '3,1']);
+  });
+
+  it('has an id after each event that counts the tokens of each choice, resumed ones included', async () => {
+    const run = fc.record({ choice: fc.nat({ max: 2 }), numTokens: fc.nat({ max: 5 }) });
+    const resumed = fc.tuple(fc.nat({ max: 4 }), fc.nat({ max: 4 }), fc.nat({ max: 4 }));
+    await fc.assert(
+      fc.asyncProperty(fc.array(run, { maxLength: 12 }), resumed, async (runs, numResumed) => {
+        const steps = runs.map(({ choice, numTokens }) => step(choice, Array<number>(numTokens).fill(9)));
+        const prepared = { resumedIds: numResumed.map((count) => Array<number>(count).fill(9)) };
+        const closing = [finish(0), finish(1), finish(2), end];
+        const { events, ids } = await tell([admitted, ...steps, ...closing], { num_choices: 3 }, prepared);
+        const counts: number[] = [...numResumed];
+        events.forEach((event, index) => {
+          if (event.type === 'step') counts[event.choice]! += event.token_ids.length;
+          expect(parseEventId(ids[index] ?? '', 3)).toEqual(counts);
+        });
+        const total = counts.reduce((sum, count) => sum + count, 0);
+        expect(events.at(-1)).toMatchObject({ type: 'end', usage: { completion_tokens: total } });
+      }),
+      { numRuns: 50 },
+    );
+  });
+
+  it('tells log-probabilities with the text and bytes of their tokens', async () => {
+    const logprobs = [{ tokenId: 97, logprob: -0.5, top: [{ tokenId: 259, logprob: -2 }] }];
+    const events: EngineEvent[] = [
+      { ...admitted, promptLogprobs: [null, ...logprobs] },
+      { type: 'step', choice: 0, tokenIds: [97], text: 'a', logprobs },
+      finish(0),
+      end,
+    ];
+    const told = await tell(events, { logprobs: 1, prompt_logprobs: 1 });
+    const described = {
+      token_id: 97,
+      token: 'a',
+      bytes: [97],
+      logprob: -0.5,
+      top: [{ token_id: 259, token: '<|end|>', bytes: null, logprob: -2 }],
+    };
+    expect(told.events[0]).toMatchObject({ type: 'start', prompt_logprobs: [null, described] });
+    expect(told.events[1]).toMatchObject({ type: 'step', logprobs: [described] });
+  });
+
+  it('tells the numbers of its passes only where they are asked for', async () => {
+    const passed: EngineEvent = { type: 'step', choice: 0, tokenIds: [4, 5, 6], text: 'abc', pass: PASS };
+    const silent = await tell([admitted, passed, finish(0), end]);
+    expect(silent.events[1]).not.toHaveProperty('stats');
+    const { events } = await tell([admitted, passed, step(0, [], 'd'), finish(0), end], { trace: 'stats' });
+    expect(events[1]).toMatchObject({
+      stats: { rows: 20, drafted: 4, accepted: 3, milliseconds: 1.5, plan: 'auto', sequences: 2 },
+    });
+    expect(events[2]).not.toHaveProperty('stats');
+  });
+
+  it('that its lease ends lets every choice reach that end, then says that a new one goes on', async () => {
+    const { events } = await tell(
+      [admitted, step(0, [4]), finish(0, 'length'), step(1, [5]), finish(1), end],
+      { num_choices: 2 },
+      { endsWithLease: true },
+    );
+    expect(
+      events.slice(1).map((event) => [event.type, 'choice' in event ? event.choice : undefined]),
+    ).toEqual([
+      ['step', 0],
+      ['step', 1],
+      ['finish', 1],
+      ['error', undefined],
+    ]);
+    expect(events.at(-1)).toMatchObject({ error: { code: 'lease_expired', retryable: true } });
+  });
+
+  it('that fails ends with the error and its retry time, in place of an end', async () => {
+    const busy = new TidarError('overloaded', 'Busy.', { retryAfterMs: 2500, internal: 'queue' });
+    expect((await tell([busy])).events).toEqual([
+      {
+        type: 'error',
+        error: { code: 'overloaded', message: 'Busy.', retryable: true, retry_after_ms: 2500 },
+      },
+    ]);
+  });
+});
+
+describe('metrics', () => {
+  const values = async (metrics: Metrics): Promise<Record<string, number>> =>
+    Object.fromEntries(
+      (await metrics.render())
+        .split('\n')
+        .filter((line) => line !== '' && !line.startsWith('#'))
+        .map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]),
+    );
+
+  it('count a prompt and what the prefix cache had of it once, and the cache not where it is not asked', async () => {
+    const { metrics } = await tell([admitted, finish(0), finish(1), end], { num_choices: 2 });
+    expect(await values(metrics)).toMatchObject({
+      prompt_tokens_total: 3,
+      prefix_cache_queries_total: 3,
+      prefix_cache_hits_total: 2,
+      'request_success_total{finished_reason="stop"}': 2,
+    });
+    const scored = await tell([{ ...admitted, numCachedTokens: 0, promptLogprobs: [null] }, finish(0), end]);
+    expect(await values(scored.metrics)).toMatchObject({ prefix_cache_queries_total: 0 });
+  });
+
+  it('count a pass once, though each of its sequences tells of it, and rows by plan', async () => {
+    const passed = (choice: number): EngineEvent => ({
+      type: 'step',
+      choice,
+      tokenIds: [4, 5, 6],
+      text: 'abc',
+      pass: PASS,
+    });
+    const { metrics } = await tell([admitted, passed(0), passed(1), finish(0), finish(1), end], {
+      num_choices: 2,
+    });
+    expect(await values(metrics)).toMatchObject({
+      forward_passes_total: 1,
+      forward_pass_sequences_sum: 4,
+      forward_pass_sequences_count: 2,
+      forward_rows_total: 40,
+      'plan_rows_total{plan="auto"}': 40,
+      generation_tokens_total: 6,
+      spec_decode_num_draft_tokens_total: 6,
+      spec_decode_num_accepted_tokens_total: 4,
+    });
+  });
+});
