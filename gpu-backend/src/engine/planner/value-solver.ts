@@ -12,14 +12,18 @@ export class Solution {
   readonly next: DraftValues;
   /** Tokens per millisecond of the whole batch in the long run. */
   rate: number;
-  /** Rows of one sequence in a step, in the long run. */
-  meanRows = 1;
-  /** Sweeps that it still needs to be of use; after them, one now and then keeps it up to date. */
-  numPendingSweeps = 0;
+  /** Rows that each of the other sequences is taken to have: they say what a row more costs. */
+  othersRows = 1;
 
   constructor(maxDrafts: number, rate: number) {
     this.next = new DraftValues(maxDrafts);
     this.rate = rate;
+  }
+
+  copy(from: Solution): void {
+    this.next.mix(from.next, from.next, 0);
+    this.rate = from.rate;
+    this.othersRows = from.othersRows;
   }
 }
 
@@ -127,7 +131,7 @@ export class ValueSolver {
   #milliseconds(numRows: number, solution: Solution, around: Surroundings): number {
     const known = this.#stepMs[numRows] ?? NaN;
     if (!Number.isNaN(known)) return known;
-    const milliseconds = around.milliseconds((around.numSequences - 1) * solution.meanRows + numRows);
+    const milliseconds = around.milliseconds((around.numSequences - 1) * solution.othersRows + numRows);
     this.#stepMs[numRows] = milliseconds;
     return milliseconds;
   }
@@ -143,9 +147,12 @@ export class ValueSolver {
     for (let at = 0; at < before.length; at++)
       next.values[at] = (before[at] ?? 0) + STEP * ((next.values[at] ?? 0) - (before[at] ?? 0));
     states.settle(SETTLE_ROUNDS);
-    const rate = (around.numSequences * states.mean(this.#tokens)) / states.mean(this.#times);
-    solution.rate += STEP * (rate - solution.rate);
-    solution.meanRows += STEP * (states.mean(this.#rows) - solution.meanRows);
+    const { numSequences } = around;
+    const stepMs =
+      numSequences === 1
+        ? states.mean(this.#times)
+        : around.milliseconds(numSequences * states.mean(this.#rows));
+    solution.rate += STEP * ((numSequences * states.mean(this.#tokens)) / stepMs - solution.rate);
   }
 }
 

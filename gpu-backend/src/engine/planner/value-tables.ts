@@ -5,18 +5,50 @@ import type { Surroundings } from './value-solver.ts';
 
 /** Texts between two of these are served by a mixture of their values. */
 const SHIFTS = [-6, -4, -2.5, -1.2, 0, 1.2];
-const FIRST_SWEEPS = 24;
-const SWEEPS_FROM_NEIGHBOUR = 10;
+const FIRST_SWEEPS = 20;
+/** A trial's guess at the others' rows, by the best one's; each is given some sweeps to show its rate. */
+const TRIALS = [3, 1 / 3, 1.6, 1 / 1.6];
+const SWEEPS_PER_TRIAL = 7;
+const NEIGHBOUR_TRIALS = 2;
+const FIRST_TRIALS = 6;
 const REFRESH_EVERY = 32;
 
-type Entry = Solution | undefined;
+/**
+ * What drafts are worth depends on what a row costs, and that on the rows of the others, who ask the same. Such a game
+ * may have several ends, not all good: so other guesses at the others' rows are tried, and the best rate is kept.
+ */
+class Entry {
+  readonly best: Solution;
+  readonly #trial: Solution;
+  /** Sweeps still to be made with the next steps; after them, one now and then follows statistics and latencies. */
+  numPendingSweeps = 0;
+  #numSweeps = 0;
+
+  constructor(maxDrafts: number, rate: number) {
+    this.best = new Solution(maxDrafts, rate);
+    this.#trial = new Solution(maxDrafts, rate);
+  }
+
+  sweep(solver: ValueSolver, around: Surroundings): void {
+    this.numPendingSweeps = Math.max(0, this.numPendingSweeps - 1);
+    const turn = this.#numSweeps++ % (SWEEPS_PER_TRIAL + 1);
+    if (turn === 0 || around.numSequences === 1) return solver.sweep(this.best, around);
+    if (turn === 1) {
+      const trial = Math.floor(this.#numSweeps / (SWEEPS_PER_TRIAL + 1)) % TRIALS.length;
+      this.#trial.copy(this.best);
+      this.#trial.othersRows = Math.max(1, this.best.othersRows * (TRIALS[trial] ?? 1));
+    }
+    solver.sweep(this.#trial, around);
+    if (turn === SWEEPS_PER_TRIAL && this.#trial.rate > this.best.rate) this.best.copy(this.#trial);
+  }
+}
 
 /** Solutions for sizes of batches and kinds of texts, made when first needed and kept up to date by a sweep now and then. */
 export class ValueTables {
   readonly #latency: LatencyModel;
   readonly #solver: ValueSolver;
   readonly #maxDrafts: number;
-  readonly #bySize = new Map<number, Entry[]>(); // [shift]
+  readonly #bySize = new Map<number, (Entry | undefined)[]>(); // [shift]
   #numSteps = 0;
 
   constructor(latency: LatencyModel, solver: ValueSolver, maxDrafts: number) {
@@ -51,34 +83,28 @@ export class ValueTables {
       const known = SHIFTS.map((_, index) => index).filter((index) => entries[index] !== undefined);
       at = known[(this.#numSteps / REFRESH_EVERY) % known.length] ?? 0;
     }
-    const solution = entries[at];
-    if (solution === undefined) return;
-    solution.numPendingSweeps = Math.max(0, solution.numPendingSweeps - 1);
-    this.#solver.sweep(solution, this.#around(size, at, numContextTokens));
+    entries[at]?.sweep(this.#solver, this.#around(size, at, numContextTokens));
   }
 
   /** Solved from nothing only once: others begin as their nearest neighbour and are swept with the next steps. */
   #solution(size: number, at: number, numContextTokens: number): Solution {
-    const entries = this.#bySize.get(size) ?? SHIFTS.map((): Entry => undefined);
+    const entries = this.#bySize.get(size) ?? SHIFTS.map(() => undefined);
     this.#bySize.set(size, entries);
     const known = entries[at];
-    if (known !== undefined) return known;
+    if (known !== undefined) return known.best;
     const around = this.#around(size, at, numContextTokens);
-    const solution = new Solution(this.#maxDrafts, size / around.milliseconds(size));
-    entries[at] = solution;
+    const entry = new Entry(this.#maxDrafts, size / around.milliseconds(size));
     const neighbour = entries[at - 1] ?? entries[at + 1] ?? this.#nearestSize(size)?.[at];
+    entries[at] = entry;
     if (neighbour === undefined) {
-      for (let sweep = 0; sweep < FIRST_SWEEPS; sweep++) this.#solver.sweep(solution, around);
-    } else {
-      solution.next.mix(neighbour.next, neighbour.next, 0);
-      solution.rate = neighbour.rate;
-      solution.meanRows = neighbour.meanRows;
-      solution.numPendingSweeps = SWEEPS_FROM_NEIGHBOUR;
-    }
-    return solution;
+      for (let sweep = 0; sweep < FIRST_SWEEPS; sweep++) this.#solver.sweep(entry.best, around);
+    } else entry.best.copy(neighbour.best);
+    const numTrials = neighbour === undefined ? FIRST_TRIALS : NEIGHBOUR_TRIALS;
+    entry.numPendingSweeps = numTrials * (SWEEPS_PER_TRIAL + 1);
+    return entry.best;
   }
 
-  #nearestSize(size: number): readonly Entry[] | undefined {
+  #nearestSize(size: number): readonly (Entry | undefined)[] | undefined {
     const sizes = [...this.#bySize.keys()].filter((known) => known !== size);
     const nearest = sizes.sort((a, b) => Math.abs(Math.log(a / size)) - Math.abs(Math.log(b / size)))[0];
     return nearest === undefined ? undefined : this.#bySize.get(nearest);
