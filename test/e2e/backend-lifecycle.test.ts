@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { readFileSync, rmSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import type { ErrorObject } from '@tidar/shared/errors.ts';
 import type { GenerateEvent } from '@tidar/shared/protocol.ts';
 import { parseGenerateEvent } from '@tidar/shared/protocol.ts';
 import { decodeSse } from '@tidar/shared/sse.ts';
@@ -124,7 +125,11 @@ describe('a backend with all that it can take', () => {
     const lease = await running.lease(body);
     const refused = await running.post(body, lease);
     expect(refused.status).toBe(503);
-    expect(await refused.json()).toMatchObject({ error: { code: 'overloaded', retryable: true } });
+    const { error } = (await refused.json()) as { error: ErrorObject };
+    expect(error).toMatchObject({ code: 'overloaded', retryable: true });
+    expect(error.retry_after_ms).toBeGreaterThan(0);
+    const seconds = Math.max(1, Math.ceil(error.retry_after_ms! / 1000));
+    expect(refused.headers.get('retry-after')).toBe(String(seconds));
     leaver.abort();
     await expect(active.rest).rejects.toThrow();
     expect(tokenIdsOf(await readEvents(await waiting))).toEqual(greedy);

@@ -1,7 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadModelFolder } from '../../gpu-backend/src/model/folder.ts';
 import type { Tokenizer } from '../../gpu-backend/src/model/tokenizer.ts';
-import { BackendProcess, closingEvents, readEvents, textOf, tokenIdsOf } from '../support/backend-process.ts';
+import {
+  BackendProcess,
+  closingEvents,
+  finishesOf,
+  readEvents,
+  textOf,
+  tokenIdsOf,
+} from '../support/backend-process.ts';
 import type { TinyChatModel } from '../support/tiny-chat-model.ts';
 import { makeTinyChatModel } from '../support/tiny-chat-model.ts';
 
@@ -70,9 +77,9 @@ describe('text over SSE', () => {
         expect(tokenIdsOf(events)).toEqual(tokenIdsOf(whole).slice(0, tokenIdsOf(events).length));
         expect(tokenizer.decode(tokenIdsOf(events))).toBe(text.slice(0, end));
         expect(closingEvents(events)).toHaveLength(1);
+        expect(finishesOf(events)).toEqual([[0, 'stop']]);
         expect(events.at(-1)).toMatchObject({
           type: 'end',
-          finish_reason: 'stop',
           usage: { completion_tokens: tokenIdsOf(events).length },
         });
       }
@@ -83,7 +90,7 @@ describe('text over SSE', () => {
     const text = textOf(await generate());
     const events = await generate({ stop: [`${text.slice(-3)}never`] });
     expect(textOf(events)).toBe(text);
-    expect(events.at(-1)).toMatchObject({ finish_reason: 'length' });
+    expect(finishesOf(events)).toEqual([[0, 'length']]);
   });
 
   it('goes on from tokens as if unbroken, held-back text included', async () => {
@@ -91,7 +98,7 @@ describe('text over SSE', () => {
     const promptIds = start?.type === 'start' ? start.prompt_token_ids : [];
     const tokenIds = tokenIdsOf(rest);
     const stop = `${textOf(rest).slice(8, 11)}never`;
-    const resume = { prompt_token_ids: promptIds, token_ids: tokenIds.slice(0, 10) };
+    const resume = { prompt_token_ids: promptIds, token_ids: [tokenIds.slice(0, 10)] };
     const resumed = await generate({ stop: [stop], resume });
     expect(tokenIdsOf(resumed)).toEqual(tokenIds.slice(10));
     const text = textOf(rest);

@@ -4,7 +4,13 @@ import type { LeasePayload } from '@tidar/shared/lease.ts';
 import type { ErrorObject } from '@tidar/shared/errors.ts';
 import type { GenerateRequestInput } from '@tidar/shared/protocol.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BackendProcess, closingEvents, readEvents, tokenIdsOf } from '../support/backend-process.ts';
+import {
+  BackendProcess,
+  closingEvents,
+  finishesOf,
+  readEvents,
+  tokenIdsOf,
+} from '../support/backend-process.ts';
 
 const MODEL = fileURLToPath(new URL('../fixtures/llama-tidar', import.meta.url));
 const { prompt, greedy } = JSON.parse(readFileSync(`${MODEL}/expected.json`, 'utf8')) as {
@@ -55,9 +61,9 @@ describe('a generation over SSE', () => {
         seed: '7',
         fingerprint: backend.model.fingerprint,
       });
+      expect(finishesOf(events)).toEqual([[0, 'length']]);
       expect(events.at(-1)).toMatchObject({
         type: 'end',
-        finish_reason: 'length',
         usage: { prompt_tokens: prompt.length, completion_tokens: greedy.length, cached_tokens: 0 },
       });
     },
@@ -96,7 +102,7 @@ describe('a generation over SSE', () => {
     const stop = greedy[9]!;
     const events = await readEvents(await backend.post(requestBody({ stop_token_ids: [stop] })));
     expect(tokenIdsOf(events)).toEqual(greedy.slice(0, greedy.indexOf(stop) + 1));
-    expect(events.at(-1)).toMatchObject({ finish_reason: 'stop' });
+    expect(finishesOf(events)).toEqual([[0, 'stop']]);
   });
 
   it('fills the context where max_tokens is absent', async () => {
@@ -106,12 +112,12 @@ describe('a generation over SSE', () => {
     const tokenIds = tokenIdsOf(events);
     expect(tokenIds.slice(0, greedy.length)).toEqual(greedy);
     const isFull = prompt.length + tokenIds.length === backend.model.context_length;
-    expect(events.at(-1)).toMatchObject({ type: 'end', finish_reason: isFull ? 'length' : 'stop' });
+    expect(finishesOf(events)).toEqual([[0, isFull ? 'length' : 'stop']]);
   });
 
   it.each([1, 10, 31])('goes on after %i tokens as if unbroken', async (numResumed) => {
     const token_ids = greedy.slice(0, numResumed);
-    const body = requestBody({ resume: { prompt_token_ids: prompt, token_ids } });
+    const body = requestBody({ resume: { prompt_token_ids: prompt, token_ids: [token_ids] } });
     const events = await readEvents(await backend.post(body));
     expect(tokenIdsOf(events)).toEqual(greedy.slice(numResumed));
     expect(events.at(-1)).toMatchObject({ usage: { completion_tokens: greedy.length } });
@@ -170,7 +176,8 @@ describe('a lease', () => {
     ['another body', { request_hash: '0'.repeat(64) }],
     ['another fingerprint', { fingerprint: 'fp_another' }],
     ['another instance', { backend: 'http://127.0.0.1:1' }],
-    ['another first token', { first_token: 3 }],
+    ['another first token', { first_tokens: [3] }],
+    ['more choices', { choices: 2, first_tokens: [0, 0] }],
     ['resumed tokens that are not there', { resume_hash: '0'.repeat(64) }],
     ['no tokens', { end_token: 0 }],
   ])('is refused when it is for %s', async (_, changes) => {

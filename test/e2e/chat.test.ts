@@ -98,7 +98,8 @@ describe('an answer', () => {
   it('is the same for the same seed, whatever decodes it, greedy and sampled', async () => {
     const decoders = [
       { decoder: 'ar' },
-      ...[1, 2, 4, 7].map((length) => ({ decoder: 'tidar', draft_length: length })),
+      ...[1, 2, 4, 7].map((length) => ({ decoder: 'tidar', plan: 'dense', draft_length: length })),
+      { decoder: 'tidar' },
     ];
     for (const temperature of [0, 0.8]) {
       const answers = await Promise.all(

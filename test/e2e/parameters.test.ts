@@ -1,0 +1,293 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { DEMO_MODEL } from '../../gpu-backend/src/cli/open-model.ts';
+import { loadModelFolder } from '../../gpu-backend/src/model/folder.ts';
+import { BackendProcess } from '../support/backend-process.ts';
+import { type EdgeHarness, startEdgeHarness, TEST_SECRETS } from '../support/edge-harness.ts';
+import type { Completion } from '../support/openai-http.ts';
+import { RawClient, readChunks, textOfChunks } from '../support/openai-http.ts';
+
+const tokenizer = loadModelFolder(DEMO_MODEL).tokenizer!;
+
+let backend: BackendProcess;
+let edge: EdgeHarness;
+let client: RawClient;
+beforeAll(async () => {
+  backend = await BackendProcess.start({ modelPath: DEMO_MODEL, leaseSecrets: TEST_SECRETS.LEASE_SECRETS });
+  edge = await startEdgeHarness({ BACKENDS: JSON.stringify([{ url: backend.url }]) });
+  client = new RawClient(edge.url, await edge.createKey({ requests_per_minute: 1_000_000 }));
+});
+afterAll(async () => {
+  await edge.close();
+  await backend.stop();
+});
+
+const messages = [
+  { role: 'user', content: 'Ana has 7 bags of 6 apples and 5 loose apples. How many apples does Ana have?' },
+];
+const ask = { model: 'demo', messages, max_tokens: 40, seed: 11, temperature: 0 };
+
+async function complete(changes: object = {}): Promise<Completion> {
+  const answer = await client.complete({ ...ask, ...changes });
+  if (answer.error !== undefined) throw new Error(JSON.stringify(answer.error));
+  return answer;
+}
+const textOf = (answer: Completion, choice = 0): string => answer.choices[choice]?.message.content ?? '';
+
+describe('n', () => {
+  it('gives texts of their own, of which the first is that of n = 1, and bills all of them', async () => {
+    const own = new RawClient(edge.url, await edge.createKey());
+    const one = await complete({ temperature: 1.2 });
+    const three = await own.complete({ ...ask, temperature: 1.2, n: 3 });
+    expect(textOf(three)).toBe(textOf(one));
+    expect(new Set(three.choices.map((_, index) => textOf(three, index))).size).toBeGreaterThan(1);
+    expect(three.usage.completion_tokens).toBeGreaterThan(one.usage.completion_tokens);
+    expect((await own.usage()).total).toMatchObject({
+      num_requests: 1,
+      completion_tokens: three.usage.completion_tokens,
+    });
+  });
+
+  it('is streamed as the texts that it gives at once', async () => {
+    const whole = await complete({ temperature: 1.2, n: 3 });
+    const body = { ...ask, temperature: 1.2, n: 3, stream: true, stream_options: { include_usage: true } };
+    const { chunks, isDone } = await readChunks(await client.post(body));
+    expect(isDone).toBe(true);
+    for (const index of [0, 1, 2]) expect(textOfChunks(chunks, index)).toBe(textOf(whole, index));
+    expect(chunks.at(-1)?.usage).toMatchObject({ completion_tokens: whole.usage.completion_tokens });
+  });
+
+  it('beyond what the backend decodes at once is refused by name', async () => {
+    const response = await client.post({ ...ask, n: 9 });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ error: { param: 'n' } });
+  });
+});
+
+describe('log-probabilities', () => {
+  const asked = { logprobs: true, top_logprobs: 5, temperature: 1.2 };
+
+  it('are one a token, spell the text, and are those of the likeliest tokens in falling order', async () => {
+    const answer = await complete({ ...asked, tidar: { ignore_eos: true }, max_tokens: 20 });
+    const content = answer.choices[0]?.logprobs?.content ?? [];
+    expect(content).toHaveLength(answer.usage.completion_tokens);
+    const bytes = content.flatMap((token) => token.bytes ?? []);
+    expect(new TextDecoder().decode(Uint8Array.from(bytes))).toBe(textOf(answer));
+    for (const { token, logprob, top_logprobs: top } of content) {
+      expect(top).toHaveLength(5);
+      const sorted = top.map((other) => other.logprob).toSorted((a, b) => b - a);
+      expect(top.map((other) => other.logprob)).toEqual(sorted);
+      expect(Math.max(...sorted, logprob)).toBeLessThanOrEqual(0);
+      const found = top.find((other) => other.token === token);
+      if (found !== undefined) expect(found.logprob).toBe(logprob);
+    }
+  });
+
+  it('are the same for n, for a stream, and for plain decoding', async () => {
+    const of = (answer: Completion): unknown => answer.choices[0]?.logprobs;
+    const one = await complete(asked);
+    expect(of(await complete({ ...asked, n: 3 }))).toEqual(of(one));
+    expect(of(await complete({ ...asked, tidar: { decoder: 'ar' } }))).toEqual(of(one));
+    const { chunks } = await readChunks(await client.post({ ...ask, ...asked, stream: true }));
+    const parts = chunks.flatMap(({ choices }) => choices.flatMap(({ logprobs }) => logprobs?.content ?? []));
+    expect(parts).toEqual(one.choices[0]?.logprobs?.content);
+  });
+
+  it('are of the model itself: no temperature, bias or penalty changes them', async () => {
+    const plain = (await complete({ logprobs: true })).choices[0]?.logprobs?.content[0];
+    const biased = await complete({ logprobs: true, temperature: 2, top_p: 0.01, frequency_penalty: 2 });
+    expect(biased.choices[0]?.logprobs?.content[0]).toEqual(plain);
+  });
+
+  it('of the prompt are one a token but the first, and ask no cached prefix', async () => {
+    await complete();
+    const answer = await complete({ tidar: { prompt_logprobs: 2 } });
+    const scores = answer.tidar.prompt_logprobs!;
+    expect(scores).toHaveLength(answer.usage.prompt_tokens);
+    expect(scores[0]).toBeNull();
+    expect(scores.slice(1).every((score) => score !== null && score.logprob <= 0)).toBe(true);
+    expect(answer.usage.prompt_tokens_details.cached_tokens).toBe(0);
+    expect(textOf(answer)).toBe(textOf(await complete()));
+  });
+});
+
+describe('logit_bias', () => {
+  it('of 100 forces a token, of -100 bans it, whatever decodes', async () => {
+    const [forced] = tokenizer.encode('7');
+    for (const tidar of [{ decoder: 'ar' }, { decoder: 'tidar' }]) {
+      const all = await complete({ max_tokens: 8, logit_bias: { [forced!]: 100 }, tidar });
+      expect(textOf(all)).toBe('7'.repeat(8));
+      const banned = tokenizer.encode(textOf(await complete()))[0]!;
+      const without = await complete({ logprobs: true, logit_bias: { [banned]: -100 }, tidar });
+      expect(tokenizer.encode(textOf(without))).not.toContain(banned);
+    }
+  });
+
+  it('of a token that the model does not have is refused by name', async () => {
+    const response = await client.post({ ...ask, logit_bias: { 4_000_000: 1 } });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ error: { param: 'logit_bias' } });
+  });
+});
+
+describe('every way to draw a token', () => {
+  it.each<[string, object]>([
+    ['presence_penalty', { presence_penalty: 2 }],
+    ['frequency_penalty', { frequency_penalty: 2 }],
+    ['repetition_penalty', { tidar: { repetition_penalty: 2 } }],
+    ['min_tokens', { tidar: { min_tokens: 39 } }],
+    ['ignore_eos', { tidar: { ignore_eos: true } }],
+    ['regex', { tidar: { regex: '[0-9 ]{20}' } }],
+  ])('with %s gives another text, the same by every plan as by plain decoding', async (_, change) => {
+    const { tidar = {} } = change as { tidar?: object };
+    const plain = await complete({ ...change, tidar: { ...tidar, decoder: 'ar' } });
+    expect(textOf(plain)).not.toBe(textOf(await complete()));
+    for (const plan of ['auto', 'dense', 'sparse', 'branches', 'two-pass']) {
+      const drafted = await complete({ ...change, tidar: { ...tidar, plan } });
+      expect(textOf(drafted)).toBe(textOf(plain));
+      expect(drafted.usage.completion_tokens).toBe(plain.usage.completion_tokens);
+    }
+  });
+});
+
+describe('the end of a text', () => {
+  it('does not come before min_tokens, and not at the end token where that is ignored', async () => {
+    const { usage, choices } = await complete();
+    expect(choices[0]?.finish_reason).toBe('stop');
+    const later = await complete({ tidar: { min_tokens: usage.completion_tokens + 5 } });
+    expect(later.usage.completion_tokens).toBeGreaterThanOrEqual(usage.completion_tokens + 5);
+    const ignored = await complete({ tidar: { ignore_eos: true } });
+    expect(ignored.usage.completion_tokens).toBe(40);
+    expect(ignored.choices[0]?.finish_reason).toBe('length');
+  });
+
+  it('is a stop token, which counts', async () => {
+    const tokenIds = tokenizer.encode(textOf(await complete()));
+    const stop = tokenIds[3]!;
+    const answer = await complete({ tidar: { stop_token_ids: [stop] } });
+    expect(answer.choices[0]?.finish_reason).toBe('stop');
+    expect(answer.usage.completion_tokens).toBe(tokenIds.indexOf(stop) + 1);
+  });
+});
+
+describe('plans', () => {
+  it('are named in the trace that shows what they did', async () => {
+    for (const plan of ['auto', 'dense', 'sparse', 'branches', 'two-pass']) {
+      const body = { ...ask, stream: true, tidar: { plan, trace: 'stats' } };
+      const { chunks } = await readChunks(await client.post(body));
+      const plans = chunks.flatMap(({ tidar }) =>
+        tidar?.token_ids === undefined ? [] : [(tidar as { plan?: string }).plan],
+      );
+      expect(new Set(plans)).toEqual(new Set([plan]));
+    }
+  });
+});
+
+describe('a response format', () => {
+  const schema = {
+    type: 'object',
+    properties: { answer: { enum: ['yes', 'no'] }, sure: { type: 'boolean' } },
+    required: ['answer', 'sure'],
+    additionalProperties: false,
+  };
+  const jsonSchema = { type: 'json_schema', json_schema: { name: 'answer', strict: true, schema } };
+
+  it.each([1, 2, 3])('of a JSON schema gives JSON of that schema, by seed %i', async (seed) => {
+    const answer = await complete({ response_format: jsonSchema, temperature: 1.5, seed, max_tokens: 100 });
+    expect(answer.choices[0]?.finish_reason).toBe('stop');
+    const value = JSON.parse(textOf(answer)) as { answer: string; sure: boolean };
+    expect(Object.keys(value)).toEqual(['answer', 'sure']);
+    expect(['yes', 'no']).toContain(value.answer);
+    expect(typeof value.sure).toBe('boolean');
+  });
+
+  it('holds for each of n, streamed too', async () => {
+    const body = {
+      ...ask,
+      response_format: jsonSchema,
+      temperature: 1.5,
+      max_tokens: 100,
+      n: 3,
+      stream: true,
+    };
+    const { chunks } = await readChunks(await client.post(body));
+    for (const index of [0, 1, 2])
+      expect(() => JSON.parse(textOfChunks(chunks, index)) as unknown).not.toThrow();
+  });
+
+  it('of any JSON object gives one', async () => {
+    const [brace] = tokenizer.encode('}');
+    const answer = await complete({
+      response_format: { type: 'json_object' },
+      logit_bias: { [brace!]: 100 },
+    });
+    expect(JSON.parse(textOf(answer))).toEqual({});
+  });
+
+  it('may be a pattern or a grammar', async () => {
+    const matched = await complete({ temperature: 1.5, tidar: { regex: '[a-f]{3}-[0-9]{2}' } });
+    expect(textOf(matched)).toMatch(/^[a-f]{3}-[0-9]{2}$/);
+    const chosen = await complete({ temperature: 1.5, tidar: { grammar: 'root ::= "up" | "down"' } });
+    expect(['up', 'down']).toContain(textOf(chosen));
+  });
+
+  it.each([
+    [
+      { response_format: { type: 'json_schema', json_schema: { name: 'a', schema: { type: 'tree' } } } },
+      'response_format',
+    ],
+    [{ tidar: { regex: '(' } }, 'tidar.regex'],
+    [{ tidar: { grammar: 'root ::= ' } }, 'tidar.grammar'],
+  ])('that cannot be kept is refused by name: %j', async (change, param) => {
+    const response = await client.post({ ...ask, ...change });
+    expect(response.status).toBe(400);
+    const { error } = (await response.json()) as Completion;
+    expect(error?.param).toMatch(new RegExp(`^${param}`));
+  });
+});
+
+describe('a prompt that was seen before', () => {
+  it('is taken from the cache for its own key, computed for another, and the text is the same', async () => {
+    const [first, second] = await Promise.all(
+      [1, 2].map(async () => new RawClient(edge.url, await edge.createKey())),
+    );
+    const cached = ({ usage }: Completion): number => usage.prompt_tokens_details.cached_tokens;
+    const body = { ...ask, temperature: 1.2 };
+    const cold = await first!.complete(body);
+    const warm = await first!.complete(body);
+    const other = await second!.complete(body);
+    expect([cached(cold), cached(other)]).toEqual([0, 0]);
+    expect(cached(warm)).toBeGreaterThan(0);
+    expect(cached(warm)).toBeLessThan(warm.usage.prompt_tokens);
+    expect([textOf(warm), textOf(other)]).toEqual([textOf(cold), textOf(cold)]);
+    expect((await first!.usage()).total.cached_tokens).toBe(cached(warm));
+    expect(await backend.metric('prefix_cache_hits_total')).toBeGreaterThanOrEqual(cached(warm));
+  });
+});
+
+describe('a system with all that it can take', () => {
+  it('tells one more client when to come again, and charges nothing for it', async () => {
+    const small = await BackendProcess.start({
+      modelPath: DEMO_MODEL,
+      leaseSecrets: TEST_SECRETS.LEASE_SECRETS,
+      args: ['--max-concurrent', '1', '--max-waiting', '1'],
+    });
+    const full = await startEdgeHarness({ BACKENDS: JSON.stringify([{ url: small.url }]) });
+    try {
+      const own = new RawClient(full.url, await full.createKey());
+      const body = { ...ask, tidar: { ignore_eos: true, decoder: 'ar' }, max_tokens: 400 };
+      const responses = await Promise.all(Array.from({ length: 6 }, () => own.post(body)));
+      const refused = responses.filter(({ status }) => status === 503);
+      expect(refused.length).toBeGreaterThanOrEqual(1);
+      expect(responses.filter(({ status }) => status === 200).length).toBe(6 - refused.length);
+      for (const response of refused) {
+        expect(Number(response.headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
+        expect(await response.json()).toMatchObject({ error: { code: 'overloaded' } });
+      }
+      const { total } = await own.usage();
+      expect(total.completion_tokens).toBe(400 * (6 - refused.length));
+    } finally {
+      await full.close();
+      await small.stop();
+    }
+  });
+});
