@@ -1,3 +1,4 @@
+import { fillPhilox } from './philox-simd.ts';
 import { philox4x32 } from './philox.ts';
 
 /**
@@ -55,8 +56,9 @@ export function gumbelNoise(seed: bigint, choice: number, position: number, toke
 const MAX_KEPT_BYTES = 1 << 18;
 
 interface Filled {
-  /** [vocab, rounded up to 4] */
+  /** [vocab] */
   readonly words: Uint32Array;
+  /** -1 until somebody asks. */
   highestWord: number;
 }
 
@@ -68,7 +70,7 @@ export class KeyedNoise {
   readonly #low: number;
   readonly #high: number;
   readonly #choice: number;
-  readonly #numWords: number;
+  readonly #vocabSize: number;
   readonly #maxKept: number;
   readonly #byPosition = new Map<number, Filled>();
   readonly #free: Filled[] = [];
@@ -76,8 +78,8 @@ export class KeyedNoise {
   constructor(seed: bigint, choice: number, vocabSize: number) {
     [this.#low, this.#high] = seedWords(seed);
     this.#choice = choice;
-    this.#numWords = 4 * Math.ceil(vocabSize / 4);
-    this.#maxKept = Math.max(1, Math.floor(MAX_KEPT_BYTES / (4 * this.#numWords)));
+    this.#vocabSize = vocabSize;
+    this.#maxKept = Math.max(1, Math.floor(MAX_KEPT_BYTES / (4 * vocabSize)));
   }
 
   /** One token's noise. */
@@ -91,14 +93,16 @@ export class KeyedNoise {
     return words[tokenId & 3] ?? 0;
   }
 
-  /** [vocab, rounded up to 4] words of the token at `position`; valid until the next call for another position. */
+  /** [vocab] words of the token at `position`; valid until the next call for another position. */
   words(position: number): Uint32Array {
     return this.#filled(position).words;
   }
 
   /** At least the noise of every token at `position`. */
   highest(position: number): number {
-    return gumbelFromWord(this.#filled(position).highestWord) + LOGARITHM_ERROR;
+    const filled = this.#filled(position);
+    if (filled.highestWord < 0) filled.highestWord = maximum(filled.words);
+    return gumbelFromWord(filled.highestWord) + LOGARITHM_ERROR;
   }
 
   /** Positions below `position` are decided: their words are done with. */
@@ -114,13 +118,19 @@ export class KeyedNoise {
     const known = this.#byPosition.get(position);
     if (known !== undefined) return known;
     if (this.#byPosition.size >= this.#maxKept) this.release(1 + Math.min(...this.#byPosition.keys()));
-    const filled = this.#free.pop() ?? { words: new Uint32Array(this.#numWords), highestWord: 0 };
-    filled.highestWord = 0;
-    for (let first = 0; first < this.#numWords; first += 4)
-      philox4x32(first >>> 2, position, this.#choice, 0, this.#low, this.#high, filled.words, first);
-    for (let at = 0; at < this.#numWords; at++)
-      filled.highestWord = Math.max(filled.highestWord, filled.words[at] ?? 0);
+    const filled = this.#free.pop() ?? { words: new Uint32Array(this.#vocabSize), highestWord: -1 };
+    filled.highestWord = -1;
+    fillPhilox(filled.words, position, this.#choice, this.#low, this.#high);
     this.#byPosition.set(position, filled);
     return filled;
   }
+}
+
+function maximum(values: Uint32Array): number {
+  let highest = 0;
+  for (let at = 0; at < values.length; at++) {
+    const value = values[at] ?? 0;
+    if (value > highest) highest = value;
+  }
+  return highest;
 }

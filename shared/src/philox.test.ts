@@ -1,4 +1,6 @@
+import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { fillPhilox } from './philox-simd.ts';
 import { philox4x32 } from './philox.ts';
 
 type Four = readonly [number, number, number, number];
@@ -44,6 +46,33 @@ describe('Philox4x32-10', () => {
       for (let at = 0; at < 4; at++) numFlipped += popCount(out[at]! ^ base[at]!);
     }
     expect(numFlipped / (192 * 128)).toBeCloseTo(0.5, 1);
+  });
+});
+
+describe('Philox of many counters', () => {
+  const word = fc.nat(ONES);
+
+  it('gives the words of one counter at a time, for any key, length and counter words', () => {
+    fc.assert(
+      fc.property(fc.nat(300), word, word, word, word, (length, c1, c2, k0, k1) => {
+        const expected = new Uint32Array(304);
+        for (let first = 0; first < length; first += 4)
+          philox4x32(first / 4, c1, c2, 0, k0, k1, expected, first);
+        const out = new Uint32Array(length);
+        fillPhilox(out, c1, c2, k0, k1);
+        expect(out).toEqual(expected.slice(0, length));
+      }),
+    );
+  });
+
+  it('does so beyond the memory that it starts with, and afterwards', () => {
+    for (const length of [200_003, 5]) {
+      const out = new Uint32Array(length);
+      fillPhilox(out, 7, 1, 2, 3);
+      const last = new Uint32Array(4);
+      philox4x32((length - 1) >>> 2, 7, 1, 0, 2, 3, last);
+      expect(out[length - 1]).toBe(last[(length - 1) & 3]);
+    }
   });
 });
 
