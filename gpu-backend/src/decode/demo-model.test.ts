@@ -3,21 +3,25 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelSession } from '../device/device.ts';
 import { openModel } from '../device/open.ts';
-import type { Sampling } from '../engine/sample.ts';
+import type { Engine } from '../engine/engine.ts';
+import type { Sampling } from '../engine/sampling/settings.ts';
 import { GREEDY } from '../engine/testing.ts';
 import { loadModelFolder } from '../model/folder.ts';
 import { generate } from './generate.ts';
-import type { Decoder } from './generate.ts';
+import type { Decoder } from './decoder.ts';
+import { soloEngine } from './solo-engine.ts';
 
 const DEMO = fileURLToPath(new URL('../../models/demo', import.meta.url));
 const QUESTIONS = fileURLToPath(new URL('../../../test/fixtures/questions.json', import.meta.url));
 
 describe('the demo model, on a held-out question', () => {
   let session: ModelSession;
+  let engine: Engine;
   let promptIds: number[];
   beforeAll(async () => {
     const folder = loadModelFolder(DEMO);
     session = await openModel(folder, { numThreads: 1 });
+    engine = soloEngine(session);
     const [first] = JSON.parse(readFileSync(QUESTIONS, 'utf8')) as { question: string }[];
     promptIds = folder.tokenizer!.encodeChat([{ role: 'user', content: first!.question }]);
   });
@@ -29,7 +33,7 @@ describe('the demo model, on a held-out question', () => {
   ): Promise<{ tokenIds: number[]; numPasses: number }> {
     const tokenIds: number[] = [];
     let numPasses = 0;
-    for await (const event of generate(session, {
+    for await (const event of generate(engine, {
       promptIds,
       maxTokens: 48,
       decoder,
@@ -46,7 +50,10 @@ describe('the demo model, on a held-out question', () => {
   it('gives the tokens of plain decoding at every draft length from 1 to 16, in fewer forward passes', async () => {
     const expected = await decode({ type: 'ar' }, GREEDY);
     for (let draftLength = 1; draftLength <= 16; draftLength++) {
-      const { tokenIds, numPasses } = await decode({ type: 'tidar', draftLength, beta: 1 }, GREEDY);
+      const { tokenIds, numPasses } = await decode(
+        { type: 'tidar', plan: 'dense', draftLength, beta: 1 },
+        GREEDY,
+      );
       expect(tokenIds).toEqual(expected.tokenIds);
       if (draftLength >= 4) expect(numPasses).toBeLessThan(expected.numPasses);
     }
@@ -61,7 +68,7 @@ describe('the demo model, on a held-out question', () => {
       };
       const expected = await decode({ type: 'ar' }, sampling);
       for (let draftLength = 1; draftLength <= 16; draftLength++) {
-        const { tokenIds } = await decode({ type: 'tidar', draftLength, beta: 1 }, sampling);
+        const { tokenIds } = await decode({ type: 'tidar', plan: 'dense', draftLength, beta: 1 }, sampling);
         expect(tokenIds).toEqual(expected.tokenIds);
       }
     }

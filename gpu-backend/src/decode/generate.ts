@@ -1,5 +1,6 @@
 import { TidarError } from '@tidar/shared/errors.ts';
-import type { Active, Engine, Turn } from '../engine/engine.ts';
+import type { Active } from '../engine/active.ts';
+import type { Engine, Turn } from '../engine/engine.ts';
 import type { CompiledGrammar } from '../engine/grammar/compiled-grammar.ts';
 import type { GrammarSpec } from '../engine/grammar/spec.ts';
 import type { TokenLogprob } from '../engine/sampling/logprobs.ts';

@@ -1,4 +1,5 @@
-import { ar, dense, fitPlan } from '../engine/plan.ts';
+import { namedPlan } from '../engine/planner/named-plans.ts';
+import { ar } from '../engine/plan.ts';
 import type { Plan } from '../engine/plan.ts';
 import type { PlanRule } from '../engine/plan-rule.ts';
 import type { Sequence } from '../engine/sequence.ts';
@@ -8,29 +9,15 @@ import type { Decoder } from './decoder.ts';
 export function planRule(decoder: Decoder, maxPositions: number): PlanRule {
   if (decoder.type === 'ar') return { type: 'fixed', name: 'ar', next: () => AR };
   const { plan, draftLength, beta } = decoder;
-  switch (plan) {
-    case 'auto':
-      return { type: 'auto', maxDraftLength: draftLength };
-    case 'dense': {
-      const whole = dense(draftLength);
-      return { type: 'fixed', name: plan, next: (sequence) => fit(whole, sequence, maxPositions, beta) };
-    }
-    case 'sparse':
-    case 'branches':
-    case 'two-pass':
-      throw new RangeError(plan);
-  }
+  if (plan === 'auto') return { type: 'auto', maxDraftLength: draftLength };
+  const next = ({ drafts, tokenIds, numRemainingTokens }: Sequence): Plan =>
+    namedPlan(plan, draftLength, {
+      drafts,
+      // With beta below 1 the text itself depends on the blocks, so that none may be left out or cut short.
+      numRemainingTokens: beta < 1 ? Infinity : numRemainingTokens,
+      numPositions: beta < 1 ? Infinity : maxPositions - (tokenIds.length - 1),
+    });
+  return { type: 'fixed', name: plan, next };
 }
 
 const AR = ar();
-
-/** The plan without the rows that could not be of use near the end of the text. */
-function fit(plan: Plan, sequence: Sequence, maxPositions: number, beta: number): Plan {
-  const { drafts, tokenIds, numRemainingTokens } = sequence;
-  return fitPlan(plan, {
-    numDraftRows: 1 + drafts.length,
-    // With beta below 1 the text itself depends on the blocks, so that none may be left out or cut short.
-    numRemainingTokens: beta < 1 ? Infinity : numRemainingTokens,
-    numPositions: beta < 1 ? Infinity : maxPositions - (tokenIds.length - 1),
-  });
-}

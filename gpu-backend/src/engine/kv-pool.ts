@@ -1,4 +1,5 @@
 import type { KvCache, ModelSession } from '../device/device.ts';
+import type { MemoryBudget } from './admission/memory-budget.ts';
 
 /** A sequence's place in a cache. It moves when its sequence outgrows it, or when a neighbour's place is filled. */
 export interface Slot {
@@ -14,17 +15,6 @@ export interface Slab {
   readonly cache: KvCache;
   readonly slots: readonly Slot[];
 }
-
-export interface KvPoolOptions {
-  readonly maxBytes: number;
-  /** Asked to free memory outside the slots (retained prefixes). */
-  readonly reclaim: (numBytes: number) => void;
-  /** Bytes held outside the slots that count towards the limit. */
-  readonly numOtherBytes: () => number;
-}
-
-/** Most questions with their answers fit it, so that they share one cache and one pass. */
-const SMALLEST_CAPACITY = 256;
 
 interface OwnSlab extends Slab {
   cache: KvCache;
@@ -42,13 +32,6 @@ class OwnSlot implements Slot {
   }
 }
 
-/** The capacity class of a sequence that needs so many columns: a power of two. */
-export function capacityFor(numColumns: number): number {
-  let capacity = SMALLEST_CAPACITY;
-  while (capacity < numColumns) capacity *= 2;
-  return capacity;
-}
-
 /**
  * Owns the caches and gives slots in them. A cache of a class doubles its slots when they are all used; an empty one is
  * kept for the next sequence until its memory is needed. Columns are copied only for a sequence that grows into
@@ -56,12 +39,12 @@ export function capacityFor(numColumns: number): number {
  */
 export class KvPool {
   readonly #session: ModelSession;
-  readonly #options: KvPoolOptions;
+  readonly #budget: MemoryBudget;
   readonly #slabs = new Map<number, OwnSlab>();
 
-  constructor(session: ModelSession, options: KvPoolOptions) {
+  constructor(session: ModelSession, budget: MemoryBudget) {
     this.#session = session;
-    this.#options = options;
+    this.#budget = budget;
   }
 
   /** Slabs with sequences, the smallest class first. */
@@ -71,15 +54,9 @@ export class KvPool {
       .sort((a, b) => a.capacity - b.capacity);
   }
 
-  get numBytes(): number {
-    let numBytes = 0;
-    for (const { cache } of this.#slabs.values()) numBytes += cache.numBytes;
-    return numBytes;
-  }
-
   /** A slot with room for so many columns; undefined where memory does not allow it. */
   acquire(numColumns: number): Slot | undefined {
-    const slab = this.#slabWithRoom(capacityFor(numColumns));
+    const slab = this.#slabWithRoom(numColumns);
     if (slab === undefined) return undefined;
     const slot = new OwnSlot(slab, slab.slots.length);
     slab.slots.push(slot);
@@ -95,7 +72,7 @@ export class KvPool {
   grow(slot: Slot, numColumns: number): boolean {
     if (numColumns <= slot.slab.capacity) return true;
     const mine = own(slot);
-    const target = this.#slabWithRoom(capacityFor(numColumns));
+    const target = this.#slabWithRoom(numColumns);
     if (target === undefined) return false;
     const { slab, index } = mine;
     slab.cache.copyColumns(index, { start: 0, end: mine.numColumns }, target.cache, target.slots.length);
@@ -111,12 +88,13 @@ export class KvPool {
   }
 
   dispose(): void {
-    for (const { cache } of this.#slabs.values()) cache.dispose();
-    this.#slabs.clear();
+    for (const { slots } of this.#slabs.values()) slots.length = 0;
+    this.#freeEmpty();
   }
 
   /** Throws where slots, places and classes don't add up. */
   checkIntegrity(): void {
+    this.#budget.checkIntegrity([...this.#slabs.values()].map(({ cache }) => cache));
     for (const [capacity, { cache, slots }] of this.#slabs) {
       if (slots.length > cache.numSlots || cache.capacity !== capacity)
         throw new Error('a cache is too small');
@@ -127,8 +105,10 @@ export class KvPool {
     }
   }
 
-  /** A slab of the class with a free slot, made or enlarged if need be and if memory allows. */
-  #slabWithRoom(capacity: number): OwnSlab | undefined {
+  /** A slab with a free slot of so many columns, made or enlarged if need be and if memory allows. */
+  #slabWithRoom(numColumns: number): OwnSlab | undefined {
+    const capacity = this.#budget.capacities.find((one) => one >= numColumns);
+    if (capacity === undefined) return undefined;
     const slab = this.#slabs.get(capacity);
     if (slab !== undefined && slab.slots.length < slab.cache.numSlots) return slab;
     const numSlots = slab?.cache.numSlots ?? 0;
@@ -140,30 +120,35 @@ export class KvPool {
       this.#slabs.set(capacity, made);
       return made;
     }
-    for (const { index, numColumns } of slab.slots) {
-      slab.cache.copyColumns(index, { start: 0, end: numColumns }, cache, index);
+    for (const { index, numColumns: numKept } of slab.slots) {
+      slab.cache.copyColumns(index, { start: 0, end: numKept }, cache, index);
     }
-    slab.cache.dispose();
+    this.#free(slab);
     slab.cache = cache;
     return slab;
   }
 
   /** Undefined where memory does not allow it. While a cache is enlarged the old one still counts. */
   #makeCache(numSlots: number, capacity: number): KvCache | undefined {
-    const { maxBytes, reclaim, numOtherBytes } = this.#options;
-    const numBytes = numSlots * capacity * this.#session.numBytesPerColumn;
-    const excess = (): number => this.numBytes + numOtherBytes() + numBytes - maxBytes;
-    if (excess() > 0) this.#freeEmpty();
-    if (excess() > 0) reclaim(excess());
-    return excess() > 0 ? undefined : this.#session.createCache(numSlots, capacity);
+    const numBytes = this.#budget.bytesFor(capacity, numSlots);
+    if (!this.#budget.reserve(numBytes)) {
+      this.#freeEmpty();
+      if (!this.#budget.reserve(numBytes)) return undefined;
+    }
+    return this.#session.createCache(numSlots, capacity);
   }
 
   #freeEmpty(): void {
-    for (const [capacity, { cache, slots }] of this.#slabs) {
-      if (slots.length > 0) continue;
-      cache.dispose();
+    for (const [capacity, slab] of this.#slabs) {
+      if (slab.slots.length > 0) continue;
+      this.#free(slab);
       this.#slabs.delete(capacity);
     }
+  }
+
+  #free({ cache }: OwnSlab): void {
+    this.#budget.release(cache.numBytes);
+    cache.dispose();
   }
 
   /** Fills the slot's place with the last one, so that used slots stay in front. */

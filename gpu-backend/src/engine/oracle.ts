@@ -66,7 +66,9 @@ export async function oracleStep(session: ModelSession, state: OracleState, plan
   const outcome =
     accepted.find((o) => o.correction === decidedToken) ?? accepted.find((o) => o.correction === undefined);
   tokenIds.push(...decided);
-  state.drafts = [];
+  const isFollowed = drafts[decided.length - 1]?.tokenId === decidedToken;
+  const unverified = isFollowed ? drafts.slice(decided.length) : [];
+  state.drafts = outcome === undefined && state.finishReason === undefined ? unverified : [];
   if (outcome === undefined || state.finishReason !== undefined) return decided;
   for (let position = tokenIds.length; ; position++) {
     const corrected =

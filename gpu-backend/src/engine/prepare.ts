@@ -1,9 +1,17 @@
 import type { ModelConfig } from '../model/config.ts';
+import type { SlotRows } from './batch.ts';
 import { layOut } from './layout.ts';
+import type { Layout } from './layout.ts';
 import { assertTrustPlan } from './plan.ts';
 import type { Plan } from './plan.ts';
 import type { Sequence } from './sequence.ts';
-import type { StepMember } from './step.ts';
+
+/** One sequence's part in a forward pass: its plan, laid out. */
+export interface StepMember extends SlotRows {
+  readonly sequence: Sequence;
+  readonly plan: Plan;
+  readonly layout: Layout;
+}
 
 /**
  * Lays out what a sequence does in the next forward pass. Throws TidarError where its trust `beta` does not allow the

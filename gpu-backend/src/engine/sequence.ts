@@ -107,8 +107,10 @@ export class Sequence {
     for (const tokenId of decided) this.tokenIds.push(tokenId);
     this.numCommitted = this.tokenIds.length - 1;
     this.drafts = drafts;
-    const isCorrected = plan.outcomes[outcome]?.correction !== undefined;
-    this.draftOrigin = isCorrected ? 'corrected' : decided.length === plan.numDraftRows ? 'full' : 'blind';
+    const happened = plan.outcomes[outcome];
+    if (happened?.correction !== undefined) this.draftOrigin = 'corrected';
+    else if (happened !== undefined)
+      this.draftOrigin = decided.length === plan.numDraftRows ? 'full' : 'blind';
     this.drawer.release(this.tokenIds.length);
   }
 

@@ -1,19 +1,11 @@
 import type { KvCache, ModelSession } from '../device/device.ts';
 import type { BatchPacker, SlotRows } from './batch.ts';
-import type { Layout } from './layout.ts';
 import { matchOutcome } from './plan.ts';
-import type { Plan } from './plan.ts';
+import type { StepMember } from './prepare.ts';
 import { RowReader } from './row-reader.ts';
 import { tokenLogprobs } from './sampling/logprobs.ts';
 import type { TokenLogprob } from './sampling/logprobs.ts';
-import type { Draft, Sequence } from './sequence.ts';
-
-/** One sequence's part in a forward pass: its plan, laid out (see prepare.ts). */
-export interface StepMember extends SlotRows {
-  readonly sequence: Sequence;
-  readonly plan: Plan;
-  readonly layout: Layout;
-}
+import type { Draft } from './sequence.ts';
 
 /** What one forward pass did for one sequence. */
 export interface StepResult {
@@ -65,7 +57,8 @@ function settle(member: StepMember, rows: RowReader): StepResult {
   }
   const { tokenIds, logprobs } = verify(member, rows);
   const outcome = matchOutcome(plan, tokenIds.length, tokenIds.at(-1) ?? -1);
-  const drafts = sequence.finishReason === undefined ? preDraft(member, rows, tokenIds.length, outcome) : [];
+  const isOver = sequence.finishReason !== undefined;
+  const drafts = isOver ? [] : preDraft(member, rows, tokenIds, outcome);
   sequence.commit(tokenIds, drafts, plan, outcome);
   return { tokenIds, logprobs, numRows, numDrafted: plan.numDraftRows, outcome };
 }
@@ -96,12 +89,17 @@ function verify({ sequence, plan, layout }: StepMember, rows: RowReader): Decide
   return { tokenIds, logprobs };
 }
 
-/** The drafts of the outcome that happened: what its block predicts after the token just decided. */
-function preDraft(member: StepMember, rows: RowReader, numDecided: number, index: number): Draft[] {
+/**
+ * The drafts of the outcome that happened: what its block predicts after the token just decided. Without a block,
+ * drafts that no row verified stay, if the decided token is what they follow.
+ */
+function preDraft(member: StepMember, rows: RowReader, decided: number[], index: number): Draft[] {
   const { sequence, plan, layout } = member;
+  const numDecided = decided.length;
   const outcome = plan.outcomes[index];
   const firstRow = layout.outcomeRows[index] ?? -1;
-  if (outcome === undefined) return [];
+  const isFollowed = sequence.drafts[numDecided - 1]?.tokenId === decided.at(-1);
+  if (outcome === undefined) return isFollowed ? sequence.drafts.slice(numDecided) : [];
   const { drawer, options } = sequence;
   const position = sequence.tokenIds.length + numDecided;
   const isCorrected = outcome.correction !== undefined;

@@ -2,9 +2,10 @@ import { fileURLToPath } from 'node:url';
 import type { ForwardBatch, KvCache, ModelSession } from '../device/device.ts';
 import { openModel } from '../device/open.ts';
 import { cacheTensors } from '../device/testing.ts';
+import type { ModelConfig } from '../model/config.ts';
 import { loadModelFolder } from '../model/folder.ts';
 import { BatchPacker } from './batch.ts';
-import { capacityFor } from './kv-pool.ts';
+
 import type { Plan } from './plan.ts';
 import { prepare } from './prepare.ts';
 import { PLAIN_SAMPLING } from './sampling/settings.ts';
@@ -23,6 +24,19 @@ export const PROMPT = [7, 28, 6, 22, 26, 42, 31, 17, 26];
 export function openFixture(name: string): Promise<ModelSession> {
   const path = fileURLToPath(new URL(`../../../test/fixtures/${name}`, import.meta.url));
   return openModel(loadModelFolder(path), { numThreads: 1 });
+}
+
+/** The same session, of a model that is configured in another way. */
+export function withConfig(session: ModelSession, config: ModelConfig): ModelSession {
+  const { numBytesPerColumn, maxCandidates } = session;
+  return {
+    config,
+    numBytesPerColumn,
+    maxCandidates,
+    createCache: (numSlots, capacity) => session.createCache(numSlots, capacity),
+    run: (cache, batch) => session.run(cache, batch),
+    dispose: () => session.dispose(),
+  };
 }
 
 export function sampled(sampling: Partial<Sampling>): Sampling {
@@ -65,7 +79,7 @@ export class Alone {
 
   grow(numColumns: number): void {
     if (numColumns <= this.#cache.capacity) return;
-    const grown = this.#session.createCache(1, capacityFor(numColumns));
+    const grown = this.#session.createCache(1, 2 * numColumns);
     this.#cache.copyColumns(0, { start: 0, end: this.sequence.numCommitted }, grown, 0);
     this.#cache.dispose();
     this.#cache = grown;

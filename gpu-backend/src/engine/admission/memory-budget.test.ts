@@ -17,6 +17,7 @@ function budget(
     maxPrefixCacheBytes: maxPrefixColumns * numBytesPerColumn,
     numBytesPerColumn,
     maxColumns: 1000,
+    smallestCapacity: 128,
   };
   return { prefixCache, budget: new MemoryBudget(options, prefixCache) };
 }
@@ -27,17 +28,17 @@ function keep(prefixCache: PrefixCache, text: number, numTokens: number): void {
 }
 
 describe('capacity classes', () => {
-  it('double from 128 up to what the longest sequence needs, in whole 128s', () => {
-    expect(capacityClasses(1)).toEqual([128]);
-    expect(capacityClasses(129)).toEqual([128, 256]);
-    expect(capacityClasses(1000)).toEqual([128, 256, 512, 1024]);
-    expect(capacityClasses(8192 + 272)).toEqual([128, 256, 512, 1024, 2048, 4096, 8192, 8576]);
+  it('double from the smallest up to what the longest sequence needs, in whole 128s', () => {
+    expect(capacityClasses(1, 128)).toEqual([128]);
+    expect(capacityClasses(129, 128)).toEqual([128, 256]);
+    expect(capacityClasses(1000, 128)).toEqual([128, 256, 512, 1024]);
+    expect(capacityClasses(8192 + 272, 128)).toEqual([128, 256, 512, 1024, 2048, 4096, 8192, 8576]);
   });
 
   it('hold every sequence that the model can have, with less than twice the columns and 128 more', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 20_000 }), fc.integer({ min: 1, max: 20_000 }), (a, b) => {
-        const capacities = capacityClasses(Math.max(a, b));
+        const capacities = capacityClasses(Math.max(a, b), 128);
         const capacity = capacities.find((capacity) => capacity >= Math.min(a, b))!;
         expect(capacity).toBeGreaterThanOrEqual(Math.min(a, b));
         expect(capacity).toBeLessThan(2 * Math.min(a, b) + 128);

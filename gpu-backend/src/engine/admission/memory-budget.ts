@@ -1,6 +1,9 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 
-const SMALLEST_CAPACITY = 128;
+/** Most questions with their answers fit it, so that they share one cache and one pass. */
+export const SMALLEST_CAPACITY = 256;
+/** The largest class is no larger than needed, in steps of so many columns. */
+const COLUMN_UNIT = 128;
 
 /** What gives way to sequences: the prefix cache. */
 export interface Shrinkable {
@@ -18,13 +21,15 @@ export interface MemoryBudgetOptions {
   readonly numBytesPerColumn: number;
   /** The most columns that a sequence can need: the model's context and the most rows of a step. */
   readonly maxColumns: number;
+  /** The capacity of the smallest class. */
+  readonly smallestCapacity?: number;
 }
 
-/** The capacities that caches come in: powers of two times 128, and at last what the longest sequence needs. */
-export function capacityClasses(maxColumns: number): number[] {
-  const largest = Math.ceil(Math.max(maxColumns, 1) / SMALLEST_CAPACITY) * SMALLEST_CAPACITY;
+/** The capacities that caches come in: powers of two times the smallest, and at last what the longest sequence needs. */
+export function capacityClasses(maxColumns: number, smallestCapacity = SMALLEST_CAPACITY): number[] {
+  const largest = Math.ceil(Math.max(maxColumns, 1) / COLUMN_UNIT) * COLUMN_UNIT;
   const capacities: number[] = [];
-  for (let capacity = SMALLEST_CAPACITY; capacity < largest; capacity *= 2) capacities.push(capacity);
+  for (let capacity = smallestCapacity; capacity < largest; capacity *= 2) capacities.push(capacity);
   return [...capacities, largest];
 }
 
@@ -41,7 +46,7 @@ export class MemoryBudget {
   constructor(options: MemoryBudgetOptions, prefixCache: Shrinkable) {
     this.#options = options;
     this.#prefixCache = prefixCache;
-    this.capacities = capacityClasses(options.maxColumns);
+    this.capacities = capacityClasses(options.maxColumns, options.smallestCapacity);
     prefixCache.setMaxBytes(this.#prefixCacheLimit(0));
   }
 

@@ -1,0 +1,174 @@
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { ModelSession } from '../device/device.ts';
+import { Engine } from './engine.ts';
+import type { EngineOptions } from './engine.ts';
+import type { Active } from './active.ts';
+import { oracleState, oracleStep } from './oracle.ts';
+import { FIXED_PLANS } from './plan-chooser.ts';
+import { ar, dense, fitPlan } from './plan.ts';
+import type { Plan } from './plan.ts';
+import type { Sequence, SequenceOptions } from './sequence.ts';
+import { openFixture, recording, sampled, sequenceOptions } from './testing.ts';
+
+const ROOMY: EngineOptions = {
+  chooser: FIXED_PLANS,
+  maxCacheBytes: Infinity,
+  prefixCacheBytes: 0,
+  prefillTokens: 64,
+  sharedPrefillTokens: 16,
+};
+
+/** A text to decode, and when and how it takes part. */
+interface Job {
+  options: SequenceOptions;
+  arrivesAt: number;
+  leavesAt: number;
+  idles: number;
+  draftLengths: number[];
+  tenant: string;
+}
+
+const jobs: fc.Arbitrary<Job> = fc
+  .record({
+    prompt: fc.array(fc.integer({ min: 3, max: 46 }), { minLength: 1, maxLength: 60 }),
+    repeatsPrompt: fc.constantFrom(true, true, false),
+    maxTokens: fc.integer({ min: 1, max: 20 }),
+    temperature: fc.constantFrom(0, 0.8, 1.2),
+    frequencyPenalty: fc.constantFrom(0, 0, 0.5),
+    seed: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
+    arrivesAt: fc.nat(6),
+    leavesAt: fc.constantFrom(Infinity, Infinity, 3, 9),
+    idles: fc.nat(3),
+    draftLengths: fc.array(fc.constantFrom(0, 1, 6, 12, 12), { minLength: 1, maxLength: 3 }),
+    tenant: fc.constantFrom('a', 'b'),
+  })
+  .map(({ prompt, repeatsPrompt, maxTokens, temperature, frequencyPenalty, seed, ...rest }) => ({
+    ...rest,
+    options: sequenceOptions({
+      // Most prompts begin alike, so that kept prefixes are found.
+      promptIds: repeatsPrompt ? [...COMMON, ...prompt] : prompt,
+      maxTokens,
+      sampling: sampled({ temperature, frequencyPenalty, seed }),
+    }),
+  }));
+const COMMON = Array.from({ length: 150 }, (_, at) => 3 + ((at * 7) % 40));
+
+let session: ModelSession;
+const plainTexts = new Map<string, number[]>();
+beforeAll(async () => {
+  session = await openFixture('llama-tidar');
+});
+afterAll(() => session.dispose());
+
+async function plainText(options: SequenceOptions): Promise<number[]> {
+  const state = oracleState(options);
+  while (state.finishReason === undefined) await oracleStep(session, state, ar());
+  return state.tokenIds.slice(options.promptIds.length);
+}
+
+function nextPlan({ draftLengths }: Job): (sequence: Sequence) => Plan {
+  let numSteps = 0;
+  return ({ drafts, numRemainingTokens, tokenIds }) => {
+    const draftLength = draftLengths[numSteps++ % draftLengths.length]!;
+    const limits = {
+      numDraftRows: 1 + drafts.length,
+      numRemainingTokens,
+      numPositions: 257 - tokenIds.length,
+    };
+    return draftLength === 0 ? ar() : fitPlan(dense(draftLength), limits);
+  };
+}
+
+/** Lets jobs arrive, idle and leave between passes; returns each one's text, as far as it came. */
+async function decodeTogether(engine: Engine, all: readonly Job[]): Promise<number[][]> {
+  const running = new Map<Job, Active>();
+  const texts = new Map<Job, number[]>();
+  const waiting = new Set(all);
+  for (let tick = 0; waiting.size > 0 || running.size > 0; tick++) {
+    for (const job of waiting) {
+      if (job.arrivesAt > tick) continue;
+      const active = engine.open(job.options, {
+        rule: { type: 'fixed', name: 'test', next: nextPlan(job) },
+        salt: job.tenant,
+      });
+      if (active === undefined) continue;
+      waiting.delete(job);
+      running.set(job, active);
+      texts.set(job, []);
+    }
+    const ready = new Set(
+      [...running]
+        .filter(([{ idles }]) => idles === 0 || tick % (idles + 1) === 0)
+        .map(([, active]) => active),
+    );
+    for (const { active, result } of await engine.step(ready)) {
+      if (result instanceof Error) throw result;
+      const [job] = [...running].find(([, one]) => one === active)!;
+      texts.get(job)!.push(...result.tokenIds);
+    }
+    for (const [job, active] of running) {
+      if (active.sequence.finishReason === undefined && tick < job.leavesAt) continue;
+      engine.close(active);
+      running.delete(job);
+    }
+    engine.checkIntegrity();
+    if (tick > 5000) throw new Error('the engine does not come to an end');
+  }
+  expect(engine.numActive).toBe(0);
+  return all.map((job) => texts.get(job)!);
+}
+
+async function expectPlainTexts(all: readonly Job[], texts: readonly number[][]): Promise<void> {
+  for (const [at, job] of all.entries()) {
+    const key = JSON.stringify(job.options, (_, value: unknown) =>
+      typeof value === 'bigint' ? String(value) : value,
+    );
+    if (!plainTexts.has(key)) plainTexts.set(key, await plainText(job.options));
+    const expected = plainTexts.get(key)!;
+    const isWhole = job.leavesAt === Infinity;
+    expect(texts[at]).toEqual(isWhole ? expected : expected.slice(0, texts[at]!.length));
+  }
+}
+
+describe('texts that are decoded together', () => {
+  it('are each what plain decoding alone gives, whoever joins, idles and leaves', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(jobs, { minLength: 1, maxLength: 7 }), async (all) => {
+        const engine = new Engine(session, ROOMY);
+        await expectPlainTexts(all, await decodeTogether(engine, all));
+        engine.dispose();
+      }),
+      { seed: 11, numRuns: 40 },
+    );
+  });
+
+  it('stay so with kept prefixes, chunks of any size, and memory so short that slots are given up', async () => {
+    let numHits = 0;
+    let numYields = 0;
+    const memory = fc.record({
+      maxColumns: fc.integer({ min: 768, max: 1800 }),
+      prefixColumns: fc.constantFrom(0, 200, 1000),
+      prefillTokens: fc.integer({ min: 1, max: 64 }),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(jobs, { minLength: 2, maxLength: 7 }), memory, async (all, limits) => {
+        const engine = new Engine(session, {
+          chooser: FIXED_PLANS,
+          maxCacheBytes: limits.maxColumns * session.numBytesPerColumn,
+          prefixCacheBytes: limits.prefixColumns * session.numBytesPerColumn,
+          prefillTokens: limits.prefillTokens,
+          sharedPrefillTokens: Math.ceil(limits.prefillTokens / 2),
+          smallestCapacity: 64,
+        });
+        await expectPlainTexts(all, await decodeTogether(engine, all));
+        numHits += engine.residence.prefixes.statistics.numHits;
+        numYields += engine.residence.numYields;
+        engine.dispose();
+      }),
+      { seed: 12, numRuns: 40 },
+    );
+    expect(numHits).toBeGreaterThan(3);
+    expect(numYields).toBeGreaterThan(3);
+  });
+});

@@ -1,0 +1,165 @@
+import { TidarError } from '@tidar/shared/errors.ts';
+import type { ModelSession } from '../device/device.ts';
+import type { Resident } from './active.ts';
+import { MemoryBudget, SMALLEST_CAPACITY } from './admission/memory-budget.ts';
+import { numPaddedRows } from './batch.ts';
+import { KvPool } from './kv-pool.ts';
+import type { Slab } from './kv-pool.ts';
+import { ar } from './plan.ts';
+import { PrefixCache } from './prefix-cache/prefix-cache.ts';
+import type { PrefixHit } from './prefix-cache/prefix-cache.ts';
+import { prepare } from './prepare.ts';
+import type { StepMember } from './prepare.ts';
+
+export interface ResidenceOptions {
+  /** Of keys and values in all: slots and kept prefixes. */
+  readonly maxCacheBytes: number;
+  /** Of kept prefixes; 0 keeps none. */
+  readonly prefixCacheBytes: number;
+  /** Columns of the smallest cache; absent: as many as most questions and answers need. */
+  readonly smallestCapacity?: number;
+}
+
+/** Room that a sequence is given beside its tokens, so that its first drafts don't move it at once. */
+const SCRATCH_COLUMNS = 32;
+/** Rows of the largest plan there is: dense, 64 draft rows. */
+const MOST_PLAN_ROWS = 64 * 65;
+
+export type Members = Map<Resident, StepMember>;
+
+/** Where the sequences' keys and values are: slots, kept prefixes, and who gives way when memory is short. */
+export class Residence {
+  readonly prefixes: PrefixCache;
+  readonly #session: ModelSession;
+  readonly #pool: KvPool;
+  #numYields = 0;
+
+  constructor(session: ModelSession, options: ResidenceOptions) {
+    const { numBytesPerColumn, config } = session;
+    const { maxCacheBytes: maxBytes, prefixCacheBytes: maxPrefixCacheBytes } = options;
+    const maxColumns = config.maxPositions + MOST_PLAN_ROWS;
+    this.#session = session;
+    this.prefixes = new PrefixCache({ maxBytes: maxPrefixCacheBytes, numBytesPerColumn });
+    const { smallestCapacity = SMALLEST_CAPACITY } = options;
+    const limits = { maxBytes, maxPrefixCacheBytes, numBytesPerColumn, maxColumns, smallestCapacity };
+    this.#pool = new KvPool(session, new MemoryBudget(limits, this.prefixes));
+  }
+
+  get slabs(): readonly Slab[] {
+    return this.#pool.slabs;
+  }
+
+  /** How often a sequence gave up its slot for want of memory. */
+  get numYields(): number {
+    return this.#numYields;
+  }
+
+  /** Gives a sequence a slot, with the columns of the longest kept prefix; false where there is no memory for it now. */
+  place(resident: Resident, numColumnsAtOnce: number): boolean {
+    const { sequence, salt } = resident;
+    const numTokens = Math.min(sequence.tokenIds.length, numColumnsAtOnce);
+    const hit = salt === undefined ? undefined : this.prefixes.lookup(salt, sequence.tokenIds);
+    let slot = this.#pool.acquire(Math.max(numTokens, hit?.numTokens ?? 0) + SCRATCH_COLUMNS);
+    if (slot === undefined) {
+      // What was found may be what is in the way: it can't be evicted while it is held.
+      hit?.release();
+      slot = this.#pool.acquire(numTokens + SCRATCH_COLUMNS);
+    } else if (hit !== undefined && hit.numTokens > 0) {
+      this.#restore(resident, hit, slot);
+    }
+    resident.slot = slot;
+    return slot !== undefined;
+  }
+
+  /** Frees the slot. */
+  leave(resident: Resident): void {
+    const { slot } = resident;
+    if (slot === undefined) return;
+    resident.slot = undefined;
+    this.#pool.release(slot);
+  }
+
+  /** Says that everything committed must be kept. */
+  settle({ slot, sequence }: Resident): void {
+    if (slot !== undefined) this.#pool.keep(slot, sequence.numCommitted);
+  }
+
+  /** Keeps what is committed for others that begin alike. */
+  keepPrefix({ sequence, salt, slot }: Resident): void {
+    if (salt === undefined || slot === undefined || sequence.numCommitted === 0) return;
+    this.prefixes.insert(salt, sequence.tokenIds, sequence.numCommitted, slot.slab.cache, slot.index);
+  }
+
+  /**
+   * Makes room for the rows of all members, `residents` being everybody in the order of arrival. Where memory is short
+   * plans shrink first; then the youngest gives up its slot and leaves the members: it begins again when there is room.
+   */
+  fit(members: Members, residents: readonly Resident[]): void {
+    for (;;) {
+      const crowded = residents.find(
+        (one) => one.slot && this.#numColumnsNeeded(one, members) > one.slot.slab.capacity,
+      );
+      if (crowded?.slot === undefined) return;
+      const { slot } = crowded;
+      if (this.#pool.grow(slot, this.#numColumnsNeeded(crowded, members))) continue;
+      if (this.#shrinkPlans(members, slot.slab)) continue;
+      const withSlots = residents.filter((one) => one.slot !== undefined);
+      const youngest = withSlots.at(-1);
+      if (youngest === undefined || withSlots.length === 1) throw outgrown();
+      this.leave(youngest);
+      youngest.sequence.uncommit();
+      members.delete(youngest);
+      this.#numYields += 1;
+    }
+  }
+
+  /** What must hold between passes. */
+  checkIntegrity(residents: Iterable<Resident>): void {
+    this.#pool.checkIntegrity();
+    this.prefixes.checkIntegrity();
+    const slots = new Set(this.#pool.slabs.flatMap((slab) => slab.slots));
+    for (const { slot, sequence } of residents) {
+      if (slot === undefined) continue;
+      if (!slots.delete(slot)) throw new Error('a sequence has a slot that the pool does not know');
+      if (slot.numColumns !== sequence.numCommitted)
+        throw new Error('a slot does not keep what is committed');
+    }
+    if (slots.size > 0) throw new Error(`${slots.size} slots belong to no sequence`);
+  }
+
+  dispose(): void {
+    this.prefixes.clear();
+    this.#pool.dispose();
+  }
+
+  #restore(resident: Resident, hit: PrefixHit, slot: NonNullable<Resident['slot']>): void {
+    const { sequence } = resident;
+    hit.restore(slot.slab.cache, slot.index);
+    sequence.commitPending(hit.numTokens);
+    this.#pool.keep(slot, hit.numTokens);
+    if (sequence.numCompletionTokens === 0) resident.numCachedTokens = hit.numTokens;
+  }
+
+  /** A run writes as many columns into every slot as the slot with the most rows needs. */
+  #numColumnsNeeded({ slot, sequence }: Resident, members: Members): number {
+    const neighbours = [...members].filter(([other]) => other.slot?.slab === slot?.slab);
+    return sequence.numCommitted + numPaddedRows(neighbours.map(([, { layout }]) => layout));
+  }
+
+  /** Plain decoding, or one row of a prompt, for all in the slab; false if nothing was larger. */
+  #shrinkPlans(members: Members, slab: Slab): boolean {
+    let hasShrunk = false;
+    for (const [resident, { plan, sequence, layout }] of members) {
+      const isPlain = plan.numDraftRows === 1 && plan.outcomes.length === 0;
+      const canShrink = sequence.options.beta === 1 && plan.numDraftRows > 0 && !isPlain;
+      if (resident.slot?.slab !== slab || !canShrink || layout.numRows <= 2) continue;
+      members.set(resident, prepare(this.#session.config, sequence, ar()));
+      hasShrunk = true;
+    }
+    return hasShrunk;
+  }
+}
+
+function outgrown(): TidarError {
+  return new TidarError('overloaded', 'The text outgrew the memory that the backend may use for caches.');
+}
