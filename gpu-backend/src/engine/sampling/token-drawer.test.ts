@@ -7,11 +7,11 @@ import { TokenDrawer } from './token-drawer.ts';
 
 const row = Float32Array.of(1, 3, 3, -2, 0, 2);
 
-function drawerOf(sampling: Partial<Sampling>, grammar?: SumGrammar): TokenDrawer {
+function drawerOf(sampling: Partial<Sampling>, grammar?: SumGrammar, vocabSize = row.length): TokenDrawer {
   return new TokenDrawer({
     sampling: { ...PLAIN_SAMPLING, ...sampling },
     choice: 0,
-    vocabSize: row.length,
+    vocabSize,
     promptIds: [],
     committedIds: [],
     endTokenIds: new Set([5]),
@@ -96,6 +96,19 @@ describe('a draw among candidates', () => {
       ],
     });
     expect(drawer.draw(rowWithCandidates(logits, 3), 9)).toEqual({ best: 4, secondBest: 3, margin: 2 });
+  });
+});
+
+describe('top-p among candidates', () => {
+  it('trusts no more digits of the log-sum-exp than float32 sums have', () => {
+    // The likeliest token has a hair less than half of the mass, and more than half by a log-sum-exp that is 5e-5 low.
+    const logits = Float32Array.from([1, 0.6, 0.25, 0.15 + 4e-5], Math.log);
+    for (let seed = 0n; seed < 50n; seed++) {
+      const drawer = drawerOf({ temperature: 1, topP: 0.5, seed }, undefined, 4);
+      const drawn = { ...drawer.draw(rowWithCandidates(logits, 3, -5e-5), 9) };
+      expect(drawn).toEqual({ ...drawer.draw(wholeRow(logits), 9) });
+      expect(drawn.secondBest).toBeGreaterThanOrEqual(0);
+    }
   });
 });
 
