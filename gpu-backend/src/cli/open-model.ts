@@ -16,7 +16,8 @@ export async function openCommandModel(
   numThreads: number,
 ): Promise<{ folder: ModelFolder; session: ModelSession }> {
   if (!existsSync(join(path, 'config.json'))) {
-    const shown = relative(process.cwd(), path) || path;
+    const inside = relative(process.cwd(), path);
+    const shown = inside === '' || inside.startsWith('..') ? path : inside;
     throw new TidarError(
       'model_folder_invalid',
       `No model in ${shown} (no config.json there); give a model folder with --model.`,

@@ -1,8 +1,8 @@
 /** `npm run data`: makes the demo model's tokenizer and its training, validation and held-out data. */
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { Tokenizer } from 'tokenizers';
+import { FlagError, numberFlag, parseFlags, runCommand, stringFlag, wholeNumber } from '../cli/flags.ts';
 import { Random } from './random.ts';
 import { chatDocument } from './special-tokens.ts';
 import { heldOutExamples, trainingFacts, trainingProblems, validationExamples } from './splits.ts';
@@ -153,25 +153,36 @@ function describe(name: string, documents: readonly Encoded[]): string {
   );
 }
 
-if (import.meta.main) {
-  const { values } = parseArgs({
-    options: Object.fromEntries(
-      Object.entries(defaults).map(([name, value]) => [name, { type: 'string' as const, default: value }]),
-    ),
-  });
-  const wholeNumber = (name: keyof typeof defaults): number => {
-    const value = Number(values[name]);
-    if (!Number.isInteger(value) || value < 1) throw new RangeError(`--${name} is a whole number from 1 on`);
-    return value;
-  };
+const HELP = `npm run data [-- options]      makes the texts and the tokenizer that npm run train reads
+
+${Object.entries(defaults)
+  .map(([name, value]) => `  --${name.padEnd(22)}default ${value}`)
+  .join('\n')}
+  --help                  this text`;
+
+async function main(): Promise<void> {
+  const options = Object.fromEntries(
+    Object.keys(defaults).map((name) => [name, { type: 'string' as const }]),
+  );
+  const flags = parseFlags(process.argv.slice(2), { ...options, help: { type: 'boolean', short: 'h' } });
+  const [stray] = flags.positionals;
+  if (stray !== undefined) throw new FlagError(`"${stray}" belongs to no flag; --help lists the flags.`);
+  if (flags.values['help'] === true) {
+    console.log(HELP);
+    return;
+  }
+  const count = (name: keyof typeof defaults): number =>
+    numberFlag(flags, name, Number(defaults[name]), wholeNumber(1));
   await makeData(
     {
-      outFolder: String(values['out-folder']),
-      seed: wholeNumber('seed'),
-      vocabSize: wholeNumber('vocab-size'),
-      numArithmeticTokens: wholeNumber('arithmetic-tokens'),
-      numValidationExamples: wholeNumber('validation-examples'),
+      outFolder: stringFlag(flags, 'out-folder') ?? defaults['out-folder'],
+      seed: count('seed'),
+      vocabSize: count('vocab-size'),
+      numArithmeticTokens: count('arithmetic-tokens'),
+      numValidationExamples: count('validation-examples'),
     },
     (line) => console.log(line),
   );
 }
+
+if (import.meta.main) await runCommand('data', main);

@@ -2,13 +2,14 @@ import { spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { parseArgs } from 'node:util';
 import { z } from 'zod';
 import { TidarError } from '@tidar/shared/errors.ts';
+import { FlagError, numberFlag, parseFlags, stringFlag, wholeNumber } from '../cli/flags.ts';
+import type { ParsedFlags } from '../cli/flags.ts';
 import { ALLOCATOR_ENVIRONMENT } from '../device/allocator-environment.ts';
 import { findTokenId, parseTokenizerJson } from '../model/tokenizer.ts';
 import type { SpecialToken } from '../data/special-tokens.ts';
-import { loadCheckpoint } from './checkpoint.ts';
+import { hasCheckpoint, loadCheckpoint } from './checkpoint.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { initialCheckpoint, restartedCheckpoint } from './initialize.ts';
 import type { SpecialTokenIds } from './initialize.ts';
@@ -32,88 +33,122 @@ const HELP = `npm run train -- --run NAME [options]      trains, or goes on with
   --threads N            default 2
   --evaluate-every N     default 200           --checkpoint-every N  default 200
 
-Everything is kept in .runs/NAME: checkpoint.safetensors, log.jsonl and model/, a folder that npm start serves.
+Everything is kept in .runs/NAME (or NAME, where it is an absolute path): checkpoint.safetensors, log.jsonl and
+model/, a folder that npm start serves.
 Ctrl-C saves; the same command goes on exactly where it stopped.`;
 
-const FLAGS = [
-  'run',
-  'from',
-  'steps',
-  'batch',
-  'length',
-  'block-sizes',
-  'alpha',
-  'question-weight',
-  'learning-rate',
-  'final-share',
-  'warmup',
-  'weight-decay',
-  'clip',
-  'seed',
-  'hidden',
-  'layers',
-  'heads',
-  'kv-heads',
-  'intermediate',
-  'positions',
-  'data',
-  'threads',
-  'evaluate-every',
-  'checkpoint-every',
-] as const;
+/** Settings and the flags that give them: the words of an error are the flag's, too. */
+const SETTING_FLAGS = {
+  numSteps: 'steps',
+  batchSize: 'batch',
+  numTokens: 'length',
+  alpha: 'alpha',
+  learningRate: 'learning-rate',
+  finalShare: 'final-share',
+  numWarmupSteps: 'warmup',
+  weightDecay: 'weight-decay',
+  clipNorm: 'clip',
+  seed: 'seed',
+} as const;
 
-type Flags = Partial<Record<(typeof FLAGS)[number], string>>;
+const SIZE_FLAGS = {
+  hiddenSize: 'hidden',
+  numLayers: 'layers',
+  numHeads: 'heads',
+  numKeyValueHeads: 'kv-heads',
+  intermediateSize: 'intermediate',
+  maxPositions: 'positions',
+} as const;
 
-function readFlags(args: string[]): Flags & { arOnly: boolean; help: boolean } {
-  const options = Object.fromEntries(FLAGS.map((name) => [name, { type: 'string' as const }]));
-  const { values } = parseArgs({
-    args,
-    options: { ...options, 'ar-only': { type: 'boolean' }, help: { type: 'boolean', short: 'h' } },
+const TEXT_FLAGS = [
+  ...Object.values(SETTING_FLAGS),
+  ...Object.values(SIZE_FLAGS),
+  ...[
+    'run',
+    'from',
+    'block-sizes',
+    'question-weight',
+    'data',
+    'threads',
+    'evaluate-every',
+    'checkpoint-every',
+  ],
+];
+
+function readFlags(args: readonly string[]): ParsedFlags {
+  const flags = parseFlags(args, {
+    ...Object.fromEntries(TEXT_FLAGS.map((name) => [name, { type: 'string' as const }])),
+    'ar-only': { type: 'boolean' },
+    help: { type: 'boolean', short: 'h' },
   });
-  const found: Readonly<Record<string, string | boolean | undefined>> = values;
-  const flags: Flags = {};
-  for (const name of FLAGS) {
-    const value = found[name];
-    if (typeof value === 'string') flags[name] = value;
-  }
-  return { ...flags, arOnly: found['ar-only'] === true, help: found['help'] === true };
+  const [stray] = flags.positionals;
+  if (stray !== undefined) throw new FlagError(`"${stray}" belongs to no flag; --help lists the flags.`);
+  return flags;
 }
 
-const number = (text: string | undefined): number | undefined =>
-  text === undefined ? undefined : Number(text);
+const ANY_NUMBER = { isWanted: Number.isFinite, expected: 'a number' };
 
-function settingsFrom(flags: Flags & { arOnly: boolean }, dataFolder: string) {
-  const weight = number(flags['question-weight']);
+function numbers(flags: ParsedFlags, names: Readonly<Record<string, string>>): Record<string, unknown> {
+  return Object.fromEntries(
+    Object.entries(names).map(([setting, flag]) => [setting, numberFlag(flags, flag, undefined, ANY_NUMBER)]),
+  );
+}
+
+function blockSizes(flags: ParsedFlags): number[] | undefined {
+  return stringFlag(flags, 'block-sizes')?.split(',').map(Number);
+}
+
+function settingsFrom(flags: ParsedFlags, dataFolder: string) {
+  const weight = numberFlag(flags, 'question-weight', undefined, ANY_NUMBER);
   return trainingSettingsSchema.parse({
-    numSteps: number(flags.steps),
-    batchSize: number(flags.batch),
-    numTokens: number(flags.length),
-    arOnly: flags.arOnly,
-    blockSizes: flags['block-sizes']?.split(',').map(Number),
-    alpha: number(flags.alpha),
+    ...numbers(flags, SETTING_FLAGS),
+    arOnly: flags.values['ar-only'] === true,
+    blockSizes: blockSizes(flags),
     questionWeight: weight === undefined ? undefined : { weight, ...answerMarks(dataFolder) },
-    learningRate: number(flags['learning-rate']),
-    finalShare: number(flags['final-share']),
-    numWarmupSteps: number(flags.warmup),
-    weightDecay: number(flags['weight-decay']),
-    clipNorm: number(flags.clip),
-    seed: number(flags.seed),
   });
 }
 
-function startingPoint(flags: Flags & { arOnly: boolean }, dataFolder: string): Checkpoint {
+/** The run's own checkpoint where there is one; else what --from names, or a fresh model. */
+function startingPoint(flags: ParsedFlags, run: string, dataFolder: string): Checkpoint {
+  if (hasCheckpoint(runFolder(run))) return resumed(flags, run);
   const settings = settingsFrom(flags, dataFolder);
-  if (flags.from !== undefined) return restartedCheckpoint(loadCheckpoint(runFolder(flags.from)), settings);
-  const size = modelSizeSchema.parse({
-    hiddenSize: number(flags.hidden),
-    numLayers: number(flags.layers),
-    numHeads: number(flags.heads),
-    numKeyValueHeads: number(flags['kv-heads']),
-    intermediateSize: number(flags.intermediate),
-    maxPositions: number(flags.positions),
-  });
+  const from = stringFlag(flags, 'from');
+  if (from !== undefined) return restartedCheckpoint(loadCheckpoint(runFolder(from)), settings);
+  const size = modelSizeSchema.parse(numbers(flags, SIZE_FLAGS));
   return initialCheckpoint(size, tokensOf(dataFolder), settings);
 }
+
+/** A run goes on with the settings that it was started with: a flag that says otherwise is refused, not ignored. */
+function resumed(flags: ParsedFlags, run: string): Checkpoint {
+  const checkpoint = loadCheckpoint(runFolder(run));
+  const { settings, configJson } = checkpoint;
+  const byName: Readonly<Record<string, unknown>> = settings;
+  const started: Record<string, unknown> = {
+    ...Object.fromEntries(Object.entries(SETTING_FLAGS).map(([name, flag]) => [flag, byName[name]])),
+    hidden: configJson['hidden_size'],
+    layers: configJson['num_hidden_layers'],
+    heads: configJson['num_attention_heads'],
+    'kv-heads': configJson['num_key_value_heads'],
+    intermediate: configJson['intermediate_size'],
+    positions: configJson['max_position_embeddings'],
+    'question-weight': settings.questionWeight?.weight ?? 1,
+    'block-sizes': settings.blockSizes.join(','),
+  };
+  const given: Record<string, unknown> = { 'block-sizes': blockSizes(flags)?.join(',') };
+  for (const flag of Object.keys(started)) given[flag] ??= numberFlag(flags, flag, undefined, ANY_NUMBER);
+  for (const [flag, value] of Object.entries(given)) {
+    if (value === undefined || value === started[flag]) continue;
+    throw new FlagError(
+      `the run ${run} was started with --${flag} ${shown(started[flag])} and goes on with it; ` +
+        `for --${flag} ${shown(value)} name another run, with --from ${run} for its weights.`,
+    );
+  }
+  if (flags.values['ar-only'] === true && !settings.arOnly)
+    throw new FlagError(`the run ${run} was started without --ar-only; name another run.`);
+  return checkpoint;
+}
+
+const shown = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
 
 /** Ids of special tokens, read from the tokenizer that npm run data wrote. */
 function specialTokens(dataFolder: string) {
@@ -145,16 +180,17 @@ function tokensOf(dataFolder: string): SpecialTokenIds {
 }
 
 function runFolder(name: string): string {
-  return path.join('.runs', name);
+  return path.resolve('.runs', name);
 }
 
 async function main(): Promise<number> {
   const flags = readFlags(process.argv.slice(2));
-  if (flags.help || flags.run === undefined) {
+  const run = stringFlag(flags, 'run');
+  if (flags.values['help'] === true || run === undefined) {
     console.log(HELP);
-    return flags.help ? 0 : 2;
+    return run === undefined && flags.values['help'] !== true ? 2 : 0;
   }
-  const dataFolder = flags.data ?? path.join('.runs', 'data');
+  const dataFolder = stringFlag(flags, 'data') ?? path.join('.runs', 'data');
   if (!existsSync(path.join(dataFolder, 'train.bin'))) {
     console.error(`${dataFolder} holds no train.bin: run npm run data first.`);
     return 2;
@@ -163,13 +199,16 @@ async function main(): Promise<number> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => abort.abort());
   const options = {
     dataFolder,
-    runFolder: runFolder(flags.run),
-    numThreads: number(flags.threads) ?? 2,
-    evaluateEvery: number(flags['evaluate-every']) ?? 200,
+    runFolder: runFolder(run),
+    numThreads: numberFlag(flags, 'threads', 2, wholeNumber(1)),
+    evaluateEvery: numberFlag(flags, 'evaluate-every', 200, wholeNumber(1)),
     numEvaluationBatches: 4,
-    checkpointEvery: number(flags['checkpoint-every']) ?? 200,
+    checkpointEvery: numberFlag(flags, 'checkpoint-every', 200, wholeNumber(1)),
   };
-  await trainRun(startingPoint(flags, dataFolder), options, abort.signal);
+  const start = startingPoint(flags, run, dataFolder);
+  if (start.step === start.settings.numSteps)
+    console.log(`The run ${run} has done all its ${start.step} steps; ${options.runFolder} holds it.`);
+  await trainRun(start, options, abort.signal);
   return 0;
 }
 
@@ -191,8 +230,25 @@ else {
   try {
     process.exitCode = await main();
   } catch (error) {
-    const known = error instanceof TidarError || error instanceof RangeError || error instanceof z.ZodError;
-    console.error(error instanceof z.ZodError ? z.prettifyError(error) : known ? error.message : error);
-    process.exitCode = 1;
+    const isCallersFault = error instanceof FlagError || error instanceof z.ZodError;
+    const isExpected = error instanceof TidarError || error instanceof RangeError || isCallersFault;
+    const told = error instanceof z.ZodError ? explain(error) : isExpected ? error.message : error;
+    console.error(...(isExpected ? [`train: ${String(told)}`] : [told]));
+    process.exitCode = isCallersFault ? 2 : 1;
   }
+}
+
+/** A refused setting under its flag's name. */
+function explain(error: z.ZodError): string {
+  const names: Readonly<Record<string, string>> = {
+    ...SETTING_FLAGS,
+    ...SIZE_FLAGS,
+    blockSizes: 'block-sizes',
+    questionWeight: 'question-weight',
+  };
+  const told = error.issues.map(({ path: [setting], message }) => {
+    const flag = names[String(setting)];
+    return flag === undefined ? message : `--${flag}: ${message}`;
+  });
+  return `${told.join('; ')}.`;
 }
