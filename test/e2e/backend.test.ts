@@ -47,35 +47,37 @@ beforeAll(async () => {
 afterAll(() => backend.stop());
 
 describe('a generation over SSE', () => {
-  it.each([{ type: 'ar' }, TIDAR, { type: 'tidar', draft_length: 7 }])(
-    'is the golden text with %j',
-    async (decoder) => {
-      const response = await backend.post(requestBody({ decoder }));
-      expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
-      const events = await readEvents(response);
-      expect(tokenIdsOf(events)).toEqual(greedy);
-      expect(events[0]).toMatchObject({
-        type: 'start',
-        num_prompt_tokens: prompt.length,
-        prompt_token_ids: prompt,
-        seed: '7',
-        fingerprint: backend.model.fingerprint,
-      });
-      expect(finishesOf(events)).toEqual([[0, 'length']]);
-      expect(events.at(-1)).toMatchObject({
-        type: 'end',
-        usage: { prompt_tokens: prompt.length, completion_tokens: greedy.length, cached_tokens: 0 },
-      });
-    },
-  );
+  it.each([
+    { type: 'ar' },
+    TIDAR,
+    ...[4, 7].map((length) => ({ type: 'tidar', plan: 'dense', draft_length: length })),
+  ])('is the golden text with %j', async (decoder) => {
+    const response = await backend.post(requestBody({ decoder }));
+    expect(response.headers.get('content-type')).toBe('text/event-stream; charset=utf-8');
+    const events = await readEvents(response);
+    expect(tokenIdsOf(events)).toEqual(greedy);
+    expect(events[0]).toMatchObject({
+      type: 'start',
+      num_prompt_tokens: prompt.length,
+      prompt_token_ids: prompt,
+      seed: '7',
+      fingerprint: backend.model.fingerprint,
+    });
+    expect(finishesOf(events)).toEqual([[0, 'length']]);
+    expect(events.at(-1)).toMatchObject({
+      type: 'end',
+      usage: { prompt_tokens: prompt.length, completion_tokens: greedy.length },
+    });
+  });
 
   it('starts once, ends once, and counts its forward passes', async () => {
-    const events = await readEvents(await backend.post(requestBody({ trace: 'stats' })));
+    const body = requestBody({ trace: 'stats', decoder: { ...TIDAR, plan: 'dense' } });
+    const events = await readEvents(await backend.post(body));
     expect(events.filter(({ type }) => type === 'start')).toHaveLength(1);
     expect(closingEvents(events)).toEqual([events.at(-1)]);
     const steps = events.filter((event) => event.type === 'step');
     expect(events.at(-1)).toMatchObject({ usage: { num_forward_passes: steps.length } });
-    expect(steps.every(({ stats }) => stats !== undefined && stats.rows >= 2)).toBe(true);
+    expect(steps.every(({ stats }) => stats !== undefined && stats.rows >= 1)).toBe(true);
     expect(steps.length).toBeLessThan(greedy.length);
   });
 

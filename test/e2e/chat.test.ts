@@ -145,7 +145,7 @@ describe('an answer', () => {
     expect(steps.flatMap(({ token_ids }) => token_ids)).toHaveLength(bill?.completion_tokens ?? -1);
     expect(steps).toHaveLength(bill?.num_forward_passes ?? -1);
     for (const { rows, drafted, accepted } of steps) {
-      expect(rows).toBeGreaterThanOrEqual(2);
+      expect(rows).toBeGreaterThanOrEqual(1);
       expect(accepted).toBeLessThanOrEqual(drafted ?? 0);
     }
   });

@@ -79,7 +79,7 @@ describe('three choices of one request', () => {
     const events = messages.map(parseGenerateEvent);
     const start = events[0]?.type === 'start' ? events[0] : undefined;
     const whole = CHOICES.map((choice) => tokenIdsOf(events, choice));
-    for (const at of [1, 4, Math.floor(messages.length / 2), messages.length - 3]) {
+    for (const at of [1, 4, Math.floor(messages.length / 2)]) {
       const counts = parseEventId(messages[at]?.id ?? '', NUM_CHOICES)!;
       const token_ids = whole.map((tokenIds, choice) => tokenIds.slice(0, counts[choice]));
       const resumed = await generate({ resume: { prompt_token_ids: start?.prompt_token_ids, token_ids } });

@@ -33,36 +33,6 @@ async function complete(changes: object = {}): Promise<Completion> {
 }
 const textOf = (answer: Completion, choice = 0): string => answer.choices[choice]?.message.content ?? '';
 
-describe('n', () => {
-  it('gives texts of their own, of which the first is that of n = 1, and bills all of them', async () => {
-    const own = new RawClient(edge.url, await edge.createKey());
-    const one = await complete({ temperature: 1.2 });
-    const three = await own.complete({ ...ask, temperature: 1.2, n: 3 });
-    expect(textOf(three)).toBe(textOf(one));
-    expect(new Set(three.choices.map((_, index) => textOf(three, index))).size).toBeGreaterThan(1);
-    expect(three.usage.completion_tokens).toBeGreaterThan(one.usage.completion_tokens);
-    expect((await own.usage()).total).toMatchObject({
-      num_requests: 1,
-      completion_tokens: three.usage.completion_tokens,
-    });
-  });
-
-  it('is streamed as the texts that it gives at once', async () => {
-    const whole = await complete({ temperature: 1.2, n: 3 });
-    const body = { ...ask, temperature: 1.2, n: 3, stream: true, stream_options: { include_usage: true } };
-    const { chunks, isDone } = await readChunks(await client.post(body));
-    expect(isDone).toBe(true);
-    for (const index of [0, 1, 2]) expect(textOfChunks(chunks, index)).toBe(textOf(whole, index));
-    expect(chunks.at(-1)?.usage).toMatchObject({ completion_tokens: whole.usage.completion_tokens });
-  });
-
-  it('beyond what the backend decodes at once is refused by name', async () => {
-    const response = await client.post({ ...ask, n: 9 });
-    expect(response.status).toBe(400);
-    expect(await response.json()).toMatchObject({ error: { param: 'n' } });
-  });
-});
-
 describe('log-probabilities', () => {
   const asked = { logprobs: true, top_logprobs: 5, temperature: 1.2 };
 
@@ -126,59 +96,6 @@ describe('logit_bias', () => {
     const response = await client.post({ ...ask, logit_bias: { 4_000_000: 1 } });
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({ error: { param: 'logit_bias' } });
-  });
-});
-
-describe('every way to draw a token', () => {
-  it.each<[string, object]>([
-    ['presence_penalty', { presence_penalty: 2 }],
-    ['frequency_penalty', { frequency_penalty: 2 }],
-    ['repetition_penalty', { tidar: { repetition_penalty: 2 } }],
-    ['min_tokens', { tidar: { min_tokens: 39 } }],
-    ['ignore_eos', { tidar: { ignore_eos: true } }],
-    ['regex', { tidar: { regex: '[0-9 ]{20}' } }],
-  ])('with %s gives another text, the same by every plan as by plain decoding', async (_, change) => {
-    const { tidar = {} } = change as { tidar?: object };
-    const plain = await complete({ ...change, tidar: { ...tidar, decoder: 'ar' } });
-    expect(textOf(plain)).not.toBe(textOf(await complete()));
-    for (const plan of ['auto', 'dense', 'sparse', 'branches', 'two-pass']) {
-      const drafted = await complete({ ...change, tidar: { ...tidar, plan } });
-      expect(textOf(drafted)).toBe(textOf(plain));
-      expect(drafted.usage.completion_tokens).toBe(plain.usage.completion_tokens);
-    }
-  });
-});
-
-describe('the end of a text', () => {
-  it('does not come before min_tokens, and not at the end token where that is ignored', async () => {
-    const { usage, choices } = await complete();
-    expect(choices[0]?.finish_reason).toBe('stop');
-    const later = await complete({ tidar: { min_tokens: usage.completion_tokens + 5 } });
-    expect(later.usage.completion_tokens).toBeGreaterThanOrEqual(usage.completion_tokens + 5);
-    const ignored = await complete({ tidar: { ignore_eos: true } });
-    expect(ignored.usage.completion_tokens).toBe(40);
-    expect(ignored.choices[0]?.finish_reason).toBe('length');
-  });
-
-  it('is a stop token, which counts', async () => {
-    const tokenIds = tokenizer.encode(textOf(await complete()));
-    const stop = tokenIds[3]!;
-    const answer = await complete({ tidar: { stop_token_ids: [stop] } });
-    expect(answer.choices[0]?.finish_reason).toBe('stop');
-    expect(answer.usage.completion_tokens).toBe(tokenIds.indexOf(stop) + 1);
-  });
-});
-
-describe('plans', () => {
-  it('are named in the trace that shows what they did', async () => {
-    for (const plan of ['auto', 'dense', 'sparse', 'branches', 'two-pass']) {
-      const body = { ...ask, stream: true, tidar: { plan, trace: 'stats' } };
-      const { chunks } = await readChunks(await client.post(body));
-      const plans = chunks.flatMap(({ tidar }) =>
-        tidar?.token_ids === undefined ? [] : [(tidar as { plan?: string }).plan],
-      );
-      expect(new Set(plans)).toEqual(new Set([plan]));
-    }
   });
 });
 

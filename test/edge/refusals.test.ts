@@ -70,7 +70,7 @@ describe('a backend that is overloaded', () => {
 describe('a parameter that the backend refuses', () => {
   it.each([
     ['grammar', { response_format: { type: 'json_object' } }, 'response_format'],
-    ['grammar', { tidar: { regex: '(' } }, 'tidar.regex'],
+    ['response_format', { tidar: { regex: '(' } }, 'tidar.regex'],
     ['grammar', { tidar: { grammar: 'x' } }, 'tidar.grammar'],
     ['sampling.min_tokens', { tidar: { min_tokens: 60 } }, 'tidar.min_tokens'],
     ['stop_token_ids', { tidar: { stop_token_ids: [9] } }, 'tidar.stop_token_ids'],

@@ -37,7 +37,7 @@ export function inClientTerms(error: TidarError, chat: ChatRequest): TidarError 
 
 function clientName(param: string, chat: ChatRequest): string {
   const name = param.replace(/^(sampling|decoder)\./, '');
-  if (/^grammar(\.|$)/.test(name)) return grammarName(chat);
+  if (/^(grammar|response_format)(\.|$)/.test(name)) return grammarName(chat);
   if (name === 'max_tokens' && chat.max_completion_tokens != null) return 'max_completion_tokens';
   return NAMES[name] ?? name;
 }
