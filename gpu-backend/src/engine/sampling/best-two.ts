@@ -28,9 +28,6 @@ export class BestTwo {
   }
 }
 
-/** Any sum of four float32 numbers that is higher has no infinite part; one that is lower is looked at again. */
-const LOWEST_SUM = -1e38;
-
 /** Greedy decoding's loop over a whole row, which also finds every number that is not finite. */
 export function scanRow(row: Row, into: BestTwo): void {
   if (row instanceof Float32Array) scanFloat32(row, into);
@@ -50,7 +47,7 @@ function scanFloat32(row: Float32Array, into: BestTwo): void {
     const c = row[id + 2] ?? 0;
     const d = row[id + 3] ?? 0;
     const areLow = a <= secondScore && b <= secondScore && c <= secondScore && d <= secondScore;
-    if (areLow && a + b + (c + d) > LOWEST_SUM) continue; // not so if any is NaN or -Infinity
+    if (areLow && a + b + (c + d) > -Infinity) continue; // not so if any is NaN or -Infinity
     for (let at = id; at < id + 4; at++) addFinite(at, row[at] ?? 0, into);
     secondScore = into.secondScore;
   }
