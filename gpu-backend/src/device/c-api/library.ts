@@ -14,7 +14,7 @@ export const NULL: Pointer = 0n;
  */
 const TYPES = { pointer: 'void *', size: 'size_t', int: 'int', text: 'const char *' } as const;
 type ArgumentType = keyof typeof TYPES;
-type Argument = Pointer | ArrayBufferView | number | string;
+export type Argument = Pointer | ArrayBufferView | number | string;
 /** Gives a status: null, or an error. */
 export type OrtFunction = (...args: readonly Argument[]) => Pointer | null;
 
@@ -91,9 +91,7 @@ function bundledLibrary(): [file: string, version: string] {
 }
 
 function load(file: string, expectedVersion: string): OrtApi {
-  // onnxruntime optimizes graphs recursively: koffi's own stacks are too small. Refused, and not needed, once the
-  // process has loaded a library.
-  koffi.config({ sync_stack_size: 16 << 20, async_stack_size: 8 << 20 });
+  enlargeStacks();
   const base = koffi.load(file).func('OrtGetApiBase', 'void *', [])() as Pointer;
   const getApi = functionAt(base, 0, 'void *', ['uint32_t']);
   const getVersion = functionAt(base, 1, 'const char *', []);
@@ -104,6 +102,15 @@ function load(file: string, expectedVersion: string): OrtApi {
     });
   }
   return bindTable(getApi(API_VERSION) as Pointer, version);
+}
+
+/** onnxruntime optimizes graphs recursively. koffi refuses once it has loaded a library, in any of its threads. */
+function enlargeStacks(): void {
+  try {
+    koffi.config({ sync_stack_size: 16 << 20 });
+  } catch {
+    return; // the sizes are those that the first caller chose
+  }
 }
 
 function bindTable(table: Pointer, version: string): OrtApi {

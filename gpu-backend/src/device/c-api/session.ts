@@ -11,6 +11,7 @@ import type { SessionOptions } from '../options.ts';
 import { StepInputs } from '../step-inputs.ts';
 import { StepOutputs } from '../step-outputs.ts';
 import { CApiCache } from './cache.ts';
+import { withDenormalsAsZero } from './denormals.ts';
 import type { Pointer } from './library.ts';
 import { attempt, call, failure, Handle, result } from './status.ts';
 
@@ -83,7 +84,8 @@ export class CApiSession implements ModelSession {
 
   #run(binding: Pointer): void {
     const runOptions = this.#runOptions.pointer;
-    const text = attempt('RunWithBinding', this.#session.pointer, runOptions, binding);
+    const session = this.#session.pointer;
+    const text = withDenormalsAsZero(() => attempt('RunWithBinding', session, runOptions, binding));
     if (text === undefined) return;
     if (!text.includes('terminate flag')) throw failure('RunWithBinding', text);
     call('RunOptionsUnsetTerminate', runOptions);
@@ -101,14 +103,16 @@ function createSession(folder: ModelFolder, options: SessionOptions): Handle {
     call('SetSessionGraphOptimizationLevel', sessionOptions.pointer, ALL_OPTIMIZATIONS);
     call('SetIntraOpNumThreads', sessionOptions.pointer, options.numThreads);
     call('SetInterOpNumThreads', sessionOptions.pointer, 1);
-    for (const [key, value] of Object.entries(sessionEntries(folder, options))) {
+    const entries = { ...sessionEntries(folder, options), 'session.set_denormal_as_zero': '1' };
+    for (const [key, value] of Object.entries(entries)) {
       call('AddSessionConfigEntry', sessionOptions.pointer, key, value);
     }
     const candidates = maxCandidatesOf(folder.config, options) > 0;
     const graph = servingGraph(folder.config, folder.tensors, { candidates });
     const place = new BigUint64Array(1);
     const args = [environment.pointer, graph, graph.length, sessionOptions.pointer, place] as const;
-    const text = attempt('CreateSessionFromArray', ...args);
+    // Its own threads flush denormals too, and it would leave this one doing so.
+    const text = withDenormalsAsZero(() => attempt('CreateSessionFromArray', ...args));
     if (text === undefined) return new Handle('Session', place[0] ?? 0n);
     const message = `onnxruntime could not load the model folder ${path.basename(folder.path)}.`;
     throw new TidarError('model_folder_invalid', message, { internal: text });

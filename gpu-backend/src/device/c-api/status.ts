@@ -1,12 +1,11 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import { ortApi } from './library.ts';
-import type { OrtFunction, Pointer, ReleaseName } from './library.ts';
+import type { Argument, Pointer, ReleaseName } from './library.ts';
 
 type FunctionName = keyof ReturnType<typeof ortApi>['functions'];
-type Arguments = Parameters<OrtFunction>;
 
 /** onnxruntime's own text of what went wrong in a call; undefined: it went well. */
-export function attempt(name: FunctionName, ...args: Arguments): string | undefined {
+export function attempt(name: FunctionName, ...args: readonly Argument[]): string | undefined {
   const api = ortApi();
   const status = api.functions[name](...args);
   if (status === null) return undefined;
@@ -16,7 +15,7 @@ export function attempt(name: FunctionName, ...args: Arguments): string | undefi
 }
 
 /** A call that fails only by a mistake of ours, or for want of memory. */
-export function call(name: FunctionName, ...args: Arguments): void {
+export function call(name: FunctionName, ...args: readonly Argument[]): void {
   const text = attempt(name, ...args);
   if (text !== undefined) throw failure(name, text);
 }
@@ -28,7 +27,7 @@ export function failure(name: string, text: string): TidarError {
 }
 
 /** The address that a call writes to its last argument. */
-export function result(name: FunctionName, ...args: Arguments): Pointer {
+export function result(name: FunctionName, ...args: readonly Argument[]): Pointer {
   const place = new BigUint64Array(1);
   call(name, ...args, place);
   return place[0] ?? 0n;
