@@ -18,8 +18,6 @@ export interface Tokenizer {
   encode(text: string): number[];
   /** The text of the ids; special tokens have none. */
   decode(ids: readonly number[]): string;
-  /** The bytes that a token adds to a text; undefined for special tokens and unused ids, which add none. */
-  bytesOf(id: number): Uint8Array | undefined;
   /** What a special token is called in tokenizer.json; undefined for all others. */
   specialName(id: number): string | undefined;
   /** Decodes as tokens come: the parts joined equal `decode` of all. */
