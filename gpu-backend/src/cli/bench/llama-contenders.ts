@@ -36,18 +36,24 @@ export interface LlamaContender extends Contender {
 
 export type LlamaSize = Pick<LlamaSettings, 'numThreads' | 'numSequences' | 'contextSize'>;
 
-const LOOKUP_LENGTHS = [0, 3, 8];
+/** Drafts that llama.cpp looks up in the prompt: none, its own default, more. */
+export const LOOKUP_LENGTHS: readonly number[] = [0, 3, 8];
+
+export interface LlamaChoice {
+  readonly maxTokens: number;
+  readonly lookupLengths?: readonly number[];
+}
 
 /** Everything that llama.cpp offers here: either type of weights, flash attention, drafts looked up in the prompt. */
 export async function openLlamas(
   ggufs: Ggufs,
   size: LlamaSize,
-  maxTokens: number,
+  { maxTokens, lookupLengths = LOOKUP_LENGTHS }: LlamaChoice,
 ): Promise<LlamaContender[]> {
   const contenders: LlamaContender[] = [];
   for (const [type, ggufPath] of ggufs) {
     for (const flashAttention of [false, true]) {
-      for (const lookupLength of LOOKUP_LENGTHS) {
+      for (const lookupLength of lookupLengths) {
         const peer = await openLlamaPeer({
           ...size,
           ggufPath,

@@ -17,16 +17,17 @@ describe('bench peers', () => {
       folder,
       session,
       prompts: questionPrompts(folder, 3),
-      maxTokens: 12,
+      maxTokens: 6,
       numThreads: 1,
       // The device takes one sequence at a time here.
       decodeOurs: (prompts, _, maxTokens: number) =>
         decodeConcurrently(prompts, 1, async (prompt) => {
           return (await greedyText(session, cache, prompt, maxTokens)).completionIds;
         }),
-      ar: { name: 'ar', decoder: 12 },
-      ours: [{ name: 'shorter', decoder: 6 }],
+      ar: { name: 'ar', decoder: 6 },
+      ours: [{ name: 'shorter', decoder: 3 }],
       batches: [1, 2],
+      lookupLengths: [0, 3],
       within: 1,
       timeLimitMs: 0,
       onProgress: (what) => progress.push(what),
@@ -37,7 +38,7 @@ describe('bench peers', () => {
     expect(result.batches.map(({ batch }) => batch)).toEqual([1, 2]);
     for (const { contenders, screening, ours, theirs, theirAr } of result.batches) {
       expect(ours).toBe('shorter');
-      expect(screening).toHaveLength(12);
+      expect(screening).toHaveLength(8);
       expect(theirs).toMatch(/^llama\.cpp F(32|16), flash attention (on|off)/);
       expect(theirAr).not.toContain('lookup');
       expect(contenders.slice(0, 2).map(({ name }) => name)).toEqual(['ar', 'shorter']);

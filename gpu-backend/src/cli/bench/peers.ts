@@ -36,6 +36,8 @@ export interface PeersOptions<Decoder> {
   /** For each batch: until both ratios are within this share, or the time is up. */
   readonly within: number;
   readonly timeLimitMs: number;
+  /** Lengths of llama.cpp's own speculative decoding to try; 0 has to be one. */
+  readonly lookupLengths?: readonly number[];
   readonly onProgress?: (what: string) => void;
 }
 
@@ -125,7 +127,7 @@ async function benchBatch<Decoder>(
   ggufs: Ggufs,
   batch: number,
 ): Promise<BatchResult> {
-  const llamas = await openLlamas(ggufs, llamaSize(options, batch), options.maxTokens);
+  const llamas = await openLlamas(ggufs, llamaSize(options, batch), options);
   try {
     options.onProgress?.(`batch ${batch}: looking for the best of ${llamas.length} settings of llama.cpp`);
     const screened = await screen(llamas, options.prompts, batch);
