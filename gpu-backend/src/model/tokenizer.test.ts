@@ -39,13 +39,13 @@ describe('encoding and decoding', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'grapheme' }), (text) => {
         fc.pre(!SPECIALS.some((special) => text.includes(special)));
-        const bytes = tokenizer.encode(text).flatMap((id) => [...tokenizer.tokenBytes(id)!]);
+        const bytes = tokenizer.encode(text).flatMap((id) => [...tokenizer.bytesOf(id)!]);
         expect(bytes).toEqual([...new TextEncoder().encode(text)]);
       }),
     );
-    expect([tokenizer.tokenBytes(END), tokenizer.specialName(END)]).toEqual([undefined, '<|end|>']);
+    expect([tokenizer.bytesOf(END), tokenizer.specialName(END)]).toEqual([undefined, '<|end|>']);
     expect(tokenizer.specialName(A)).toBeUndefined();
-    expect([tokenizer.tokenBytes(299), tokenizer.specialName(299)]).toEqual([undefined, undefined]);
+    expect([tokenizer.bytesOf(299), tokenizer.specialName(299)]).toEqual([undefined, undefined]);
   });
 
   it.each(['toString', '__proto__', 'constructor'])('a token may be called %s', (name) => {

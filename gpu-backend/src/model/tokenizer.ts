@@ -18,6 +18,10 @@ export interface Tokenizer {
   encode(text: string): number[];
   /** The text of the ids; special tokens have none. */
   decode(ids: readonly number[]): string;
+  /** The bytes that a token adds to the text; undefined for special tokens and ids without a token. */
+  tokenBytes(tokenId: number): Uint8Array | undefined;
+  /** The bytes that a token adds to a text; undefined for special tokens and unused ids, which add none. */
+  bytesOf(id: number): Uint8Array | undefined;
   /** What a special token is called in tokenizer.json; undefined for all others. */
   specialName(id: number): string | undefined;
   /** Decodes as tokens come: the parts joined equal `decode` of all. */
@@ -97,7 +101,7 @@ export function makeTokenizer(json: TokenizerJson, parts: Omit<TokenizerParts, '
       const text = stream();
       return text.push(ids) + text.flush();
     },
-    bytesOf: (id) => pieceBytes(pieces[id]),
+    tokenBytes: (tokenId) => pieceBytes(pieces[tokenId]),
     specialName: (id) => specialNames.get(id),
     stream,
     applyChatTemplate: (messages, options) => requireTemplate(chatTemplate)(messages, options),

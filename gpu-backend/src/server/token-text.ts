@@ -20,7 +20,7 @@ export function describeLogprob(logprob: EngineLogprob, tokenizer: Tokenizer | u
 }
 
 function score({ tokenId, logprob }: EngineScore, tokenizer: Tokenizer | undefined): TokenScore {
-  const bytes = tokenizer?.tokenBytes(tokenId);
+  const bytes = tokenizer?.bytesOf(tokenId);
   return {
     token_id: tokenId,
     token: bytes === undefined ? (tokenizer?.specialName(tokenId) ?? `token_id:${tokenId}`) : textOf(bytes),
