@@ -2,7 +2,7 @@ import { acceptanceCell, NUM_MARGIN_BINS, ORIGINS } from './acceptance-table.ts'
 import type { AcceptanceTable } from './acceptance-table.ts';
 
 /** Of each origin. More make values steadier and slower to refresh. */
-export const NUM_SAMPLES = 10;
+export const NUM_SAMPLES = 8;
 /** Real blocks come faster than values are refreshed. */
 const KEEP_EVERY = 2;
 
@@ -14,6 +14,8 @@ export class BlockSamples {
   readonly maxDrafts: number;
   readonly #bins: Uint8Array; // [origin, sample, draft]
   readonly #ends: Int16Array; // [origin, sample]: drafts up to one that ends the text, 0: none does
+  /** Drafts of a sample that were seen, of this block or one before it in its place. */
+  readonly #numKnown: Int16Array; // [origin, sample]
   readonly #numSeen = new Int32Array(ORIGINS.length);
 
   /** Until real blocks come, drafts are as the table says one by one. */
@@ -21,6 +23,7 @@ export class BlockSamples {
     this.maxDrafts = maxDrafts;
     this.#bins = new Uint8Array(ORIGINS.length * NUM_SAMPLES * maxDrafts);
     this.#ends = new Int16Array(ORIGINS.length * NUM_SAMPLES);
+    this.#numKnown = new Int16Array(ORIGINS.length * NUM_SAMPLES);
     for (let origin = 0; origin < ORIGINS.length; origin++) {
       for (let sample = 0; sample < NUM_SAMPLES; sample++) {
         for (let draft = 0; draft < maxDrafts; draft++) {
@@ -41,17 +44,23 @@ export class BlockSamples {
     return this.#ends[origin * NUM_SAMPLES + sample] ?? 0;
   }
 
-  /** Takes a block; what it is short of stays as the sample in its place had it. */
+  /**
+   * Takes a block. What it is short of stays as the sample in its place had it, or, never seen, is taken to be like
+   * what was: a hope, but one that is tested if it makes longer blocks look good.
+   */
   add(origin: number, bins: Uint8Array, numDrafts: number, end: number): void {
-    if (2 * numDrafts < this.maxDrafts) return;
     const seen = (this.#numSeen[origin] ?? 0) + 1;
     this.#numSeen[origin] = seen;
     if (seen > NUM_SAMPLES && seen % KEEP_EVERY !== 0) return;
     const sample = Math.floor(seen / (seen > NUM_SAMPLES ? KEEP_EVERY : 1)) % NUM_SAMPLES;
-    this.#ends[origin * NUM_SAMPLES + sample] = end;
+    if (end > 0 || this.end(origin, sample) <= numDrafts) this.#ends[origin * NUM_SAMPLES + sample] = end;
+    const length = Math.min(numDrafts, this.maxDrafts);
     const at = this.#at(origin, sample);
-    for (let draft = 0; draft < Math.min(numDrafts, this.maxDrafts); draft++)
-      this.#bins[at + draft] = bins[draft] ?? 0;
+    const known = Math.max(length, this.#numKnown[origin * NUM_SAMPLES + sample] ?? 0);
+    this.#numKnown[origin * NUM_SAMPLES + sample] = known;
+    for (let draft = 0; draft < this.maxDrafts; draft++) {
+      if (draft < length || draft >= known) this.#bins[at + draft] = bins[draft % length] ?? 0;
+    }
   }
 
   #at(origin: number, sample: number): number {

@@ -19,9 +19,8 @@ export class DraftStates {
   #spare: Float64Array;
 
   constructor(maxDrafts: number) {
-    const wanted = [1, 2, 3, 5, 7, 11, 16, 24, 32, 48].filter((count) => count < maxDrafts);
-    this.counts = [...wanted, maxDrafts];
-    this.numStates = 1 + ORIGINS.length * this.counts.length;
+    this.counts = countsOf(maxDrafts);
+    this.numStates = numStates(maxDrafts);
     this.#place = Float64Array.from({ length: maxDrafts + 1 }, (_, count) => placeOf(count, this.counts));
     this.#transitions = new Float64Array(this.numStates ** 2);
     this.#share = new Float64Array(this.numStates);
@@ -110,6 +109,14 @@ export class DraftStates {
     const at = from * this.numStates + to;
     this.#transitions[at] = (this.#transitions[at] ?? 0) + weight;
   }
+}
+
+function countsOf(maxDrafts: number): number[] {
+  return [...[1, 2, 3, 5, 7, 11, 16, 24, 32, 48].filter((count) => count < maxDrafts), maxDrafts];
+}
+
+export function numStates(maxDrafts: number): number {
+  return 1 + ORIGINS.length * countsOf(maxDrafts).length;
 }
 
 function placeOf(count: number, counts: readonly number[]): number {

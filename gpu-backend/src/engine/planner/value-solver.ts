@@ -2,7 +2,7 @@ import { ORIGINS } from './acceptance-table.ts';
 import type { AcceptanceTable } from './acceptance-table.ts';
 import { NUM_SAMPLES } from './block-samples.ts';
 import type { BlockSamples } from './block-samples.ts';
-import { DraftStates, NOTHING } from './draft-states.ts';
+import { DraftStates, NOTHING, numStates } from './draft-states.ts';
 import { PlanChoice } from './plan-choice.ts';
 import type { ChoiceLimits } from './plan-choice.ts';
 import { DraftValues, SequenceOdds } from './sequence-odds.ts';
@@ -14,8 +14,12 @@ export class Solution {
   rate: number;
   /** Rows that each of the other sequences is taken to have: they say what a row more costs. */
   othersRows = 1;
+  numSweeps = 0;
+  /** Index of the price that was best for a case of a state: the next sweep looks near it. */
+  readonly prices: Uint8Array; // [state, sample]
 
   constructor(maxDrafts: number, rate: number) {
+    this.prices = new Uint8Array(numStates(maxDrafts) * NUM_SAMPLES);
     this.next = new DraftValues(maxDrafts);
     this.rate = rate;
   }
@@ -24,6 +28,7 @@ export class Solution {
     this.next.mix(from.next, from.next, 0);
     this.rate = from.rate;
     this.othersRows = from.othersRows;
+    this.prices.set(from.prices);
   }
 }
 
@@ -39,6 +44,9 @@ export interface Surroundings {
 const PRICES = [0.003, 0.01, 0.03, 0.06, 0.12, 0.25, 0.6, 64];
 const UNLIMITED_TOKENS = 1e6;
 const SETTLE_ROUNDS = 12;
+/** The first sweeps, and some later ones, try all prices. */
+const FULL_SWEEPS = 6;
+const FULL_SWEEP_EVERY = 5;
 /** A plain share of the way: two-pass plans go round in turns, and values would with them. */
 const STEP = 0.6;
 
@@ -84,7 +92,8 @@ export class ValueSolver {
     this.#stepMs.fill(NaN);
     this.#odds.numDrafts = 0;
     this.#odds.endsText = false;
-    this.#visit(NOTHING, 1, solution, around);
+    solution.numSweeps += 1;
+    this.#visit(NOTHING, 0, solution, around);
     for (let origin = 0; origin < ORIGINS.length; origin++) this.#visitOrigin(origin, solution, around);
     this.#improve(solution, around);
   }
@@ -97,28 +106,33 @@ export class ValueSolver {
       this.#states.counts.forEach((count, index) => {
         odds.endsText = end > 0 && end <= count;
         odds.numDrafts = odds.endsText ? end : count;
-        this.#visit(this.#states.state(origin, index), 1 / NUM_SAMPLES, solution, around);
+        this.#visit(this.#states.state(origin, index), sample, solution, around);
       });
     }
   }
 
   /** One case of a state: its best plan counts for a share of the state. */
-  #visit(state: number, weight: number, solution: Solution, around: Surroundings): void {
+  #visit(state: number, sample: number, solution: Solution, around: Surroundings): void {
     const { next, rate } = solution;
     const choice = this.#choice;
     const unit = rate * around.milliseconds(around.numSequences);
     choice.prepare(this.#odds, next, this.#limits);
+    const { numSweeps, prices } = solution;
+    const isFull = numSweeps < FULL_SWEEPS || numSweeps % FULL_SWEEP_EVERY === 0;
+    const at = state * NUM_SAMPLES + sample;
+    const near = prices[at] ?? 0;
+    const from = isFull ? 0 : Math.max(0, near - 1);
+    const to = isFull ? PRICES.length - 1 : Math.min(PRICES.length - 1, near + 1);
     let best = -Infinity;
-    let bestPrice = 0;
-    for (const relative of PRICES) {
-      const price = (relative * unit) / around.numSequences;
-      choice.choose(price);
+    for (let index = from; index <= to; index++) {
+      choice.choose(((PRICES[index] ?? 0) * unit) / around.numSequences);
       const score = choice.value - rate * this.#milliseconds(choice.numRows, solution, around);
       if (score <= best) continue;
       best = score;
-      bestPrice = price;
+      prices[at] = index;
     }
-    choice.choose(bestPrice);
+    choice.choose(((PRICES[prices[at] ?? 0] ?? 0) * unit) / around.numSequences);
+    const weight = state === NOTHING ? 1 : 1 / NUM_SAMPLES;
     this.#states.add(state, choice, this.#odds, weight);
     let tokens = 0;
     for (let at = 0; at < choice.numDraftRows; at++) tokens += this.#odds.survival[at] ?? 0;

@@ -11,7 +11,10 @@ const TRIALS = [3, 1 / 3, 1.6, 1 / 1.6];
 const SWEEPS_PER_TRIAL = 7;
 const NEIGHBOUR_TRIALS = 2;
 const FIRST_TRIALS = 6;
-const REFRESH_EVERY = 32;
+const REFRESH_EVERY = 16;
+/** At first there is much to learn. */
+const EARLY_STEPS = 256;
+const EARLY_REFRESH_EVERY = 4;
 
 /**
  * What drafts are worth depends on what a row costs, and that on the rows of the others, who ask the same. Such a game
@@ -22,24 +25,31 @@ class Entry {
   readonly #trial: Solution;
   /** Sweeps still to be made with the next steps; after them, one now and then follows statistics and latencies. */
   numPendingSweeps = 0;
-  #numSweeps = 0;
+  /** Whether a plan was made with it since it was last swept. */
+  isUsed = false;
+  #numCalls = 0;
+  #numTrialSweeps = 0;
 
   constructor(maxDrafts: number, rate: number) {
     this.best = new Solution(maxDrafts, rate);
     this.#trial = new Solution(maxDrafts, rate);
   }
 
+  /** The best is swept every time, the trial every second time. */
   sweep(solver: ValueSolver, around: Surroundings): void {
+    this.isUsed = false;
     this.numPendingSweeps = Math.max(0, this.numPendingSweeps - 1);
-    const turn = this.#numSweeps++ % (SWEEPS_PER_TRIAL + 1);
-    if (turn === 0 || around.numSequences === 1) return solver.sweep(this.best, around);
-    if (turn === 1) {
-      const trial = Math.floor(this.#numSweeps / (SWEEPS_PER_TRIAL + 1)) % TRIALS.length;
+    solver.sweep(this.best, around);
+    const isSettled = this.numPendingSweeps === 0 && this.#numCalls++ % 2 === 1;
+    if (around.numSequences === 1 || isSettled) return;
+    const turn = this.#numTrialSweeps++ % SWEEPS_PER_TRIAL;
+    if (turn === 0) {
+      const trial = Math.floor(this.#numTrialSweeps / SWEEPS_PER_TRIAL) % TRIALS.length;
       this.#trial.copy(this.best);
       this.#trial.othersRows = Math.max(1, this.best.othersRows * (TRIALS[trial] ?? 1));
     }
     solver.sweep(this.#trial, around);
-    if (turn === SWEEPS_PER_TRIAL && this.#trial.rate > this.best.rate) this.best.copy(this.#trial);
+    if (turn === SWEEPS_PER_TRIAL - 1 && this.#trial.rate > this.best.rate) this.best.copy(this.#trial);
   }
 }
 
@@ -50,6 +60,7 @@ export class ValueTables {
   readonly #maxDrafts: number;
   readonly #bySize = new Map<number, (Entry | undefined)[]>(); // [shift]
   #numSteps = 0;
+  #turn = 0;
 
   constructor(latency: LatencyModel, solver: ValueSolver, maxDrafts: number) {
     this.#latency = latency;
@@ -79,11 +90,19 @@ export class ValueTables {
     if (entries === undefined) return;
     let at = entries.findIndex((entry) => entry !== undefined && entry.numPendingSweeps > 0);
     if (at < 0) {
-      if (++this.#numSteps % REFRESH_EVERY !== 0) return;
-      const known = SHIFTS.map((_, index) => index).filter((index) => entries[index] !== undefined);
-      at = known[(this.#numSteps / REFRESH_EVERY) % known.length] ?? 0;
+      const every = this.#numSteps < EARLY_STEPS ? EARLY_REFRESH_EVERY : REFRESH_EVERY;
+      if (++this.#numSteps % every !== 0) return;
+      at = this.#nextUsed(entries);
     }
     entries[at]?.sweep(this.#solver, this.#around(size, at, numContextTokens));
+  }
+
+  #nextUsed(entries: readonly (Entry | undefined)[]): number {
+    for (let turn = 0; turn < SHIFTS.length; turn++) {
+      this.#turn = (this.#turn + 1) % SHIFTS.length;
+      if (entries[this.#turn]?.isUsed === true) return this.#turn;
+    }
+    return -1;
   }
 
   /** Solved from nothing only once: others begin as their nearest neighbour and are swept with the next steps. */
@@ -91,7 +110,10 @@ export class ValueTables {
     const entries = this.#bySize.get(size) ?? SHIFTS.map(() => undefined);
     this.#bySize.set(size, entries);
     const known = entries[at];
-    if (known !== undefined) return known.best;
+    if (known !== undefined) {
+      known.isUsed = true;
+      return known.best;
+    }
     const around = this.#around(size, at, numContextTokens);
     const entry = new Entry(this.#maxDrafts, size / around.milliseconds(size));
     const neighbour = entries[at - 1] ?? entries[at + 1] ?? this.#nearestSize(size)?.[at];
@@ -100,7 +122,7 @@ export class ValueTables {
       for (let sweep = 0; sweep < FIRST_SWEEPS; sweep++) this.#solver.sweep(entry.best, around);
     } else entry.best.copy(neighbour.best);
     const numTrials = neighbour === undefined ? FIRST_TRIALS : NEIGHBOUR_TRIALS;
-    entry.numPendingSweeps = numTrials * (SWEEPS_PER_TRIAL + 1);
+    entry.numPendingSweeps = numTrials * SWEEPS_PER_TRIAL;
     return entry.best;
   }
 
