@@ -19,7 +19,7 @@ export interface Tokenizer {
   /** The text of the ids; special tokens have none. */
   decode(ids: readonly number[]): string;
   /** The bytes that a token adds to the text; undefined for special tokens and ids without a token. */
-  tokenBytes(tokenId: number): Uint8Array | undefined;
+  bytesOf(tokenId: number): Uint8Array | undefined;
   /** The bytes that a token adds to a text; undefined for special tokens and unused ids, which add none. */
   bytesOf(id: number): Uint8Array | undefined;
   /** What a special token is called in tokenizer.json; undefined for all others. */
@@ -101,7 +101,7 @@ export function makeTokenizer(json: TokenizerJson, parts: Omit<TokenizerParts, '
       const text = stream();
       return text.push(ids) + text.flush();
     },
-    tokenBytes: (tokenId) => pieceBytes(pieces[tokenId]),
+    bytesOf: (tokenId) => pieceBytes(pieces[tokenId]),
     specialName: (id) => specialNames.get(id),
     stream,
     applyChatTemplate: (messages, options) => requireTemplate(chatTemplate)(messages, options),

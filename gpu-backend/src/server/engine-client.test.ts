@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
 import type { TidarError } from '@tidar/shared/errors.ts';
 import { afterEach, describe, expect, it } from 'vitest';
+import { PLAIN_SAMPLING } from '../engine/sampling/settings.ts';
 import { loadModelFolder } from '../model/folder.ts';
 import type { ModelFolder } from '../model/folder.ts';
 import { EngineClient } from './engine-client.ts';
@@ -20,11 +21,13 @@ const never = new AbortController().signal;
 function request(maxTokens: number): EngineRequest {
   return {
     stop: [],
+    numChoices: 1,
+    tenant: 'a',
     generate: {
       promptIds: prompt,
       maxTokens,
       decoder: { type: 'ar' },
-      sampling: { temperature: 0, topK: 0, topP: 1, minP: 0, seed: 0n },
+      sampling: PLAIN_SAMPLING,
       stopTokenIds: [],
     },
   };
@@ -54,6 +57,8 @@ function start(options: Partial<EngineClientOptions> = {}): Running {
     numThreads: 1,
     maxConcurrent: 2,
     maxWaiting: 1,
+    prefixCacheBytes: 0,
+    sharePrefixes: false,
     log: () => undefined,
     onFatal: (error) => fatal.push(error),
     startWorker: (workerData) => {

@@ -1,5 +1,7 @@
 import { Worker } from 'node:worker_threads';
 import { TidarError } from '@tidar/shared/errors.ts';
+import { AdmissionQueue } from '../engine/admission/admission-queue.ts';
+import { startWorker, workerData } from './engine-start.ts';
 import { EventChannel } from './event-channel.ts';
 import type {
   EngineEvent,
@@ -11,10 +13,10 @@ import type {
 import { fromEngineError } from './engine-messages.ts';
 import type { Log } from './log.ts';
 
-/** Steps that may be on their way to a request's reader; half of them are granted again at a time. */
+/** Steps of each choice that may be on their way to a request's reader; half of them are granted again at a time. */
 const CREDIT_WINDOW = 16;
-/** Beside the steps of the window: `admitted`, held-back text and `end` need no credit. */
-const NUM_FREE_EVENTS = 3;
+/** Beside the steps of the window: `admitted`, `end`, and of each choice held-back text and `finish` need no credit. */
+const NUM_FREE_EVENTS = 2;
 const RESTART_DELAY_MS = 1000;
 const RESTART_PERIOD_MS = 5 * 60_000;
 
@@ -28,18 +30,25 @@ export interface EngineClientOptions extends EngineWorkerData {
 }
 
 interface OpenRequest {
+  readonly id: number;
+  readonly request: EngineRequest;
   readonly channel: EventChannel<EngineEvent>;
-  isAdmitted: boolean;
+  /** Whether the engine's thread has it; else it waits in the queue. */
+  isSubmitted: boolean;
 }
 
 /**
- * The main thread's side of the engine. A crash of the engine's thread ends every open request with `internal`; the
+ * The main thread's side of the engine: requests wait here, in turns between tenants, until the engine has places for
+ * their texts. A crash of the engine's thread ends every open request with `internal`; the
  * thread is started again once, after a second, and a second crash within five minutes is fatal.
  */
 export class EngineClient {
   readonly #options: EngineClientOptions;
   readonly #open = new Map<number, OpenRequest>();
+  readonly #queue: AdmissionQueue<OpenRequest>;
   readonly #whenReady = Promise.withResolvers<string>();
+  /** Texts that the engine's thread has. */
+  #numPlacesTaken = 0;
   #worker: Worker | undefined;
   #runtime: string | undefined;
   #nextId = 1;
@@ -48,15 +57,13 @@ export class EngineClient {
 
   constructor(options: EngineClientOptions) {
     this.#options = options;
+    this.#queue = new AdmissionQueue({ maxWaiting: options.maxWaiting });
     this.#whenReady.promise.catch(() => undefined); // onFatal tells of a failure as well
   }
 
   /** Starts the engine's thread, which loads the model. */
   start(): void {
-    const { folder, numThreads, maxConcurrent } = this.#options;
-    const { path, name, config, tensors, contentHash } = folder; // without the tokenizer: functions can't be sent
-    const data = { folder: { path, name, config, tensors, contentHash }, numThreads, maxConcurrent };
-    const worker = (this.#options.startWorker ?? startWorker)(data);
+    const worker = (this.#options.startWorker ?? startWorker)(workerData(this.#options));
     this.#worker = worker;
     worker.on('message', (message: FromEngine) => this.#receive(message));
     worker.on('error', (error: unknown) => {
@@ -76,39 +83,46 @@ export class EngineClient {
   }
 
   get numRunning(): number {
-    return [...this.#open.values()].filter(({ isAdmitted }) => isAdmitted).length;
+    return this.#open.size - this.#queue.size;
   }
 
   get numWaiting(): number {
-    return this.#open.size - this.numRunning;
+    return this.#queue.size;
   }
 
   /**
-   * Submits a request at once and gives its events; throws `overloaded` where no more may wait. Aborting the signal
-   * cancels it and ends the events with the signal's reason. Leaving the loop early cancels it too.
+   * Takes a request at once and gives its events; throws `overloaded`, with a time to come back, where no more may
+   * wait. Aborting the signal cancels it and ends the events with the signal's reason. Leaving the loop early cancels
+   * it too.
    */
   generate(request: EngineRequest, signal: AbortSignal): AsyncIterableIterator<EngineEvent> {
-    const { maxConcurrent, maxWaiting } = this.#options;
-    if (this.#runtime === undefined) {
-      throw new TidarError('backend_unavailable', 'The model is still being loaded; try again in a moment.');
-    }
-    if (this.#open.size >= maxConcurrent + maxWaiting) {
-      throw new TidarError(
-        'overloaded',
-        `The backend is at its limit of ${maxConcurrent} running and ${maxWaiting} waiting requests; try again later.`,
-      );
-    }
-    const id = this.#nextId++;
-    const channel = new EventChannel<EngineEvent>(CREDIT_WINDOW + NUM_FREE_EVENTS);
-    this.#open.set(id, { channel, isAdmitted: false });
-    this.#post({ type: 'submit', id, request, numCredits: CREDIT_WINDOW });
+    const { numChoices } = request;
+    this.#assertTakes(request);
+    const channel = new EventChannel<EngineEvent>(numChoices * (CREDIT_WINDOW + 2) + NUM_FREE_EVENTS);
+    const open: OpenRequest = { id: this.#nextId++, request, channel, isSubmitted: false };
+    if (this.#queue.size === 0 && this.#hasPlacesFor(request)) this.#submit(open);
+    else this.#enqueue(open);
+    this.#open.set(open.id, open);
     const onAbort = (): void => {
-      this.#post({ type: 'cancel', id });
+      this.#cancel(open);
       channel.fail(abortReason(signal));
     };
     if (signal.aborted) onAbort();
     else signal.addEventListener('abort', onAbort, { once: true });
-    return this.#read(id, channel, () => signal.removeEventListener('abort', onAbort));
+    return this.#read(open, () => signal.removeEventListener('abort', onAbort));
+  }
+
+  /** What must hold when nothing is under way; throws where places or requests leaked. */
+  checkIntegrity(): void {
+    this.#queue.checkIntegrity();
+    const submitted = [...this.#open.values()].filter(({ isSubmitted }) => isSubmitted);
+    const numPlaces = submitted.reduce((total, { request }) => total + request.numChoices, 0);
+    if (numPlaces !== this.#numPlacesTaken) {
+      throw new Error(`${this.#numPlacesTaken} places are taken by requests for ${numPlaces}`);
+    }
+    const next = this.#queue.peek();
+    if (next !== undefined && this.#hasPlacesFor(next.item.request))
+      throw new Error('a request waits beside places');
   }
 
   /** Ends the engine's thread after the forward pass it is in. */
@@ -121,48 +135,108 @@ export class EngineClient {
     await exited;
   }
 
-  async *#read(
-    id: number,
-    channel: EventChannel<EngineEvent>,
-    release: () => void,
-  ): AsyncGenerator<EngineEvent, void, undefined> {
+  async *#read(open: OpenRequest, release: () => void): AsyncGenerator<EngineEvent, void, undefined> {
+    const { id, channel, request } = open;
+    const numGranted = (request.numChoices * CREDIT_WINDOW) / 2;
     let numTaken = 0;
     try {
       for (;;) {
         const event = await channel.next();
-        if (event.type === 'step' && ++numTaken % (CREDIT_WINDOW / 2) === 0) {
-          this.#post({ type: 'credit', id, numCredits: CREDIT_WINDOW / 2 });
+        if (event.type === 'step' && ++numTaken % numGranted === 0) {
+          this.#post({ type: 'credit', id, numCredits: numGranted });
         }
         yield event;
         if (event.type === 'end') return;
       }
     } finally {
       release();
-      if (this.#open.has(id)) this.#post({ type: 'cancel', id });
+      this.#cancel(open);
     }
+  }
+
+  #assertTakes({ numChoices }: EngineRequest): void {
+    const { maxConcurrent } = this.#options;
+    if (this.#runtime === undefined) {
+      throw new TidarError('backend_unavailable', 'The model is still being loaded; try again in a moment.');
+    }
+    if (numChoices <= maxConcurrent) return;
+    throw new TidarError(
+      'invalid_request',
+      `n is ${numChoices}, but this backend decodes at most ${maxConcurrent} texts at once.`,
+      { param: 'n' },
+    );
+  }
+
+  #hasPlacesFor({ numChoices }: EngineRequest): boolean {
+    return this.#numPlacesTaken + numChoices <= this.#options.maxConcurrent;
+  }
+
+  #submit(open: OpenRequest): void {
+    const { id, request } = open;
+    open.isSubmitted = true;
+    this.#numPlacesTaken += request.numChoices;
+    this.#post({ type: 'submit', id, request, numCredits: request.numChoices * CREDIT_WINDOW });
+  }
+
+  #enqueue(open: OpenRequest): void {
+    const { maxConcurrent, maxWaiting } = this.#options;
+    const { generate, numChoices, tenant } = open.request;
+    const cost = numChoices * (generate.promptIds.length + generate.maxTokens);
+    const result = this.#queue.push(tenant, cost, open);
+    if (result.accepted) return;
+    const sentence =
+      result.reason === 'tenant'
+        ? 'This key has as many requests waiting as one key may have; try again later.'
+        : `The backend is at its limit of ${maxConcurrent} running and ${maxWaiting} waiting requests; try again later.`;
+    throw new TidarError('overloaded', sentence, { retryAfterMs: result.retryAfterMs });
+  }
+
+  /** Gives free places to those who wait. */
+  #pump(): void {
+    for (let next = this.#queue.peek(); next !== undefined; next = this.#queue.peek()) {
+      if (this.#runtime === undefined || !this.#hasPlacesFor(next.item.request)) return;
+      this.#queue.shift();
+      this.#submit(next.item);
+    }
+  }
+
+  #cancel(open: OpenRequest): void {
+    if (!this.#open.has(open.id)) return;
+    if (open.isSubmitted) return this.#post({ type: 'cancel', id: open.id });
+    this.#queue.remove(open);
+    this.#forget(open);
+  }
+
+  #forget(open: OpenRequest): void {
+    if (!this.#open.delete(open.id)) return;
+    if (open.isSubmitted) this.#numPlacesTaken -= open.request.numChoices;
+    this.#pump();
   }
 
   #receive(message: FromEngine): void {
     switch (message.type) {
       case 'ready':
         this.#runtime = message.runtime;
+        for (const note of message.notes) this.#options.log('engine_note', { note });
         return this.#whenReady.resolve(message.runtime);
       case 'failed':
         return this.#giveUp(fromEngineError(message.error));
       case 'event':
         return this.#deliver(message.id, message.event);
-      case 'error':
-        this.#open.get(message.id)?.channel.fail(fromEngineError(message.error));
-        this.#open.delete(message.id);
+      case 'error': {
+        const open = this.#open.get(message.id);
+        if (open === undefined) return;
+        open.channel.fail(fromEngineError(message.error));
+        this.#forget(open);
+      }
     }
   }
 
   #deliver(id: number, event: EngineEvent): void {
     const open = this.#open.get(id);
     if (open === undefined) return;
-    if (event.type === 'admitted') open.isAdmitted = true;
-    if (event.type === 'end') this.#open.delete(id);
     open.channel.push(event);
+    if (event.type === 'end') this.#forget(open);
   }
 
   #onExit(worker: Worker, exitCode: number): void {
@@ -190,8 +264,12 @@ export class EngineClient {
         retryable: true,
       },
     );
-    for (const { channel } of this.#open.values()) channel.fail(error);
+    for (const open of [...this.#open.values()]) {
+      if (!open.isSubmitted) this.#queue.remove(open);
+      open.channel.fail(error);
+    }
     this.#open.clear();
+    this.#numPlacesTaken = 0;
   }
 
   #giveUp(error: TidarError): void {
@@ -203,10 +281,6 @@ export class EngineClient {
   #post(message: ToEngine): void {
     this.#worker?.postMessage(message);
   }
-}
-
-function startWorker(data: EngineWorkerData): Worker {
-  return new Worker(new URL('./engine-worker.ts', import.meta.url), { workerData: data });
 }
 
 function abortReason(signal: AbortSignal): TidarError {

@@ -2,18 +2,40 @@ import type { ErrorCode } from '@tidar/shared/errors.ts';
 import { TidarError, toTidarError } from '@tidar/shared/errors.ts';
 import type { FinishReason } from '@tidar/shared/protocol.ts';
 import type { GenerateOptions } from '../decode/generate.ts';
+import type { Device } from '../device/open.ts';
+import type { TokenLogprob } from '../engine/sampling/logprobs.ts';
 import type { ModelFolder } from '../model/folder.ts';
 
+/** How the engine shares its model out. */
+export interface EngineLimits {
+  /** Texts that are decoded at once. */
+  readonly maxConcurrent: number;
+  /** Of all keys and values, kept prefixes included; absent: a part of the machine's memory. */
+  readonly maxCacheBytes?: number | undefined;
+  /** Of kept prefixes; 0: none is kept. */
+  readonly prefixCacheBytes: number;
+  /** Whether every tenant may use every other's kept prefixes: timing tells then what others sent. */
+  readonly sharePrefixes: boolean;
+  /** Prompt tokens that a pass takes at most; absent: fewer where others are decoded in it. */
+  readonly prefillChunkTokens?: number | undefined;
+}
+
 /** What the engine's thread is started with; the tokenizer holds functions, so that side opens its own. */
-export interface EngineWorkerData {
+export interface EngineWorkerData extends EngineLimits {
   readonly folder: Omit<ModelFolder, 'tokenizer'>;
   readonly numThreads: number;
-  readonly maxConcurrent: number;
+  readonly device?: Device | undefined;
 }
 
 export interface EngineRequest {
   readonly generate: GenerateOptions;
+  /** Texts of one prompt; choice 0 is the text of a request for one. */
+  readonly numChoices: number;
+  /** Resume: what each choice has already; absent: nothing (or `generate.committedIds` of the only one). */
+  readonly committedByChoice?: readonly (readonly number[])[] | undefined;
   readonly stop: readonly string[];
+  /** Who waits in turns with others, and who may share kept prefixes. */
+  readonly tenant: string;
 }
 
 /** From the main thread to the engine's. `id` names a request for as long as it is open. */
@@ -29,21 +51,38 @@ export type ToEngine =
   | { readonly type: 'cancel'; readonly id: number }
   | { readonly type: 'close' };
 
-/** The numbers of one forward pass. */
+/** The numbers of one text in one forward pass. */
 export interface PassStats {
   readonly numRows: number;
   readonly numDrafted: number;
   readonly numAccepted: number;
+  /** Of the whole pass, which `numSequences` texts shared. */
   readonly milliseconds: number;
+  readonly numSequences: number;
+  readonly plan: string;
 }
 
 /** What a request's reader gets. */
 export type EngineEvent =
   /** It has a slot: decoding begins. */
-  | { readonly type: 'admitted' }
+  | {
+      readonly type: 'admitted';
+      readonly numCachedTokens: number;
+      readonly promptLogprobs?: readonly (TokenLogprob | null)[];
+    }
   /** Text may lag behind its tokens; held-back text at the end comes with no tokens and no pass. */
-  | { readonly type: 'step'; readonly tokenIds: number[]; readonly text: string; readonly pass?: PassStats }
-  | { readonly type: 'end'; readonly finishReason: FinishReason; readonly numForwardPasses: number };
+  | {
+      readonly type: 'step';
+      readonly choice: number;
+      readonly tokenIds: number[];
+      readonly text: string;
+      readonly logprobs?: readonly TokenLogprob[];
+      readonly pass?: PassStats;
+    }
+  /** Once a choice. */
+  | { readonly type: 'finish'; readonly choice: number; readonly finishReason: FinishReason }
+  /** Once, last. */
+  | { readonly type: 'end'; readonly numForwardPasses: number };
 
 /** A TidarError as it crosses threads. */
 export interface EngineError {
@@ -56,7 +95,7 @@ export interface EngineError {
 
 /** From the engine's thread to the main one. Every submitted id gets exactly one `end` event or `error`. */
 export type FromEngine =
-  | { readonly type: 'ready'; readonly runtime: string }
+  | { readonly type: 'ready'; readonly runtime: string; readonly notes: readonly string[] }
   /** The model could not be opened; the thread ends. */
   | { readonly type: 'failed'; readonly error: EngineError }
   | { readonly type: 'event'; readonly id: number; readonly event: EngineEvent }

@@ -2,10 +2,13 @@ import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import type { ModelSession } from '../device/device.ts';
-import { openModel, RUNTIME_VERSION } from '../device/node-binding.ts';
+import { openModel, RUNTIME_VERSION } from '../device/open.ts';
 import { loadTokenizer } from '../model/tokenizer-files.ts';
+import { createEngine } from './engine-setup.ts';
+import { lazyGrammars } from './lazy-grammars.ts';
 import type { EngineWorkerData, FromEngine, ToEngine } from './engine-messages.ts';
 import { toEngineError } from './engine-messages.ts';
+import { Mailbox } from './mailbox.ts';
 import { runtimeName } from './runtime.ts';
 import { Scheduler } from './scheduler.ts';
 
@@ -17,48 +20,34 @@ const session = await open(workerData as EngineWorkerData);
 if (session !== undefined) await serve(session, workerData as EngineWorkerData);
 port.close();
 
-async function open({ folder, numThreads }: EngineWorkerData): Promise<ModelSession | undefined> {
+async function open({ folder, numThreads, device }: EngineWorkerData): Promise<ModelSession | undefined> {
   try {
-    return await openModel(folder, { numThreads });
+    return await openModel(folder, { numThreads, ...(device === undefined ? {} : { device }) });
   } catch (error) {
     emit({ type: 'failed', error: toEngineError(error) });
     return undefined;
   }
 }
 
-async function serve(session: ModelSession, { folder, maxConcurrent }: EngineWorkerData): Promise<void> {
+async function serve(model: ModelSession, data: EngineWorkerData): Promise<void> {
+  const { folder, sharePrefixes } = data;
   const tokenizer = loadTokenizer(folder.path, folder.config);
-  const scheduler = new Scheduler({ session, tokenizer, maxConcurrent, emit });
-  let isClosed = false;
-  let wake = (): void => undefined;
-  port.on('message', (message: ToEngine) => {
-    if (message.type === 'close') isClosed = true;
-    else deliver(scheduler, message);
-    wake();
-  });
-  emit({ type: 'ready', runtime: runtimeName(RUNTIME_VERSION) });
-  // Assigned by the listener above, which the checker cannot see.
-  while (!(isClosed as boolean)) {
+  const { engine, notes } = await createEngine(model, data);
+  const scheduler = new Scheduler({ engine, tokenizer, sharePrefixes, emit });
+  const mailbox = new Mailbox(scheduler, lazyGrammars(tokenizer, folder.config));
+  port.on('message', (message: ToEngine) => mailbox.take(message));
+  emit({ type: 'ready', runtime: runtimeName(RUNTIME_VERSION), notes });
+  while (!mailbox.isClosed) {
     if (await scheduler.step()) {
       // Messages arrive between macrotasks only: without this a long generation could not be cancelled.
       await setImmediate();
       continue;
     }
     scheduler.checkIntegrity();
-    await new Promise<void>((resolve) => (wake = resolve));
+    await mailbox.next();
   }
-  await session.dispose();
-}
-
-function deliver(scheduler: Scheduler, message: Exclude<ToEngine, { type: 'close' }>): void {
-  switch (message.type) {
-    case 'submit':
-      return scheduler.submit(message.id, message.request, message.numCredits);
-    case 'credit':
-      return scheduler.addCredits(message.id, message.numCredits);
-    case 'cancel':
-      return scheduler.cancel(message.id);
-  }
+  engine.dispose();
+  await model.dispose();
 }
 
 function requirePort(): MessagePort {

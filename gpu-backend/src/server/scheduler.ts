@@ -1,156 +1,209 @@
 import { TidarError } from '@tidar/shared/errors.ts';
-import type { FinishReason } from '@tidar/shared/protocol.ts';
-import { generate } from '../decode/generate.ts';
-import type { DecodeEvent } from '../decode/generate.ts';
-import { StopStringFilter } from '../decode/stop-strings.ts';
-import type { ModelSession } from '../device/device.ts';
+import { counts, sequenceOptions } from '../decode/generate.ts';
+import { planRule } from '../decode/plan-rules.ts';
+import type { Active } from '../engine/active.ts';
+import type { Engine, Turn } from '../engine/engine.ts';
+import type { CompiledGrammar } from '../engine/grammar/compiled-grammar.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
-import type { EngineEvent, EngineRequest, FromEngine } from './engine-messages.ts';
+import type { EngineRequest, FromEngine } from './engine-messages.ts';
 import { toEngineError } from './engine-messages.ts';
-
-interface Waiting {
-  readonly id: number;
-  readonly request: EngineRequest;
-  numCredits: number;
-}
-
-/** A sequence in a slot. It runs only with a credit, so that a slow reader holds up nobody but itself. */
-interface Active {
-  readonly id: number;
-  readonly events: AsyncGenerator<DecodeEvent, void, undefined>;
-  readonly abort: AbortController;
-  /** Absent where the model has no tokenizer. */
-  readonly filter: StopStringFilter | undefined;
-  numCredits: number;
-  numForwardPasses: number;
-}
+import { OpenRequest } from './open-request.ts';
+import type { Choice } from './open-request.ts';
 
 export interface SchedulerOptions {
-  readonly session: ModelSession;
+  readonly engine: Engine;
   readonly tokenizer: Tokenizer | undefined;
-  readonly maxConcurrent: number;
+  readonly sharePrefixes: boolean;
   readonly emit: (message: FromEngine) => void;
 }
 
+interface Place {
+  readonly open: OpenRequest;
+  readonly choice: Choice;
+}
+
 /**
- * Gives slots in the order of arrival and forward passes in turns: one pass of one sequence at a time. How many may
- * wait is bounded by whoever submits (see EngineClient).
+ * Turns requests into sequences of the engine, and its passes into their events. A request waits here only for memory;
+ * how many are submitted at once is bounded by whoever submits (see EngineClient).
  */
 export class Scheduler {
   readonly #options: SchedulerOptions;
-  readonly #waiting = new Map<number, Waiting>();
-  /** In the order of turns: the sequence that ran goes to the end. */
-  readonly #active = new Map<number, Active>();
+  /** In the order of arrival. */
+  readonly #open = new Map<number, OpenRequest>();
+  readonly #places = new Map<Active, Place>();
 
   constructor(options: SchedulerOptions) {
     this.#options = options;
   }
 
-  submit(id: number, request: EngineRequest, numCredits: number): void {
-    this.#waiting.set(id, { id, request, numCredits });
+  submit(id: number, request: EngineRequest, numCredits: number, grammar?: CompiledGrammar): void {
+    const { tokenizer, emit } = this.#options;
+    try {
+      const options = { numCredits, grammar, tokenizer };
+      const open = new OpenRequest(id, request, {
+        ...options,
+        emit: (event) => emit({ type: 'event', id, event }),
+      });
+      this.#open.set(id, open);
+    } catch (error) {
+      this.fail(id, error);
+    }
   }
 
   addCredits(id: number, numCredits: number): void {
-    const open = this.#active.get(id) ?? this.#waiting.get(id);
+    const open = this.#open.get(id);
     if (open !== undefined) open.numCredits += numCredits;
   }
 
-  /** Frees the slot before any other forward pass is made; an id that is not open any more is ignored. */
+  /** Frees the slots before any other forward pass is made; an id that is not open any more is ignored. */
   cancel(id: number): void {
-    this.#active.get(id)?.abort.abort();
-    if (this.#waiting.delete(id))
-      this.#fail(id, new TidarError('cancelled', 'The generation was cancelled.'));
+    const open = this.#open.get(id);
+    if (open !== undefined) open.isCancelled = true;
   }
 
-  /** One forward pass of the sequence whose turn it is; false where none can run. */
+  /** Ends a request with an error. */
+  fail(id: number, error: unknown): void {
+    const open = this.#open.get(id);
+    if (open !== undefined) this.#close(open);
+    this.#options.emit({ type: 'error', id, error: toEngineError(error) });
+  }
+
+  /** One forward pass of all that can run; false where none can. */
   async step(): Promise<boolean> {
-    this.#admit();
-    const active = this.#nextInTurn();
-    if (active === undefined) return false;
-    this.#active.delete(active.id);
-    this.#active.set(active.id, active);
+    this.#sweep();
+    this.#place();
+    const ready = new Set<Active>();
+    for (const [active, { open }] of this.#places) if (open.hasCredits) ready.add(active);
+    if (ready.size === 0) return false;
     try {
-      await this.#advance(active);
+      const turns = await this.#options.engine.step(ready);
+      for (const turn of turns) this.#deliver(turn);
     } catch (error) {
-      this.#active.delete(active.id);
-      this.#fail(active.id, error);
+      // The pass failed as a whole: none of its texts can be trusted to go on.
+      for (const { open } of this.#placesOf(ready)) this.fail(open.id, error);
     }
     return true;
   }
 
-  /** What must hold when nothing is open; throws where a slot leaked. */
+  /** What must hold when nothing can run; throws where a slot leaked. */
   checkIntegrity(): void {
-    if (this.#waiting.size > 0 && this.#active.size < this.#options.maxConcurrent) {
-      throw new Error(`${this.#waiting.size} requests wait beside free slots`);
+    const { engine } = this.#options;
+    engine.checkIntegrity();
+    if (engine.numActive !== this.#places.size) {
+      throw new Error(`the engine has ${engine.numActive} texts, ${this.#places.size} are open`);
     }
-    for (const { id, numCredits } of this.#active.values()) {
-      if (numCredits > 0) throw new Error(`request ${id} has a slot and credits but does not run`);
+    for (const { open, choice } of this.#places.values()) {
+      if (this.#open.get(open.id) !== open || choice.isFinished) throw new Error('an ended text has a slot');
     }
   }
 
-  #admit(): void {
-    for (const { id, request, numCredits } of this.#waiting.values()) {
-      if (this.#active.size >= this.#options.maxConcurrent) return;
-      this.#waiting.delete(id);
+  #sweep(): void {
+    for (const open of this.#open.values()) {
+      if (open.isCancelled) this.fail(open.id, new TidarError('cancelled', 'The generation was cancelled.'));
+    }
+  }
+
+  /** Gives sequences to requests, in the order of arrival, until memory is short. */
+  #place(): void {
+    for (const open of this.#open.values()) {
       try {
-        this.#active.set(id, this.#open(id, request, numCredits));
-        this.#emit(id, { type: 'admitted' });
+        if (!this.#placeChoices(open)) return;
       } catch (error) {
-        this.#fail(id, error);
+        this.fail(open.id, error);
       }
     }
   }
 
-  #open(id: number, request: EngineRequest, numCredits: number): Active {
-    const { session, tokenizer } = this.#options;
-    const abort = new AbortController();
-    const filter = tokenizer && new StopStringFilter(tokenizer.stream(), request.stop);
-    // A resumed request's earlier text was sent before; what was held back of it comes with the next tokens.
-    filter?.push(request.generate.committedIds ?? []);
-    const events = generate(session, request.generate, abort.signal);
-    return { id, events, abort, filter, numCredits, numForwardPasses: 0 };
-  }
-
-  #nextInTurn(): Active | undefined {
-    const sequences = [...this.#active.values()];
-    return (
-      sequences.find(({ abort }) => abort.signal.aborted) ??
-      sequences.find(({ numCredits }) => numCredits > 0)
-    );
-  }
-
-  async #advance(active: Active): Promise<void> {
-    const { done, value: event } = await active.events.next();
-    if (done === true) throw new Error('the decoder ended without an end event');
-    if (event.type === 'end') return this.#finish(active, event.finishReason);
-    active.numForwardPasses += 1;
-    active.numCredits -= 1;
-    const { text, keptTokenIds, stopped } = active.filter?.push(event.tokenIds) ?? {
-      text: '',
-      keptTokenIds: event.tokenIds,
-      stopped: false,
-    };
-    const { numRows, numDrafted, numAccepted, milliseconds } = event;
-    const pass = { numRows, numDrafted, numAccepted, milliseconds };
-    this.#emit(active.id, { type: 'step', tokenIds: keptTokenIds, text, pass });
-    if (stopped) {
-      await active.events.return();
-      this.#finish(active, 'stop');
+  /** False where memory is short. Choices after the first wait for its prefill, whose columns they then take over. */
+  #placeChoices(open: OpenRequest): boolean {
+    for (const choice of open.choices) {
+      if (choice.isFinished || choice.active !== undefined) continue;
+      if (choice.index > 0 && !isPrefilled(open.choices[0])) return true;
+      const active = this.#openSequence(open, choice);
+      if (active === undefined) return false;
+      choice.active = active;
+      this.#places.set(active, { open, choice });
+      if (open.request.generate.promptLogprobs === undefined) this.#admit(open, active);
+      if (active.sequence.finishReason !== undefined) this.#finish({ open, choice }, active);
     }
+    return true;
   }
 
-  #finish({ id, filter, numForwardPasses }: Active, finishReason: FinishReason): void {
-    this.#active.delete(id);
-    const rest = filter?.flush() ?? { text: '', stopped: false };
-    if (rest.text !== '') this.#emit(id, { type: 'step', tokenIds: [], text: rest.text });
-    this.#emit(id, { type: 'end', finishReason: rest.stopped ? 'stop' : finishReason, numForwardPasses });
+  #openSequence(open: OpenRequest, { index }: Choice): Active | undefined {
+    const { engine, sharePrefixes } = this.#options;
+    const { generate, tenant } = open.request;
+    const committedIds = open.committedIds(index);
+    const options = { ...generate, committedIds, choice: (generate.choice ?? 0) + index };
+    const readsPrompt = generate.promptLogprobs !== undefined;
+    return engine.open(sequenceOptions(options, engine.config, open.grammar), {
+      rule: planRule(generate.decoder, engine.config.maxPositions),
+      salt: readsPrompt ? undefined : sharePrefixes ? '' : tenant,
+    });
   }
 
-  #emit(id: number, event: EngineEvent): void {
-    this.#options.emit({ type: 'event', id, event });
+  #admit(open: OpenRequest, { numCachedTokens, sequence }: Active): void {
+    if (open.isAdmitted) return;
+    open.isAdmitted = true;
+    const { promptLogprobs, options } = sequence;
+    const told = options.numPromptLogprobs === undefined ? {} : { promptLogprobs };
+    open.emit({ type: 'admitted', numCachedTokens, ...told });
   }
 
-  #fail(id: number, error: unknown): void {
-    this.#options.emit({ type: 'error', id, error: toEngineError(error) });
+  #deliver(turn: Turn): void {
+    const { active, result, isPrefill, milliseconds, numSequences } = turn;
+    const place = this.#places.get(active);
+    if (place === undefined) return;
+    const { open, choice } = place;
+    if (result instanceof Error) return this.fail(open.id, result);
+    open.numForwardPasses += 1;
+    const { tokenIds, logprobs } = result;
+    if (tokenIds.length === 0) return; // a part of a prompt
+    this.#admit(open, active);
+    open.numCredits -= 1;
+    const kept = choice.filter?.push(tokenIds) ?? { text: '', keptTokenIds: tokenIds, stopped: false };
+    const numKept = kept.keptTokenIds.length;
+    open.emit({
+      type: 'step',
+      choice: choice.index,
+      tokenIds: kept.keptTokenIds,
+      text: kept.text,
+      ...(logprobs.length === 0 ? {} : { logprobs: logprobs.slice(0, numKept) }),
+      pass: { ...counts(result, isPrefill), milliseconds, numSequences, plan: planName(active) },
+    });
+    if (kept.stopped) {
+      active.sequence.cutTo(active.sequence.numCompletionTokens - tokenIds.length + numKept);
+    }
+    if (active.sequence.finishReason !== undefined) this.#finish(place, active);
   }
+
+  #finish({ open, choice }: Place, active: Active): void {
+    this.#release(choice);
+    open.finish(choice, active.sequence.finishReason ?? 'stop');
+    if (open.isEnded) this.#close(open);
+  }
+
+  #close(open: OpenRequest): void {
+    for (const choice of open.choices) this.#release(choice);
+    this.#open.delete(open.id);
+  }
+
+  #release(choice: Choice): void {
+    const { active } = choice;
+    if (active === undefined) return;
+    choice.active = undefined;
+    this.#places.delete(active);
+    this.#options.engine.close(active);
+  }
+
+  #placesOf(ready: ReadonlySet<Active>): Place[] {
+    return [...ready].flatMap((active) => this.#places.get(active) ?? []);
+  }
+}
+
+function isPrefilled(first: Choice | undefined): boolean {
+  return first === undefined || first.isFinished || first.active?.sequence.numPendingTokens === 1;
+}
+
+function planName({ rule }: Active): string {
+  return rule.type === 'auto' ? 'auto' : rule.name;
 }

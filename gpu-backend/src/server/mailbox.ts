@@ -1,0 +1,73 @@
+import { TidarError } from '@tidar/shared/errors.ts';
+import type { CompiledGrammar } from '../engine/grammar/compiled-grammar.ts';
+import type { GrammarSpec } from '../engine/grammar/spec.ts';
+import type { ToEngine } from './engine-messages.ts';
+import type { Scheduler } from './scheduler.ts';
+
+type Submission = Extract<ToEngine, { type: 'submit' }>;
+type Compile = (spec: GrammarSpec) => Promise<CompiledGrammar>;
+
+/** Messages to the engine's thread. A request with a grammar reaches the scheduler once that is compiled. */
+export class Mailbox {
+  readonly #scheduler: Scheduler;
+  readonly #compile: Compile;
+  /** Requests whose grammar is being compiled, with the credits that came meanwhile. */
+  readonly #compiling = new Map<number, { numCredits: number; isCancelled: boolean }>();
+  #wake = (): void => undefined;
+  isClosed = false;
+
+  constructor(scheduler: Scheduler, compile: Compile) {
+    this.#scheduler = scheduler;
+    this.#compile = compile;
+  }
+
+  take(message: ToEngine): void {
+    const compiling = 'id' in message ? this.#compiling.get(message.id) : undefined;
+    switch (message.type) {
+      case 'submit':
+        this.#submit(message);
+        break;
+      case 'credit':
+        if (compiling === undefined) this.#scheduler.addCredits(message.id, message.numCredits);
+        else compiling.numCredits += message.numCredits;
+        break;
+      case 'cancel':
+        if (compiling === undefined) this.#scheduler.cancel(message.id);
+        else compiling.isCancelled = true;
+        break;
+      case 'close':
+        this.isClosed = true;
+    }
+    this.#wake();
+  }
+
+  /** Resolves when something was taken. */
+  next(): Promise<void> {
+    return new Promise((resolve) => (this.#wake = resolve));
+  }
+
+  #submit(message: Submission): void {
+    const { id, request, numCredits } = message;
+    const { grammar } = request.generate;
+    if (grammar === undefined) return this.#scheduler.submit(id, request, numCredits);
+    this.#compiling.set(id, { numCredits, isCancelled: false });
+    this.#compile(grammar).then(
+      (compiled) => this.#submitCompiled(message, compiled),
+      (error: unknown) => {
+        this.#compiling.delete(id);
+        this.#scheduler.fail(id, error);
+      },
+    );
+  }
+
+  #submitCompiled({ id, request }: Submission, grammar: CompiledGrammar): void {
+    const waited = this.#compiling.get(id);
+    this.#compiling.delete(id);
+    if (waited?.isCancelled === true) {
+      this.#scheduler.fail(id, new TidarError('cancelled', 'The generation was cancelled.'));
+    } else {
+      this.#scheduler.submit(id, request, waited?.numCredits ?? 0, grammar);
+    }
+    this.#wake();
+  }
+}
