@@ -18,8 +18,6 @@ export interface Tokenizer {
   encode(text: string): number[];
   /** The text of the ids; special tokens have none. */
   decode(ids: readonly number[]): string;
-  /** The bytes that a token adds to the text; undefined for special tokens and ids without a token. */
-  bytesOf(tokenId: number): Uint8Array | undefined;
   /** The bytes that a token adds to a text; undefined for special tokens and unused ids, which add none. */
   bytesOf(id: number): Uint8Array | undefined;
   /** What a special token is called in tokenizer.json; undefined for all others. */
