@@ -153,7 +153,7 @@ describe('a response format', () => {
       'response_format',
     ],
     [{ tidar: { regex: '(' } }, 'tidar.regex'],
-    [{ tidar: { grammar: 'root ::= ' } }, 'tidar.grammar'],
+    [{ tidar: { grammar: 'root ::= missing' } }, 'tidar.grammar'],
   ])('that cannot be kept is refused by name: %j', async (change, param) => {
     const response = await client.post({ ...ask, ...change });
     expect(response.status).toBe(400);
