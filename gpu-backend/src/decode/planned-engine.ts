@@ -3,7 +3,7 @@ import { PlannedChooser } from '../engine/plan-chooser.ts';
 import { AcceptanceTable } from '../engine/planner/acceptance-table.ts';
 import { LatencyModel } from '../engine/planner/latency.ts';
 import type { LatencyPoint } from '../engine/planner/latency.ts';
-import { measureLatency } from '../engine/planner/measure-latency.ts';
+import { measureLatency, shapesToMeasure } from '../engine/planner/measure-latency.ts';
 import { Planner } from '../engine/planner/planner.ts';
 import { ShapeTimer } from '../engine/time-shape.ts';
 
@@ -13,24 +13,48 @@ export interface PlannerKnowledge {
   readonly acceptance: AcceptanceTable;
 }
 
-/** Rows of one pass that are measured: a dense plan of 16 has 272. */
-const MAX_MEASURED_ROWS = 272;
-const MEASURED_SEQUENCES = 8;
-const BUDGET_MS = 1500;
+/** Texts at once that a server's passes are measured with; more are extrapolated. */
+export const MEASURED_SEQUENCES = 8;
+/** Rows of one pass. For one text more never pay on a CPU; many texts have as many as a dense plan of 16. */
+const ROWS_FOR_ONE = [16, 32, 64, 96];
+const ROWS_FOR_MANY = [16, 32, 64, 96, 128, 192, 272];
+const BUDGET_FOR_ONE_MS = 350;
+const BUDGET_FOR_MANY_MS = 1500;
+const MAX_CONTEXT_TOKENS = 1024;
+/** One round of a large model may take so many budgets: it is measured once, and some numbers it must have. */
+const MAX_OVERRUN = 4;
 
-/** Measures what passes cost on the device; costs a second or two. */
-export async function measureDevice(session: ModelSession): Promise<LatencyPoint[]> {
+/** Measures what passes cost on the device: a third of a second for one text, a second or two for a server. */
+export async function measureDevice(
+  session: ModelSession,
+  maxSequences = MEASURED_SEQUENCES,
+): Promise<LatencyPoint[]> {
   const timer = new ShapeTimer(session);
+  const limits = {
+    maxSequences,
+    maxContextTokens: Math.min(MAX_CONTEXT_TOKENS, session.config.maxPositions),
+  };
+  const budgetMs = maxSequences === 1 ? BUDGET_FOR_ONE_MS : BUDGET_FOR_MANY_MS;
   try {
-    return await measureLatency(timer.time, {
-      maxRows: MAX_MEASURED_ROWS,
-      maxSequences: MEASURED_SEQUENCES,
-      maxContextTokens: Math.min(1024, session.config.maxPositions),
-      budgetMs: BUDGET_MS,
-    });
+    await timer.time(2, 1, limits.maxContextTokens);
+    const leastMs = await timer.time(2, 1, limits.maxContextTokens);
+    const maxRows = rowsToMeasure(limits, leastMs, MAX_OVERRUN * budgetMs);
+    return await measureLatency(timer.time, { ...limits, maxRows, budgetMs });
   } finally {
     timer.dispose();
   }
+}
+
+/** The most rows whose round is done in time even where every row costs what the first two did. */
+export function rowsToMeasure(
+  limits: { readonly maxSequences: number; readonly maxContextTokens: number },
+  leastMs: number,
+  limitMs: number,
+): number {
+  const [least = 2, ...more] = limits.maxSequences === 1 ? ROWS_FOR_ONE : ROWS_FOR_MANY;
+  const roundMs = (maxRows: number): number =>
+    shapesToMeasure({ ...limits, maxRows }).reduce((ms, { numRows }) => ms + (leastMs * numRows) / 2, 0);
+  return more.findLast((maxRows) => roundMs(maxRows) <= limitMs) ?? least;
 }
 
 export function plannedChooser(
@@ -47,7 +71,8 @@ export function plannedChooser(
 export async function measuredChooser(
   session: ModelSession,
   maxDraftLength: number,
+  maxSequences?: number,
 ): Promise<PlannedChooser> {
-  const latency = new LatencyModel(await measureDevice(session));
+  const latency = new LatencyModel(await measureDevice(session, maxSequences));
   return plannedChooser(session, { latency, acceptance: new AcceptanceTable() }, maxDraftLength);
 }
