@@ -9,7 +9,7 @@ import { FIXED_PLANS } from './plan-chooser.ts';
 import { ar, dense, fitPlan } from './plan.ts';
 import type { Plan } from './plan.ts';
 import type { Sequence, SequenceOptions } from './sequence.ts';
-import { openFixture, recording, sampled, sequenceOptions } from './testing.ts';
+import { openFixture, sampled, sequenceOptions } from './testing.ts';
 
 const ROOMY: EngineOptions = {
   chooser: FIXED_PLANS,

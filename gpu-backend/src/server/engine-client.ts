@@ -1,4 +1,4 @@
-import { Worker } from 'node:worker_threads';
+import type { Worker } from 'node:worker_threads';
 import { TidarError } from '@tidar/shared/errors.ts';
 import { AdmissionQueue } from '../engine/admission/admission-queue.ts';
 import { startWorker, workerData } from './engine-start.ts';

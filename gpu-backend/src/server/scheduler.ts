@@ -64,7 +64,8 @@ export class Scheduler {
   /** Ends a request with an error. */
   fail(id: number, error: unknown): void {
     const open = this.#open.get(id);
-    if (open !== undefined) this.#close(open);
+    // What a text had computed before its client left is sound; what broke may not be.
+    if (open !== undefined) this.#close(open, !open.isCancelled);
     this.#options.emit({ type: 'error', id, error: toEngineError(error) });
   }
 
@@ -182,17 +183,17 @@ export class Scheduler {
     if (open.isEnded) this.#close(open);
   }
 
-  #close(open: OpenRequest): void {
-    for (const choice of open.choices) this.#release(choice);
+  #close(open: OpenRequest, hasFailed = false): void {
+    for (const choice of open.choices) this.#release(choice, hasFailed);
     this.#open.delete(open.id);
   }
 
-  #release(choice: Choice): void {
+  #release(choice: Choice, hasFailed = false): void {
     const { active } = choice;
     if (active === undefined) return;
     choice.active = undefined;
     this.#places.delete(active);
-    this.#options.engine.close(active);
+    this.#options.engine.close(active, { hasFailed });
   }
 
   #placesOf(ready: ReadonlySet<Active>): Place[] {
