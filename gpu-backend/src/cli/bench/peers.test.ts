@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest';
+import { soloEngine } from '../../decode/solo-engine.ts';
 import { openModel } from '../../device/open.ts';
 import { loadModelFolder } from '../../model/folder.ts';
 import { DEMO_MODEL } from '../open-model.ts';
+import { engineDecoder } from './decode-ours.ts';
 import { benchPeers } from './peers.ts';
 import { reportPeers } from './peers-report.ts';
 import { greedyText, questionPrompts } from './record-acceptance.ts';
@@ -50,6 +52,28 @@ describe('bench peers', () => {
     expect(lines.at(-1)).toMatch(
       /^ours\/llama\.cpp \d+\.\d\d \(batch 1\) \d+\.\d\d \(batch 2\) {2}ar\/ar \d+\.\d\d$/,
     );
+  });
+});
+
+describe('our engine in the bench', () => {
+  it('gives plain decoding’s texts, in the order of their prompts, at any batch', async () => {
+    const folder = loadModelFolder(DEMO_MODEL);
+    const session = await openModel(folder, { numThreads: 1 });
+    const engine = soloEngine(session);
+    const prompts = questionPrompts(folder, 5);
+    const cache = session.createCache(1, 256);
+    const expected: (readonly number[])[] = [];
+    for (const prompt of prompts) expected.push((await greedyText(session, cache, prompt, 20)).completionIds);
+    const decode = engineDecoder(engine, 20);
+    const dense = { type: 'tidar', plan: 'dense', draftLength: 4, beta: 1 } as const;
+    for (const [batch, decoder] of [
+      [1, { type: 'ar' }],
+      [3, { type: 'ar' }],
+      [2, dense],
+    ] as const)
+      expect((await decode(prompts, batch, decoder)).tokens).toEqual(expected);
+    engine.dispose();
+    await session.dispose();
   });
 });
 

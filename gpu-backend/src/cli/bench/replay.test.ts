@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { soloEngine } from '../../decode/solo-engine.ts';
 import type { ForwardBatch, ForwardOutput, ModelSession } from '../../device/device.ts';
 import { openModel } from '../../device/open.ts';
 import { loadModelFolder } from '../../model/folder.ts';
@@ -9,6 +10,7 @@ import { DEMO_MODEL } from '../open-model.ts';
 import { constantTrace, demoTrace, denseTokensPerForward, encodeOutcome } from './acceptance-trace.ts';
 import { isHit, isSecondHit, marginOf, MAX_MARGIN, outcomeAt } from './acceptance-trace.ts';
 import { traceFromJson, traceToJson } from './acceptance-trace.ts';
+import { engineDecoder } from './decode-ours.ts';
 import { questionPrompts, recordAcceptance } from './record-acceptance.ts';
 import { ReplaySession, replayPrompt, replayText } from './replay.ts';
 import { makeShape } from './shapes.ts';
@@ -173,6 +175,38 @@ describe('replayed acceptance', () => {
       const sum = logits.reduce((total, logit) => total + Math.exp(logit - logits[best!]!), 0);
       expect(candidates.logSumExp).toBeCloseTo(logits[best!]! + Math.log(sum), 4);
     });
+    await session.dispose();
+  });
+});
+
+describe('the engine on replayed acceptance', () => {
+  it('decodes the stream’s text by any plan, as many tokens a pass as the trace tells', async () => {
+    const inner = await openShape(true);
+    const trace = demoTrace();
+    const session = new ReplaySession(inner, trace);
+    const engine = soloEngine(session);
+    const streams = [0, 1, 2];
+    const prompts = streams.map((stream) => replayPrompt(inner.config, stream, 8));
+    const texts = streams.map((stream) => replayText(inner.config, stream, 8, 120));
+    let numRuns = 0;
+    const run = session.run.bind(session);
+    session.run = (...args) => ((numRuns += 1), run(...args));
+    const decode = engineDecoder(engine, 120);
+    for (const plan of ['dense', 'sparse', 'branches', 'two-pass'] as const) {
+      const decoder = { type: 'tidar', plan, draftLength: 4, beta: 1 } as const;
+      expect((await decode(prompts, 2, decoder)).tokens).toEqual(texts);
+    }
+    expect((await decode(prompts, 3, { type: 'ar' })).tokens).toEqual(texts);
+    numRuns = 0;
+    await decode(prompts.slice(0, 1), 1, { type: 'tidar', plan: 'dense', draftLength: 8, beta: 1 });
+    let [numExpected, start] = [1, 8];
+    for (; start < 8 + 119; numExpected++) {
+      let numDecided = 1;
+      while (numDecided < 8 && isHit(outcomeAt(trace, start, numDecided))) numDecided += 1;
+      start += numDecided;
+    }
+    expect(numRuns).toBe(numExpected);
+    engine.dispose();
     await session.dispose();
   });
 });
