@@ -79,6 +79,22 @@ describe("OpenAI's own client", () => {
     expect(new Set(chunks.map(({ id }) => id)).size).toBe(1);
   });
 
+  it('puts the chunks of two choices together to the answer that it gets at once', async () => {
+    const request = { ...ask, seed: 5, n: 2, temperature: 1.5, logprobs: true, top_logprobs: 2 };
+    const whole = await openai.chat.completions.create(request);
+    const streamed = await openai.chat.completions.stream(request).finalChatCompletion();
+    const told = ({ choices }: OpenAI.ChatCompletion): unknown =>
+      choices.map(({ index, message, logprobs, finish_reason: reason }) => [
+        index,
+        message.content,
+        logprobs?.content,
+        reason,
+      ]);
+    expect(told(streamed)).toEqual(told(whole));
+    expect(whole.choices).toHaveLength(2);
+    expect(whole.choices[0]?.logprobs?.content?.[0]?.top_logprobs).toHaveLength(2);
+  });
+
   it('reads refusals as what they are', async () => {
     const wrongKey = new OpenAI({ baseURL: `${edge.url}/v1`, apiKey: 'sk-wrong', maxRetries: 0 });
     await expect(wrongKey.chat.completions.create(ask)).rejects.toBeInstanceOf(OpenAI.AuthenticationError);

@@ -139,4 +139,13 @@ describe('plans', () => {
       expect(new Set(plans)).toEqual(new Set([plan]));
     }
   });
+
+  it('are the dense one where trust is below 1, and no other', async () => {
+    const body = { ...ask, stream: true, tidar: { beta: 0.5, trace: 'stats' } };
+    const { chunks, isDone } = await readChunks(await client.post(body));
+    expect(isDone).toBe(true);
+    expect(chunks.some(({ tidar }) => (tidar as { plan?: string } | undefined)?.plan === 'dense')).toBe(true);
+    const refused = await client.post({ ...ask, tidar: { beta: 0.5, plan: 'auto' } });
+    expect(await refused.json()).toMatchObject({ error: { param: 'tidar.beta' } });
+  });
 });

@@ -149,6 +149,7 @@ describe('every parameter of the schema', () => {
   });
 
   it('reaches the backend as it was given, or the request is refused by the name of one that was given', () => {
+    const reached = new Set<string>();
     fc.assert(
       fc.property(requests, ({ top, tidar }) => {
         const given = new Set([...Object.keys(top), ...Object.keys(tidar).map((name) => `tidar.${name}`)]);
@@ -174,10 +175,13 @@ describe('every parameter of the schema', () => {
           // A format that rules nothing leaves room for another that does.
           if (name === 'response_format' && wanted === undefined && request.grammar !== undefined) continue;
           expect({ [name]: parameter?.read(request) }).toEqual({ [name]: wanted });
+          reached.add(name);
         }
       }),
       { numRuns: 2000 },
     );
+    const all = [...Object.keys(MAPPED), ...Object.keys(MAPPED_EXTENSION)];
+    expect(all.filter((name) => !reached.has(name))).toEqual([]);
   });
 
   it.each(Object.entries(REFUSED))('that nobody does yet is refused by its name: %s', (name, value) => {
