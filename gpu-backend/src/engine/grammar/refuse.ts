@@ -1,0 +1,18 @@
+import { TidarError } from '@tidar/shared/errors.ts';
+
+/** What one grammar may cost: it is compiled on the thread that runs the model. */
+export const GRAMMAR_LIMITS = {
+  /** Characters of a schema (as JSON), a regular expression or a grammar. */
+  numCharacters: 65_536,
+  /** Levels of nesting, of a schema's or of a regular expression's parts. */
+  depth: 64,
+  /** The highest count of a repetition. */
+  repeat: 4_096,
+  /** Parts of the grammar once every repetition is written out. */
+  numParts: 65_536,
+} as const;
+
+/** The error of a grammar that can't be used as it is; `sentence` says why, and what to do. */
+export function refuse(sentence: string): TidarError {
+  return new TidarError('invalid_request', sentence, { param: 'response_format' });
+}

@@ -1,0 +1,52 @@
+import { checkGrammar } from './check.ts';
+import { parseEbnf } from './ebnf.ts';
+import { emit } from './emit.ts';
+import type { Grammar } from './expression.ts';
+import { ROOT } from './expression.ts';
+import { prune } from './prune.ts';
+import { GRAMMAR_LIMITS, refuse } from './refuse.ts';
+import { wholeMatch } from './regex.ts';
+import { jsonObjectGrammar, schemaGrammar } from './schema/convert.ts';
+import type { GrammarSpec } from './spec.ts';
+
+/** Checks a spec and writes it as xgrammar's EBNF; refuses by `invalid_request` what is wrong or not supported. */
+export function toEbnf(spec: GrammarSpec): string {
+  return emit(prune(toGrammar(spec)));
+}
+
+function toGrammar(spec: GrammarSpec): Grammar {
+  checkLength(spec);
+  const grammar = readSpec(spec);
+  checkGrammar(grammar);
+  return grammar;
+}
+
+function readSpec(spec: GrammarSpec): Grammar {
+  switch (spec.type) {
+    case 'json_schema':
+      return schemaGrammar(spec.schema);
+    case 'json_object':
+      return jsonObjectGrammar();
+    case 'regex':
+      return new Map([[ROOT, { body: wholeMatch(spec.pattern) }]]);
+    case 'grammar':
+      return parseEbnf(spec.ebnf);
+  }
+}
+
+function checkLength(spec: GrammarSpec): void {
+  const { length } = specKey(spec);
+  if (length <= GRAMMAR_LIMITS.numCharacters) return;
+  throw refuse(
+    `The ${spec.type.replace('_', ' ')} has ${length} characters; at most ${GRAMMAR_LIMITS.numCharacters} are supported.`,
+  );
+}
+
+/** Equal for equal specs. */
+export function specKey(spec: GrammarSpec): string {
+  try {
+    return JSON.stringify(spec);
+  } catch {
+    throw refuse(`The ${spec.type.replace('_', ' ')} is nested too deeply to be read.`);
+  }
+}
