@@ -2,9 +2,9 @@ import { TidarError } from '@tidar/shared/errors.ts';
 import type { ModelSession } from '../device/device.ts';
 import type { Resident } from './active.ts';
 import { MemoryBudget, SMALLEST_CAPACITY } from './admission/memory-budget.ts';
-import { numPaddedRows } from './batch.ts';
+import { MIN_ROWS } from './batch.ts';
 import { KvPool } from './kv-pool.ts';
-import type { Slab } from './kv-pool.ts';
+import type { Slab, Slot } from './kv-pool.ts';
 import { ar } from './plan.ts';
 import { PrefixCache } from './prefix-cache/prefix-cache.ts';
 import type { PrefixHit } from './prefix-cache/prefix-cache.ts';
@@ -96,13 +96,10 @@ export class Residence {
    */
   fit(members: Members, residents: readonly Resident[]): void {
     for (;;) {
-      const crowded = residents.find(
-        (one) => one.slot && this.#numColumnsNeeded(one, members) > one.slot.slab.capacity,
-      );
-      if (crowded?.slot === undefined) return;
-      const { slot } = crowded;
-      if (this.#pool.grow(slot, this.#numColumnsNeeded(crowded, members))) continue;
-      if (this.#shrinkPlans(members, slot.slab)) continue;
+      const crowded = firstCrowded(members, residents);
+      if (crowded === undefined) return;
+      const { slot, numColumns } = crowded;
+      if (this.#pool.grow(slot, numColumns) || this.#shrinkPlans(members, slot.slab)) continue;
       const withSlots = residents.filter((one) => one.slot !== undefined);
       const youngest = withSlots.at(-1);
       if (youngest === undefined || withSlots.length === 1) throw outgrown();
@@ -140,12 +137,6 @@ export class Residence {
     if (sequence.numCompletionTokens === 0) resident.numCachedTokens = hit.numTokens;
   }
 
-  /** A run writes as many columns into every slot as the slot with the most rows needs. */
-  #numColumnsNeeded({ slot, sequence }: Resident, members: Members): number {
-    const neighbours = [...members].filter(([other]) => other.slot?.slab === slot?.slab);
-    return sequence.numCommitted + numPaddedRows(neighbours.map(([, { layout }]) => layout));
-  }
-
   /** Plain decoding, or one row of a prompt, for all in the slab; false if nothing was larger. */
   #shrinkPlans(members: Members, slab: Slab): boolean {
     let hasShrunk = false;
@@ -158,6 +149,24 @@ export class Residence {
     }
     return hasShrunk;
   }
+}
+
+/** The first slot without room: a run writes as many columns into every slot as the one with the most rows needs. */
+function firstCrowded(
+  members: Members,
+  residents: readonly Resident[],
+): { slot: Slot; numColumns: number } | undefined {
+  const numRowsOf = new Map<Slab, number>();
+  for (const [{ slot }, { layout }] of members) {
+    if (slot !== undefined)
+      numRowsOf.set(slot.slab, Math.max(MIN_ROWS, numRowsOf.get(slot.slab) ?? 0, layout.numRows));
+  }
+  for (const { slot, sequence } of residents) {
+    if (slot === undefined) continue;
+    const numColumns = sequence.numCommitted + (numRowsOf.get(slot.slab) ?? 0);
+    if (numColumns > slot.slab.capacity) return { slot, numColumns };
+  }
+  return undefined;
 }
 
 function outgrown(): TidarError {

@@ -1,8 +1,10 @@
 import { totalmem } from 'node:os';
+import { deviceKey, openPlanner } from '../decode/planner-file.ts';
 import { PREFILL_TOKENS } from '../decode/solo-engine.ts';
 import type { ModelSession } from '../device/device.ts';
 import { Engine } from '../engine/engine.ts';
 import { FIXED_PLANS } from '../engine/plan-chooser.ts';
+import type { PlanChooser } from '../engine/plan-chooser.ts';
 import type { EngineWorkerData } from './engine-messages.ts';
 
 /** Where others are decoded in a pass, a prompt's part makes them wait, and makes attention's padding wider. */
@@ -10,18 +12,43 @@ const SHARED_PREFILL_TOKENS = 64;
 /** Of the machine's memory, where nothing else is said. */
 const CACHE_SHARE = 0.25;
 
+export interface ServingEngine {
+  readonly engine: Engine;
+  /** For the operator. */
+  readonly notes: readonly string[];
+  /** Frees the engine and keeps what its planner learned. */
+  close(): void;
+}
+
 /** The engine as a server runs it. */
-export async function createEngine(
-  session: ModelSession,
-  limits: EngineWorkerData,
-): Promise<{ engine: Engine; notes: string[] }> {
-  const { prefillChunkTokens = PREFILL_TOKENS } = limits;
+export async function createEngine(session: ModelSession, data: EngineWorkerData): Promise<ServingEngine> {
+  const { prefillChunkTokens = PREFILL_TOKENS } = data;
+  const { chooser, notes, save } = await openChooser(session, data);
   const engine = new Engine(session, {
-    chooser: FIXED_PLANS,
-    maxCacheBytes: limits.maxCacheBytes ?? Math.floor(CACHE_SHARE * totalmem()),
-    prefixCacheBytes: limits.prefixCacheBytes,
+    chooser,
+    maxCacheBytes: data.maxCacheBytes ?? Math.floor(CACHE_SHARE * totalmem()),
+    prefixCacheBytes: data.prefixCacheBytes,
     prefillTokens: prefillChunkTokens,
-    sharedPrefillTokens: Math.min(prefillChunkTokens, limits.prefillChunkTokens ?? SHARED_PREFILL_TOKENS),
+    sharedPrefillTokens: Math.min(prefillChunkTokens, data.prefillChunkTokens ?? SHARED_PREFILL_TOKENS),
   });
-  return { engine, notes: [] };
+  const close = (): void => {
+    engine.dispose();
+    save();
+  };
+  return { engine, notes, close };
+}
+
+interface OpenedChooser {
+  readonly chooser: PlanChooser;
+  readonly notes: readonly string[];
+  save(): void;
+}
+
+/** A model without a diffusion mode needs no planner. */
+async function openChooser(session: ModelSession, data: EngineWorkerData): Promise<OpenedChooser> {
+  const { tidar } = session.config;
+  if (tidar === undefined) return { chooser: FIXED_PLANS, notes: [], save: () => undefined };
+  const { folder, maxConcurrent: maxSequences } = data;
+  const key = deviceKey(data);
+  return openPlanner(session, { folder, key, maxDraftLength: tidar.blockSize, maxSequences });
 }

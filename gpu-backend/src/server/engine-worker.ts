@@ -32,7 +32,7 @@ async function open({ folder, numThreads, device }: EngineWorkerData): Promise<M
 async function serve(model: ModelSession, data: EngineWorkerData): Promise<void> {
   const { folder, sharePrefixes } = data;
   const tokenizer = loadTokenizer(folder.path, folder.config);
-  const { engine, notes } = await createEngine(model, data);
+  const { engine, notes, close } = await createEngine(model, data);
   const scheduler = new Scheduler({ engine, tokenizer, sharePrefixes, emit });
   const mailbox = new Mailbox(scheduler, lazyGrammars(tokenizer, folder.config));
   port.on('message', (message: ToEngine) => mailbox.take(message));
@@ -46,7 +46,7 @@ async function serve(model: ModelSession, data: EngineWorkerData): Promise<void>
     scheduler.checkIntegrity();
     await mailbox.next();
   }
-  engine.dispose();
+  close();
   await model.dispose();
 }
 
