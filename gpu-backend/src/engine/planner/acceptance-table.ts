@@ -17,9 +17,13 @@ const PRIOR_SECOND = [0.5, 0.5, 0.5, 0.45, 0.45, 0.4, 0.4, 0.3, 0.2, 0.2];
 const PRIOR_WEIGHT = 4;
 /** A finer cell takes over from the coarser one around it as it fills. */
 const PARENT_WEIGHT = 8;
+/** Nothing is surer than this, or one text's surprise could not outweigh it. */
+const MAX_LOG_ODDS = 6;
 /** Beyond so many observations a cell forgets the older half. */
 const MAX_OBSERVATIONS = 1024;
+/** Probabilities follow the counts at once while these are few, later after so many observations. */
 const REFRESH_EVERY = 64;
+const EARLY_SHARE = 8;
 
 const countsSchema = (length: number): z.ZodType<number[]> => z.array(z.number().min(0)).length(length);
 
@@ -47,6 +51,7 @@ export class AcceptanceTable {
   readonly #logOdds = new Float64Array(NUM_CELLS);
   readonly #secondBest = new Float64Array(NUM_MARGIN_BINS);
   #numUnseen = 0;
+  #numObserved = 0;
 
   constructor(file?: AcceptanceFile) {
     if (file !== undefined) {
@@ -87,7 +92,9 @@ export class AcceptanceTable {
 
   observeDraft(cell: number, isAccepted: boolean): void {
     add(this.#accepted, this.#observed, cell, isAccepted);
-    if (++this.#numUnseen >= REFRESH_EVERY) this.#refresh();
+    this.#numObserved += 1;
+    const every = Math.min(REFRESH_EVERY, this.#numObserved / EARLY_SHARE);
+    if (++this.#numUnseen >= every) this.#refresh();
   }
 
   observeSecondBest(marginBin: number, isToken: boolean): void {
@@ -108,7 +115,11 @@ export class AcceptanceTable {
         const value = this.#estimate(margin, first, first + NUM_DEPTH_BINS, parent);
         for (let depth = first; depth < first + NUM_DEPTH_BINS; depth++) {
           const p = this.#estimate(margin, depth, depth + 1, { value, weight: PARENT_WEIGHT });
-          this.#logOdds[depth * NUM_MARGIN_BINS + margin] = Math.log(p / (1 - p));
+          const logOdds = Math.log(p / (1 - p));
+          this.#logOdds[depth * NUM_MARGIN_BINS + margin] = Math.min(
+            MAX_LOG_ODDS,
+            Math.max(-MAX_LOG_ODDS, logOdds),
+          );
         }
       }
       const prior = PRIOR_WEIGHT * (PRIOR_SECOND[margin] ?? 0);

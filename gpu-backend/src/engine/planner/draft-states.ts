@@ -101,7 +101,11 @@ export class DraftStates {
   #goTo(from: number, origin: number, count: number, weight: number): void {
     const place = this.#place[count] ?? 0;
     const lower = Math.floor(place);
-    this.#addTransition(from, lower === 0 ? NOTHING : this.state(origin, lower - 1), weight * (1 + lower - place));
+    this.#addTransition(
+      from,
+      lower === 0 ? NOTHING : this.state(origin, lower - 1),
+      weight * (1 + lower - place),
+    );
     if (place > lower) this.#addTransition(from, this.state(origin, lower), weight * (place - lower));
   }
 

@@ -27,8 +27,14 @@ export class Explorer {
     const stepMs = milliseconds(numRows);
     const costMs = milliseconds(numRows + NUM_MASKS) - stepMs;
     this.#savedMs = Math.min(this.#savedMs + SHARE_OF_TIME * stepMs, Math.max(costMs, stepMs));
-    const masks = Math.min(NUM_MASKS, input.numRemainingTokens - 1, input.numPositions - 1, input.maxDraftRows ?? NUM_MASKS);
-    if (masks < 2 || input.statistics.isTracking || plan.numDraftRows > 1 || this.#savedMs < costMs) return plans;
+    const masks = Math.min(
+      NUM_MASKS,
+      input.numRemainingTokens - 1,
+      input.numPositions - 1,
+      input.maxDraftRows ?? NUM_MASKS,
+    );
+    if (masks < 2 || input.statistics.isTracking || plan.numDraftRows > 1 || this.#savedMs < costMs)
+      return plans;
     this.#savedMs -= costMs;
     const outcomes = [{ accepted: 1, numMaskTokens: masks }];
     return plans.map((one, index) => (index === at ? { numDraftRows: 1, outcomes } : one));

@@ -85,12 +85,12 @@ export class PlanChoice {
     return { numDraftRows: this.numDraftRows, outcomes };
   }
 
-  /** After the last draft row. */
+  /** After the last draft row. Where the drafts say that the text ends, a block is for the case that it doesn't. */
   #chooseEnd(price: number, depth: number): number {
     const { endsText, numDrafts, survival } = this.#odds;
-    const isEnd = endsText && depth === numDrafts;
-    const weight = (survival[depth - 1] ?? 0) - (isEnd ? (survival[depth] ?? 0) : 0);
-    return this.#bestBlind(isEnd ? BLIND : FULL, weight, price, this.#maxMasks(depth));
+    const ended = endsText ? (survival[numDrafts] ?? 0) : 0;
+    const origin = endsText && depth === numDrafts ? BLIND : FULL;
+    return this.#bestBlind(origin, (survival[depth - 1] ?? 0) - ended, price, this.#maxMasks(depth));
   }
 
   /** What to have ready for "draft `accepted` is rejected": a correction's block, a blind one, both or neither. */

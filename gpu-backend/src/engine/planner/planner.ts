@@ -129,7 +129,8 @@ export class Planner {
   #bestPrice(numSequences: number, milliseconds: (numRows: number) => number): number {
     const rate = this.#rate;
     const unit = (rate * milliseconds(numSequences)) / numSequences;
-    const score = (price: number): number => this.#chooseAt(numSequences, price) - rate * milliseconds(this.#numRows);
+    const score = (price: number): number =>
+      this.#chooseAt(numSequences, price) - rate * milliseconds(this.#numRows);
     let best = NEVER * unit;
     let bestScore = score(best);
     const factor = (MOST_PRICE / LEAST_PRICE) ** (1 / (NUM_PRICES - 1));

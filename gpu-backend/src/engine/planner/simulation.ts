@@ -126,7 +126,10 @@ export function simulate(
     }
     if (active.length === 0) break;
     const plans = policy.plan(active);
-    const rows = Math.max(2, plans.reduce((sum, plan) => sum + numPlanRows(plan), 0));
+    const rows = Math.max(
+      2,
+      plans.reduce((sum, plan) => sum + numPlanRows(plan), 0),
+    );
     const stepMs = options.milliseconds(rows, active.length);
     active.forEach((sequence, at) => {
       const decided = sequence.step(plans[at] ?? raise());

@@ -8,8 +8,8 @@ const INITIAL_VARIANCE = 2;
 /** A text may change its ways: old observations fade. */
 const DRIFT = 0.02;
 const MAX_VARIANCE = 4;
-const MIN_LOG_ODDS = -8;
-const MAX_LOG_ODDS = 3;
+const MIN_SHIFT = -11;
+const MAX_SHIFT = 3;
 
 /**
  * How a sequence's drafts fare, from its own text: a shift of the table's log-odds, a logistic regression on one
@@ -99,7 +99,7 @@ export class SequenceStatistics {
     const information = probability * (1 - probability);
     const gain = variance / (1 + variance * information);
     const shift = this.#shift + gain * ((isAccepted ? 1 : 0) - probability);
-    this.#shift = Math.min(MAX_LOG_ODDS, Math.max(MIN_LOG_ODDS, shift));
+    this.#shift = Math.min(MAX_SHIFT, Math.max(MIN_SHIFT, shift));
     this.#variance = gain;
     const cell = acceptanceCell(this.#origin, this.#numPassed + 1, marginBin(draft.margin));
     this.#table.observeDraft(cell, isAccepted);

@@ -40,7 +40,12 @@ const STRETCH_TOKENS = 24;
 const UNSURE_ACCEPTANCE = 0.4;
 
 /** A text of which every block is drawn once, so that all policies meet the same. */
-export function madeUpText(process: AcceptanceProcess, numTokens: number, index: number, maxDrafts: number): SimulatedText {
+export function madeUpText(
+  process: AcceptanceProcess,
+  numTokens: number,
+  index: number,
+  maxDrafts: number,
+): SimulatedText {
   const { seed } = process;
   const block = (known: number): RecordedBlock => {
     const isEasy = uniform(seed, index, Math.floor(known / STRETCH_TOKENS), 1) < process.easyShare;
@@ -77,7 +82,7 @@ function uniform(...keys: number[]): number {
 
 export type Curve = readonly (readonly [numRows: number, milliseconds: number])[];
 
-/** Measured with one core, 5.3M parameters; see platform facts in docs. */
+/** Measured once on one core, with 5.3M parameters. */
 export const CPU_CURVE: Curve = [
   [1, 1.32],
   [2, 1.42],
@@ -97,7 +102,12 @@ export const FLAT_CURVE: Curve = [
 
 export function latencyOf(curve: Curve): LatencyModel {
   return new LatencyModel(
-    curve.map(([numRows, milliseconds]) => ({ numRows, numSequences: 1, numContextTokens: 128, milliseconds })),
+    curve.map(([numRows, milliseconds]) => ({
+      numRows,
+      numSequences: 1,
+      numContextTokens: 128,
+      milliseconds,
+    })),
   );
 }
 

@@ -1,10 +1,10 @@
 import type { LatencyModel } from './latency.ts';
-import { DraftValues } from './sequence-odds.ts';
-import { Solution, ValueSolver } from './value-solver.ts';
-import type { Surroundings } from './value-solver.ts';
+import type { DraftValues } from './sequence-odds.ts';
+import { Solution } from './value-solver.ts';
+import type { Surroundings, ValueSolver } from './value-solver.ts';
 
 /** Texts between two of these are served by a mixture of their values. */
-const SHIFTS = [-6, -4, -2.5, -1.2, 0, 1.2];
+const SHIFTS = [-11, -7, -4.5, -2.5, -1.2, 0, 1.2];
 const FIRST_SWEEPS = 20;
 /** A trial's guess at the others' rows, by the best one's; each is given some sweeps to show its rate. */
 const TRIALS = [3, 1 / 3, 1.6, 1 / 1.6];
