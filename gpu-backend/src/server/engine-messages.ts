@@ -89,6 +89,7 @@ export interface EngineError {
   readonly code: ErrorCode;
   readonly message: string;
   readonly retryable: boolean;
+  readonly retryAfterMs?: number;
   readonly param?: string;
   readonly internal?: string;
 }
@@ -102,11 +103,12 @@ export type FromEngine =
   | { readonly type: 'error'; readonly id: number; readonly error: EngineError };
 
 export function toEngineError(thrown: unknown): EngineError {
-  const { code, message, retryable, param, internal } = toTidarError(thrown);
+  const { code, message, retryable, retryAfterMs, param, internal } = toTidarError(thrown);
   return {
     code,
     message,
     retryable,
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
     ...(param === undefined ? {} : { param }),
     ...(internal === undefined ? {} : { internal }),
   };
