@@ -1,11 +1,13 @@
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelSession } from '../device/device.ts';
+import type { LatencyPoint } from '../engine/planner/latency.ts';
 import { GREEDY, openFixture, PROMPT } from '../engine/testing.ts';
 import { temporaryFolder } from '../model/testing/temporary-folder.ts';
 import { generate } from './generate.ts';
-import { rowsToMeasure } from './planned-engine.ts';
+import { rowsToMeasure, withoutBumps } from './planned-engine.ts';
 import { deviceKey, openPlanner, PLANNER_FILE } from './planner-file.ts';
 import type { OpenedPlanner, OpenPlannerOptions } from './planner-file.ts';
 import { soloEngine } from './solo-engine.ts';
@@ -142,6 +144,35 @@ describe('what is measured', () => {
     expect(rows[0]).toBe(96);
     expect(rows.at(-1)).toBe(16);
     expect(rowsToMeasure({ ...one, maxSequences: 8 }, 1, 6000)).toBe(272);
+  });
+
+  it('is never less for more rows, and never more than what the clock said', () => {
+    const shape = fc.record({
+      numRows: fc.integer({ min: 2, max: 20 }),
+      numSequences: fc.integer({ min: 1, max: 2 }),
+      numContextTokens: fc.constantFrom(64, 128),
+      milliseconds: fc.integer({ min: 1, max: 50 }),
+    });
+    fc.assert(
+      fc.property(fc.array(shape, { maxLength: 12 }), (points) => {
+        const smooth = withoutBumps(points);
+        const isSameShape = (a: LatencyPoint, b: LatencyPoint): boolean =>
+          a.numSequences === b.numSequences && a.numContextTokens === b.numContextTokens;
+        smooth.forEach((point, at) => {
+          expect(point.milliseconds).toBeLessThanOrEqual(points[at]!.milliseconds);
+          for (const other of smooth.filter((each) => isSameShape(point, each)))
+            if (other.numRows >= point.numRows)
+              expect(other.milliseconds).toBeGreaterThanOrEqual(point.milliseconds);
+        });
+        const isRising = points.every((a) =>
+          points.every(
+            (b) => !isSameShape(a, b) || a.numRows < b.numRows === a.milliseconds < b.milliseconds,
+          ),
+        );
+        if (isRising) expect(smooth).toEqual(points);
+      }),
+      { seed: 5, numRuns: 300 },
+    );
   });
 
   it('is told apart by threads and device', () => {
