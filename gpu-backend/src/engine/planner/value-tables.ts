@@ -11,10 +11,12 @@ const TRIALS = [3, 1 / 3, 1.6, 1 / 1.6];
 const SWEEPS_PER_TRIAL = 7;
 const NEIGHBOUR_TRIALS = 2;
 const FIRST_TRIALS = 6;
-const REFRESH_EVERY = 16;
-/** At first there is much to learn. */
-const EARLY_STEPS = 256;
-const EARLY_REFRESH_EVERY = 4;
+/** Steps between sweeps, until so many steps: at first there is much to learn, later a sweep should cost nothing. */
+const REFRESH_PACE = [
+  { untilStep: 256, every: 4 },
+  { untilStep: 2048, every: 16 },
+  { untilStep: Infinity, every: 64 },
+];
 
 /**
  * What drafts are worth depends on what a row costs, and that on the rows of the others, who ask the same. Such a game
@@ -90,7 +92,7 @@ export class ValueTables {
     if (entries === undefined) return;
     let at = entries.findIndex((entry) => entry !== undefined && entry.numPendingSweeps > 0);
     if (at < 0) {
-      const every = this.#numSteps < EARLY_STEPS ? EARLY_REFRESH_EVERY : REFRESH_EVERY;
+      const every = REFRESH_PACE.find(({ untilStep }) => this.#numSteps < untilStep)?.every ?? 1;
       if (++this.#numSteps % every !== 0) return;
       at = this.#nextUsed(entries);
     }
