@@ -63,13 +63,13 @@ class NodeSession implements ModelSession {
   }
 
   createCache(numSlots: number, capacity: number): KvCache {
-    return new NodeCache(this.config, numSlots, capacity);
+    return new NodeCache(this, numSlots, capacity);
   }
 
   async run(cache: KvCache, batch: ForwardBatch): Promise<ForwardOutput> {
     const { config, maxCandidates } = this;
     checkBatch(batch, cache, { config, maxCandidates, minRows: this.#minRows });
-    if (!(cache instanceof NodeCache) || cache.config !== config) {
+    if (!(cache instanceof NodeCache) || cache.session !== this) {
       throw new TypeError('the cache belongs to another session');
     }
     this.#inputs.fill(batch, cache.capacity);
@@ -106,8 +106,11 @@ function toTensor({ type, buffer, shape }: BoundArray): ort.Tensor {
 class NodeCache extends HostCache {
   readonly #views = new Map<number, { feeds: Tensors; fetches: Tensors }>();
 
-  constructor(config: ModelConfig, numSlots: number, capacity: number) {
-    super(config, numSlots, capacity, (length) => new Float32Array(length));
+  readonly session: ModelSession;
+
+  constructor(session: ModelSession, numSlots: number, capacity: number) {
+    super(session.config, numSlots, capacity, (length) => new Float32Array(length));
+    this.session = session;
   }
 
   /** What a run over slots [0, numSlots) reads and writes. */

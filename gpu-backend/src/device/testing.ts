@@ -77,3 +77,7 @@ function paddedMask(capacity: number, slots: readonly SlotRows[], numPaddedRows:
   });
   return mask;
 }
+
+/** Tokens of a fixture's vocabulary, its mask token and the id before it left out. */
+export const tokensOf = (count: number, seed = 0): number[] =>
+  Array.from({ length: count }, (_, row) => (7 * row + 11 * seed + 3) % 46);

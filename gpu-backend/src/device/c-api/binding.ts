@@ -1,7 +1,7 @@
 import type { BoundArray } from '../bound-array.ts';
 import type { Pointer } from './library.ts';
 import { call, Handle, result } from './status.ts';
-import { valueOverArray } from './value.ts';
+import { withValueOver } from './value.ts';
 
 /**
  * What a session's runs read and write. It holds everything that is bound, since onnxruntime keeps addresses only:
@@ -20,17 +20,16 @@ export class Binding {
   }
 
   /** Binds a value; `owner` is what its memory lives as long as. */
-  bind(direction: 'input' | 'output', name: string, value: Handle, owner: unknown, revision = 0): void {
-    call(direction === 'input' ? 'BindInput' : 'BindOutput', this.pointer, name, value.pointer);
+  bind(direction: 'input' | 'output', name: string, value: Pointer, owner: unknown, revision = 0): void {
+    call(direction === 'input' ? 'BindInput' : 'BindOutput', this.pointer, name, value);
     this.#held.set(name, { revision, owner });
   }
 
   /** Binds an array, if its memory or shape changed since it was bound here. */
   bindArray(direction: 'input' | 'output', array: BoundArray): void {
-    if (this.#held.get(array.name)?.revision === array.revision) return;
-    const value = valueOverArray(array);
-    this.bind(direction, array.name, value, array.buffer, array.revision);
-    value.dispose();
+    const { name, data, revision } = array;
+    if (this.#held.get(name)?.revision === revision) return;
+    withValueOver(data, array, (value) => this.bind(direction, name, value, data, revision));
   }
 
   dispose(): void {

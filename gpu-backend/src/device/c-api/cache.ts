@@ -5,7 +5,7 @@ import { cacheTensorLength, HostCache } from '../host-cache.ts';
 import { Binding } from './binding.ts';
 import type { Pointer } from './library.ts';
 import type { Handle } from './status.ts';
-import { allocateValue, valueOver } from './value.ts';
+import { allocateValue, withValueOver } from './value.ts';
 
 interface Allocation {
   readonly value: Handle;
@@ -19,7 +19,8 @@ const BYTES = Float32Array.BYTES_PER_ELEMENT;
  * memory, where each tensor is an input and an output: runs write in place.
  */
 export class CApiCache extends HostCache {
-  readonly #session: Handle;
+  /** The session that its bindings are for. */
+  readonly session: Handle;
   readonly #allocations: Allocation[];
   readonly #bindings = new Map<number, Binding>();
 
@@ -30,7 +31,7 @@ export class CApiCache extends HostCache {
       allocations.push(allocation);
       return new Float32Array(koffi.view(allocation.memory, length * BYTES)).fill(0);
     });
-    this.#session = session;
+    this.session = session;
     this.#allocations = allocations;
   }
 
@@ -38,17 +39,18 @@ export class CApiCache extends HostCache {
   firstSlots(numSlots: number): Binding {
     const known = this.#bindings.get(numSlots);
     if (known !== undefined) return known;
-    const binding = new Binding(this.#session);
+    if (this.#allocations.length === 0) throw new Error('the cache was disposed of');
+    const binding = new Binding(this.session);
     const { config, capacity } = this;
     const numBytes = cacheTensorLength(config, numSlots, capacity) * BYTES;
     const shape = [numSlots, config.numKeyValueHeads, capacity, config.headDim];
     this.#allocations.forEach(({ memory, value: owner }, index) => {
       const kind = index % 2 === 0 ? 'key' : 'value';
       const layer = Math.floor(index / 2);
-      const value = valueOver(memory, numBytes, shape, 'float32');
-      binding.bind('input', cacheName(kind, layer), value, owner);
-      binding.bind('output', newCacheName(kind, layer), value, owner);
-      value.dispose();
+      withValueOver(memory, { numBytes, shape, type: 'float32' }, (value) => {
+        binding.bind('input', cacheName(kind, layer), value, owner);
+        binding.bind('output', newCacheName(kind, layer), value, owner);
+      });
     });
     this.#bindings.set(numSlots, binding);
     return binding;

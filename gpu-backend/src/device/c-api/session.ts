@@ -65,7 +65,7 @@ export class CApiSession implements ModelSession {
   async run(cache: KvCache, batch: ForwardBatch): Promise<ForwardOutput> {
     const { config, maxCandidates } = this;
     checkBatch(batch, cache, { config, maxCandidates, minRows: this.#minRows });
-    if (!(cache instanceof CApiCache) || cache.config !== config) {
+    if (!(cache instanceof CApiCache) || cache.session !== this.#session) {
       throw new TypeError('the cache belongs to another session');
     }
     this.#inputs.fill(batch, cache.capacity);

@@ -1,4 +1,5 @@
-import type { BoundArray, ElementType } from '../bound-array.ts';
+import type { ElementType } from '../bound-array.ts';
+import { ortApi } from './library.ts';
 import type { Pointer } from './library.ts';
 import { Handle, result } from './status.ts';
 
@@ -18,21 +19,30 @@ function int64s(shape: readonly number[]): BigInt64Array {
   return BigInt64Array.from(shape, BigInt);
 }
 
-/** A tensor in memory that someone else owns, who must keep it for as long as the value or a binding of it is used. */
-export function valueOver(
+/**
+ * Gives `use` a tensor in memory that someone else owns, who must keep it for as long as anything that `use` bound it
+ * to is used: onnxruntime counts references to tensors, not to their memory.
+ */
+export function withValueOver(
   memory: Pointer | ArrayBufferView,
-  numBytes: number,
-  shape: readonly number[],
-  type: ElementType,
-): Handle {
-  const sizes = int64s(shape);
-  const args = [cpuMemoryInfo(), memory, numBytes, sizes, sizes.length, TYPE_NUMBERS[type]] as const;
-  return new Handle('Value', result('CreateTensorWithDataAsOrtValue', ...args));
-}
-
-/** A tensor over an array's memory, which the caller keeps. */
-export function valueOverArray(array: BoundArray): Handle {
-  return valueOver(array.data, array.numBytes, array.shape, array.type);
+  layout: { numBytes: number; shape: readonly number[]; type: ElementType },
+  use: (value: Pointer) => void,
+): void {
+  const sizes = int64s(layout.shape);
+  const args = [
+    cpuMemoryInfo(),
+    memory,
+    layout.numBytes,
+    sizes,
+    sizes.length,
+    TYPE_NUMBERS[layout.type],
+  ] as const;
+  const value = result('CreateTensorWithDataAsOrtValue', ...args);
+  try {
+    use(value);
+  } finally {
+    ortApi().release.Value(value);
+  }
 }
 
 /** A float32 tensor in memory of onnxruntime's own, not initialized. */
