@@ -1,53 +1,52 @@
 import type { ModelConfig } from '../../model/config.ts';
 import type { Tokenizer } from '../../model/tokenizer.ts';
+import { AutomatonEngine } from './automaton/automaton-engine.ts';
 import type { CompiledGrammar } from './compiled-grammar.ts';
-import { KeptGrammar } from './compiled-grammar.ts';
+import type { EngineGrammar, GrammarEngine } from './grammar-engine.ts';
+import { readSpec, specKey } from './read-spec.ts';
 import type { GrammarSpec } from './spec.ts';
-import { specKey, toEbnf } from './spec-to-ebnf.ts';
-import type { Vocabulary } from './xgrammar.ts';
-import { Xgrammar } from './xgrammar.ts';
+import { vocabularyOf } from './vocabulary.ts';
+import type { Vocabulary } from './vocabulary.ts';
+import { XgrammarEngine } from './xgrammar/xgrammar-engine.ts';
+
+/** Both allow the same texts; docs/structured-output.md says why the automaton is the default. */
+export type GrammarEngineName = 'automaton' | 'xgrammar';
 
 export interface GrammarCompilerOptions {
   /** Compiled grammars that are kept, the latest used. */
   readonly maxGrammars?: number;
+  readonly engine?: GrammarEngineName;
 }
 
 const MAX_GRAMMARS = 64;
 
 /** Compiles grammars for one model, on the calling thread, and keeps the latest used. */
 export class GrammarCompiler {
-  readonly #vocabulary: Vocabulary;
+  readonly #engine: GrammarEngine;
   readonly #maxGrammars: number;
   /** In order of use, the latest last. */
-  readonly #kept = new Map<string, KeptGrammar>();
-  #xgrammar: Promise<Xgrammar>;
+  readonly #kept = new Map<string, EngineGrammar>();
 
   static async create(
     tokenizer: Tokenizer,
     config: ModelConfig,
     options: GrammarCompilerOptions = {},
   ): Promise<GrammarCompiler> {
-    const endTokenIds = [...new Set([...config.eosTokenIds, ...tokenizer.eosTokenIds])];
-    const vocabulary: Vocabulary = {
-      size: config.vocabSize,
-      endTokenIds,
-      bytesOf: (tokenId) => tokenizer.bytesOf(tokenId),
-    };
-    return GrammarCompiler.forVocabulary(vocabulary, options);
+    return GrammarCompiler.forVocabulary(vocabularyOf(tokenizer, config), options);
   }
 
   static async forVocabulary(
     vocabulary: Vocabulary,
-    { maxGrammars = MAX_GRAMMARS }: GrammarCompilerOptions = {},
+    { maxGrammars = MAX_GRAMMARS, engine = 'automaton' }: GrammarCompilerOptions = {},
   ): Promise<GrammarCompiler> {
-    const xgrammar = await Xgrammar.open(vocabulary);
-    return new GrammarCompiler(xgrammar, maxGrammars);
+    const made =
+      engine === 'automaton' ? new AutomatonEngine(vocabulary) : await XgrammarEngine.open(vocabulary);
+    return new GrammarCompiler(made, maxGrammars);
   }
 
-  private constructor(xgrammar: Xgrammar, maxGrammars: number) {
-    this.#vocabulary = xgrammar.vocabulary;
+  private constructor(engine: GrammarEngine, maxGrammars: number) {
+    this.#engine = engine;
     this.#maxGrammars = maxGrammars;
-    this.#xgrammar = Promise.resolve(xgrammar);
   }
 
   get numKept(): number {
@@ -58,14 +57,12 @@ export class GrammarCompiler {
     const key = specKey(spec);
     const known = this.#use(key);
     if (known !== undefined) return known;
-    const ebnf = toEbnf(spec);
-    const xgrammar = await this.#alive();
-    const grammar = this.#use(key) ?? new KeptGrammar(xgrammar, ebnf);
+    const grammar = await this.#engine.compile(readSpec(spec));
     this.#keep(key, grammar);
     return grammar;
   }
 
-  #use(key: string): KeptGrammar | undefined {
+  #use(key: string): EngineGrammar | undefined {
     const grammar = this.#kept.get(key);
     if (grammar === undefined) return undefined;
     this.#kept.delete(key);
@@ -74,31 +71,13 @@ export class GrammarCompiler {
     return grammar;
   }
 
-  #keep(key: string, grammar: KeptGrammar): void {
+  #keep(key: string, grammar: EngineGrammar): void {
+    this.#kept.get(key)?.release(); // the same was compiled twice at once
     this.#kept.set(key, grammar);
     for (const [oldKey, oldest] of this.#kept) {
       if (this.#kept.size <= this.#maxGrammars) return;
       this.#kept.delete(oldKey);
       oldest.release();
-    }
-  }
-
-  /** The wasm instance, or a new one where the last was aborted. */
-  async #alive(): Promise<Xgrammar> {
-    const xgrammar = await this.#xgrammar;
-    if (!xgrammar.isDead) return xgrammar;
-    const replaced = this.#replacing ?? this.#replace();
-    this.#replacing = replaced;
-    return replaced;
-  }
-  #replacing: Promise<Xgrammar> | undefined;
-
-  async #replace(): Promise<Xgrammar> {
-    try {
-      this.#xgrammar = Xgrammar.open(this.#vocabulary);
-      return await this.#xgrammar;
-    } finally {
-      this.#replacing = undefined;
     }
   }
 }

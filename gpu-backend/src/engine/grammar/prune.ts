@@ -1,16 +1,36 @@
 import type { Expression, Grammar, Rule } from './expression.ts';
-import { choice, EMPTY, repeat, sequence } from './expression.ts';
+import { choice, EMPTY, repeat, ROOT, sequence } from './expression.ts';
 import { rulesThatEnd } from './check.ts';
 
-/** Takes out every part that no text can complete, so that whatever the grammar allows leads to an end. */
+/** Takes out every part that no text can complete and every rule that is not used, so that whatever the grammar allows leads to an end. */
 export function prune(grammar: Grammar): Grammar {
   const ending = rulesThatEnd(grammar);
   const pruned = new Map<string, Rule>();
-  for (const [name, rule] of grammar) {
-    const body = pruneExpression(rule.body, ending);
-    if (body !== undefined) pruned.set(name, { ...rule, body });
-  }
+  const visit = (name: string): void => {
+    const rule = grammar.get(name);
+    const body = rule === undefined ? undefined : pruneExpression(rule.body, ending);
+    if (body === undefined || pruned.has(name)) return;
+    pruned.set(name, { ...rule, body });
+    for (const used of rulesIn(body)) visit(used);
+  };
+  visit(ROOT);
   return pruned;
+}
+
+function rulesIn(expression: Expression): string[] {
+  switch (expression.type) {
+    case 'text':
+    case 'chars':
+      return [];
+    case 'sequence':
+      return expression.parts.flatMap(rulesIn);
+    case 'choice':
+      return expression.options.flatMap(rulesIn);
+    case 'repeat':
+      return rulesIn(expression.body);
+    case 'rule':
+      return [expression.name];
+  }
 }
 
 /** The expression without its hopeless parts; undefined if nothing is left. */

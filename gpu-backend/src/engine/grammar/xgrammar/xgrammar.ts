@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { compileFunction, constants } from 'node:vm';
 import { TidarError } from '@tidar/shared/errors.ts';
+import type { Vocabulary } from '../vocabulary.ts';
 
 /** An object that lives in the wasm memory until it is deleted. */
 interface Handle {
@@ -69,14 +70,6 @@ function loadPackage(): OpenBinding {
   evaluate(exports, { exports }, require, file);
   if (exports.openBinding === undefined) throw new Error(`${PACKAGE} exports nothing`);
   return exports.openBinding;
-}
-
-export interface Vocabulary {
-  /** Width of the logits; ids without a token of the tokenizer are never legal. */
-  readonly size: number;
-  readonly endTokenIds: readonly number[];
-  /** The bytes that a token stands for; undefined for special tokens and unused ids. */
-  readonly bytesOf: (tokenId: number) => Uint8Array | undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
-import type { CharRange, Expression, Grammar } from './expression.ts';
-import { charsOf, complement, MAX_CODE_POINT, ROOT } from './expression.ts';
+import type { CharRange, Expression, Grammar } from '../expression.ts';
+import { charsOf, complement, MAX_CODE_POINT, ROOT } from '../expression.ts';
 
 const FIRST_NON_ASCII = 0x80;
 

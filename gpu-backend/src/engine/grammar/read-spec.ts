@@ -1,6 +1,5 @@
 import { checkGrammar } from './check.ts';
 import { parseEbnf } from './ebnf.ts';
-import { emit } from './emit.ts';
 import type { Grammar } from './expression.ts';
 import { ROOT } from './expression.ts';
 import { prune } from './prune.ts';
@@ -9,19 +8,15 @@ import { wholeMatch } from './regex.ts';
 import { jsonObjectGrammar, schemaGrammar } from './schema/convert.ts';
 import type { GrammarSpec } from './spec.ts';
 
-/** Checks a spec and writes it as xgrammar's EBNF; refuses by `invalid_request` what is wrong or not supported. */
-export function toEbnf(spec: GrammarSpec): string {
-  return emit(prune(toGrammar(spec)));
+/** Checks a spec and reads it as a grammar; refuses by `invalid_request` what is wrong or not supported. */
+export function readSpec(spec: GrammarSpec): Grammar {
+  checkLength(spec);
+  const grammar = toGrammar(spec);
+  checkGrammar(grammar);
+  return prune(grammar);
 }
 
 function toGrammar(spec: GrammarSpec): Grammar {
-  checkLength(spec);
-  const grammar = readSpec(spec);
-  checkGrammar(grammar);
-  return grammar;
-}
-
-function readSpec(spec: GrammarSpec): Grammar {
   switch (spec.type) {
     case 'json_schema':
       return schemaGrammar(spec.schema);
