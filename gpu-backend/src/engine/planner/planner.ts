@@ -47,6 +47,8 @@ const MOST_PRICE = 2;
 const NEVER = 64;
 /** A price between the best and its neighbours may be better still. */
 const NUM_REFINEMENTS = 2;
+/** Of the price, for sequences that take what is left. */
+const DISCOUNTS = [0.6, 0.3, 0.1, 0.02];
 const MIN_ROWS = 2;
 
 interface Member {
@@ -69,6 +71,7 @@ export class Planner {
   readonly #explorer: Explorer;
   readonly #members: Member[] = [];
   #rate = 0;
+  #turn = 0;
   #numRows = 0;
 
   constructor(latency: LatencyModel, options: PlannerOptions) {
@@ -104,7 +107,9 @@ export class Planner {
     this.#prepare(inputs, numSequences, numContextTokens);
     const milliseconds = (numRows: number): number =>
       this.latency.milliseconds(Math.max(MIN_ROWS, numRows + fixed.numRows), numSequences, numContextTokens);
-    this.#chooseAt(inputs.length, this.#bestPrice(inputs.length, milliseconds));
+    const price = this.#bestPrice(inputs.length, milliseconds);
+    this.#chooseAt(inputs.length, price);
+    this.#fill(inputs.length, price, milliseconds);
     const plans = inputs.map((input, at) => fit(this.#member(at).choice.toPlan(input.drafts), input));
     return this.#explorer.explore(plans, inputs, { numRows: this.#numRows, milliseconds });
   }
@@ -162,6 +167,43 @@ export class Planner {
       this.#numRows += choice.numRows;
     }
     return value;
+  }
+
+  /**
+   * Sequences that are alike buy alike, all of them or none, which may leave rows that are free to nobody: so some, in
+   * turns, buy at a lower price, as many as it pays for.
+   */
+  #fill(numSequences: number, price: number, milliseconds: (numRows: number) => number): void {
+    if (numSequences === 1) return;
+    const rate = this.#rate;
+    const numRowsBefore = this.#numRows;
+    const first = this.#turn++ % numSequences;
+    let bestGain = 0;
+    let bestPrice = price;
+    let bestCount = 0;
+    for (const discount of DISCOUNTS) {
+      let gain = 0;
+      let numRows = numRowsBefore;
+      for (let count = 1; count < numSequences; count++) {
+        const { choice } = this.#member((first + count - 1) % numSequences);
+        choice.choose(price);
+        const { value, numRows: rows } = choice;
+        choice.choose(price * discount);
+        gain += choice.value - value;
+        numRows += choice.numRows - rows;
+        const net = gain - rate * (milliseconds(numRows) - milliseconds(numRowsBefore));
+        if (net <= bestGain) continue;
+        bestGain = net;
+        bestPrice = price * discount;
+        bestCount = count;
+      }
+    }
+    this.#numRows = 0;
+    for (let turn = 0; turn < numSequences; turn++) {
+      const { choice } = this.#member((first + turn) % numSequences);
+      choice.choose(turn < bestCount ? bestPrice : price);
+      this.#numRows += choice.numRows;
+    }
   }
 
   #limits(input: PlannerInput): { maxDraftRows: number; maxMaskTokens: number; numRemainingTokens: number } {
