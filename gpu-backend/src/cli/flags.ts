@@ -59,6 +59,53 @@ export function stringFlag(flags: ParsedFlags, name: string): string | undefined
   return typeof value === 'string' ? value : undefined;
 }
 
+/** One of a few words. */
+export function oneOf<T extends string>(
+  flags: ParsedFlags,
+  name: string,
+  words: readonly T[],
+): T | undefined {
+  const text = stringFlag(flags, name);
+  if (text === undefined) return undefined;
+  const word = words.find((each) => each === text);
+  if (word !== undefined) return word;
+  throw new FlagError(
+    `--${name} must be ${words.slice(0, -1).join(', ')} or ${words.at(-1) ?? ''}; got "${text}".`,
+  );
+}
+
+/** Comma-separated items; an empty flag has none. */
+export function listFlag(flags: ParsedFlags, name: string): string[] | undefined {
+  const text = stringFlag(flags, name);
+  return text?.split(',').filter((item) => item !== '');
+}
+
+/** Comma-separated numbers, each in the range. */
+export function numbersFlag(
+  flags: ParsedFlags,
+  name: string,
+  otherwise: number[],
+  range: NumberRange,
+): number[] {
+  return (
+    listFlag(flags, name)?.map((item) =>
+      numberFlag({ ...flags, values: { [name]: item } }, name, NaN, range),
+    ) ?? otherwise
+  );
+}
+
+/** For commands that take flags alone. */
+export function assertNoStray({ positionals: [stray] }: ParsedFlags): void {
+  if (stray !== undefined) throw new FlagError(`"${stray}" belongs to no flag; --help lists the flags.`);
+}
+
+export function tokenIdsFlag(flags: ParsedFlags, name: string): number[] | undefined {
+  const text = stringFlag(flags, name);
+  if (text === undefined) return undefined;
+  if (/^\d+(,\d+)*$/.test(text)) return text.split(',').map(Number);
+  throw new FlagError(`--${name} must be token ids like 1,2,3; got "${text}".`);
+}
+
 /** Whole numbers from `least` on. */
 export function wholeNumber(least: number, most = Number.MAX_SAFE_INTEGER): NumberRange {
   const end = most === Number.MAX_SAFE_INTEGER ? ` of ${least} or more` : ` from ${least} to ${most}`;

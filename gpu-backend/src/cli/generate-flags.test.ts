@@ -1,10 +1,20 @@
 import { describe, expect, it } from 'vitest';
+import type { PlanName } from '../decode/decoder.ts';
+import { PLAIN_SAMPLING } from '../engine/sampling/settings.ts';
 import { FlagError } from './flags.ts';
 import { GENERATE_HELP, parseGenerateFlags } from './generate-flags.ts';
 import { DEMO_MODEL } from './open-model.ts';
 
 const RANDOM_SEED = 99n;
 const parse = (...args: string[]) => parseGenerateFlags(args, () => RANDOM_SEED);
+
+const NO_LAYOUT = {
+  decode: undefined,
+  plan: 'auto',
+  draftLength: undefined,
+  beta: 1,
+  isGiven: false,
+} as const;
 
 describe('the flags of generate', () => {
   it('have the defaults that the help names', () => {
@@ -13,45 +23,74 @@ describe('the flags of generate', () => {
       json: false,
       modelPath: DEMO_MODEL,
       prompt: { type: 'text', text: 'a question' },
-      decode: undefined,
-      draftLength: undefined,
-      beta: 1,
-      sampling: { temperature: 0, topK: 0, topP: 1, minP: 0, seed: RANDOM_SEED },
+      layout: { ...NO_LAYOUT, measure: false },
+      sampling: { ...PLAIN_SAMPLING, seed: RANDOM_SEED },
+      logprobs: undefined,
       maxTokens: undefined,
       stop: [],
+      stopTokenIds: [],
+      ignoreEos: false,
+      format: undefined,
       numThreads: 1,
     });
   });
 
   it('are each read', () => {
     const args =
-      '--model m --prompt-ids 1,2,3 --decode tidar --draft-length 8 --beta 0.5 --temperature 0.8 --top-k 5 ' +
-      '--top-p .9 --min-p 1e-2 --seed 18446744073709551615 --max-tokens 7 --stop a --stop b --threads 2 --json';
+      '--model m --prompt-ids 1,2,3 --decode tidar --plan dense --draft-length 8 --beta 0.5 --temperature 0.8 ' +
+      '--top-k 5 --top-p .9 --min-p 1e-2 --seed 18446744073709551615 --presence-penalty -2 ' +
+      '--frequency-penalty 0.5 --repetition-penalty 1.3 --logit-bias 5:-100,17:2.5 --min-tokens 3 --logprobs 4 ' +
+      '--max-tokens 7 --stop a --stop b --stop-ids 7,8 --ignore-eos --regex [0-9]+ --threads 2 --json';
     expect(parse(...args.split(' '))).toEqual({
       help: false,
       json: true,
       modelPath: 'm',
       prompt: { type: 'tokens', tokenIds: [1, 2, 3] },
-      decode: 'tidar',
-      draftLength: 8,
-      beta: 0.5,
-      sampling: { temperature: 0.8, topK: 5, topP: 0.9, minP: 0.01, seed: (1n << 64n) - 1n },
+      layout: {
+        ...{ decode: 'tidar', plan: 'dense', draftLength: 8, beta: 0.5, isGiven: true, measure: false },
+      },
+      sampling: {
+        ...{ temperature: 0.8, topK: 5, topP: 0.9, minP: 0.01, seed: (1n << 64n) - 1n, minTokens: 3 },
+        ...{ presencePenalty: -2, frequencyPenalty: 0.5, repetitionPenalty: 1.3 },
+        logitBias: [
+          [5, -100],
+          [17, 2.5],
+        ],
+      },
+      logprobs: 4,
       maxTokens: 7,
       stop: ['a', 'b'],
+      stopTokenIds: [7, 8],
+      ignoreEos: true,
+      format: { type: 'regex', pattern: '[0-9]+' },
       numThreads: 2,
     });
+    expect(parse('--json-schema', 'f.json', 'x').format).toEqual({ type: 'json_schema', path: 'f.json' });
+    expect(parse('--grammar', 'f.ebnf', 'x').format).toEqual({ type: 'grammar', path: 'f.ebnf' });
+    expect(parse('--measure', 'x').layout.measure).toBe(true);
+  });
+
+  it.each<[string, PlanName]>([
+    ['', 'auto'],
+    ['--draft-length 8', 'dense'],
+    ['--beta 0.5', 'dense'],
+    ['--plan auto --draft-length 8', 'auto'],
+    ['--plan two-pass --draft-length 8', 'two-pass'],
+    ['--plan sparse', 'sparse'],
+    ['--plan branches', 'branches'],
+  ])('choose a plan: "%s" means %s', (args, plan) => {
+    expect(parse(...args.split(' ').filter((arg) => arg !== ''), 'x').layout.plan).toBe(plan);
   });
 
   it('are all told by the help, which needs no prompt', () => {
     expect(parse('--help').help).toBe(true);
-    for (const flag of 'model prompt-ids decode draft-length beta temperature top-k top-p min-p seed'.split(
-      ' ',
-    )) {
-      expect(GENERATE_HELP).toContain(`--${flag} `);
-    }
-    for (const flag of ['--max-tokens ', '--stop ', '--threads ', '--json ', '--help ']) {
-      expect(GENERATE_HELP).toContain(flag);
-    }
+    const flags =
+      'model prompt-ids decode plan draft-length measure beta temperature top-k top-p min-p seed presence-penalty ' +
+      'frequency-penalty repetition-penalty logit-bias logprobs max-tokens min-tokens stop stop-ids ignore-eos ' +
+      'json-schema regex grammar threads json help';
+    const lines = GENERATE_HELP.split('\n');
+    for (const flag of flags.split(' '))
+      expect(lines.filter((line) => line.startsWith(`  --${flag} `))).toHaveLength(1);
   });
 
   it.each<{ args: string[]; says: string }>([
@@ -72,6 +111,22 @@ describe('the flags of generate', () => {
     { args: ['--decode', 'beam', 'x'], says: 'ar or tidar' },
     { args: ['--decode', 'ar', '--beta', '0.5', 'x'], says: '--beta below 1' },
     { args: ['--decode', 'ar', '--draft-length', '4', 'x'], says: '--draft-length needs' },
+    { args: ['--decode', 'ar', '--plan', 'auto', 'x'], says: '--plan needs' },
+    { args: ['--plan', 'best', 'x'], says: 'auto, dense, sparse, branches or two-pass; got "best"' },
+    { args: ['--plan', 'auto', '--beta', '0.5', 'x'], says: '--beta below 1 needs --plan dense' },
+    { args: ['--plan', 'dense', '--measure', 'x'], says: '--measure' },
+    { args: ['--decode', 'ar', '--measure', 'x'], says: '--measure' },
+    { args: ['--presence-penalty', '2.1', 'x'], says: 'a number from -2 to 2' },
+    { args: ['--frequency-penalty', '-3', 'x'], says: 'got "-3"' },
+    { args: ['--repetition-penalty', '0', 'x'], says: 'more than 0' },
+    { args: ['--logit-bias', '5', 'x'], says: 'like 5:-100,17:2.5' },
+    { args: ['--logit-bias', '5:101', 'x'], says: 'got "5:101"' },
+    { args: ['--logit-bias', '5:1,5:2', 'x'], says: 'twice' },
+    { args: ['--min-tokens', '-1', 'x'], says: '--min-tokens' },
+    { args: ['--logprobs', '21', 'x'], says: 'from 0 to 20' },
+    { args: ['--stop-ids', 'a', 'x'], says: '--stop-ids must be token ids' },
+    { args: ['--regex', '', 'x'], says: '--regex' },
+    { args: ['--regex', 'a', '--grammar', 'f', 'x'], says: 'Give one of' },
     { args: ['--prompt-ids', '1,,2'], says: '--prompt-ids' },
     { args: ['--prompt-ids', '1', 'x'], says: 'not both' },
     { args: ['--stop', '', 'x'], says: '--stop must not be empty' },

@@ -1,11 +1,20 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
-import { describe, expect, it } from 'vitest';
+import { afterAll, describe, expect, it } from 'vitest';
+import { PLAN_NAMES } from '../decode/decoder.ts';
+import { PLANNER_FILE } from '../decode/planner-file.ts';
+import { temporaryFolder } from '../model/testing/temporary-folder.ts';
 
 const SCRIPT = fileURLToPath(new URL('./generate.ts', import.meta.url));
-const MODEL = fileURLToPath(new URL('../../../test/fixtures/llama-tidar', import.meta.url));
+const FIXTURE = fileURLToPath(new URL('../../../test/fixtures/llama-tidar', import.meta.url));
+/** A copy: what the planner learns is kept in it. */
+const MODEL = mkdtempSync(join(tmpdir(), 'tidar-generate-'));
+cpSync(FIXTURE, MODEL, { recursive: true });
+afterAll(() => rmSync(MODEL, { recursive: true }));
 const EXPECTED = JSON.parse(readFileSync(`${MODEL}/expected.json`, 'utf8')) as {
   prompt: number[];
   greedy: number[];
@@ -32,19 +41,36 @@ interface Printed {
     numDrafted: number;
     numAccepted: number;
     milliseconds: number;
+    isPrefill: boolean;
   }[];
   seed: string;
+  logprobs?: { tokenId: number; logprob: number; top: { tokenId: number; logprob: number }[] }[];
 }
 
 function printed(args: readonly string[]): Printed {
   const { code, out, err } = run([...args, '--json']);
   expect({ code, err }).toEqual({ code: 0, err: '' });
+  return answerIn(out);
+}
+
+/** The demo model's answer in a form; wasm may have something to say at the standard error stream. */
+function formed(...args: string[]): Printed {
+  const question = 'Ana has 7 bags of 6 apples and 5 loose apples. How many apples does Ana have?';
+  const { code, out, err } = run([question, '--plan', 'dense', '--max-tokens', '60', '--json', ...args]);
+  expect({ code, err }).toMatchObject({ code: 0 });
+  return answerIn(out);
+}
+
+function answerIn(out: string): Printed {
   return JSON.parse(out.trimEnd().split('\n').at(-1) ?? '') as Printed;
 }
 
 describe('the command generate', () => {
   it('prints one JSON object as its last line: the golden tokens, and counts that add up', () => {
-    const { tokenIds, finishReason, usage, steps } = printed([...PROMPT, '--max-tokens', '32']);
+    const { tokenIds, finishReason, usage, steps } = printed([
+      ...PROMPT,
+      ...['--max-tokens', '32', '--plan', 'dense'],
+    ]);
     expect(tokenIds).toEqual(EXPECTED.greedy);
     expect(finishReason).toBe('length');
     expect(usage).toEqual({ promptTokens: 9, completionTokens: 32, numForwardPasses: steps.length });
@@ -58,6 +84,97 @@ describe('the command generate', () => {
     const plain = printed([...sampled, '--decode', 'ar', '--seed', drafted.seed]);
     expect(plain.tokenIds).toEqual(drafted.tokenIds);
     expect(plain.steps).toHaveLength(20);
+  });
+
+  it.each(PLAN_NAMES)('gives the golden tokens by the plan %s', (plan) => {
+    const { tokenIds, steps, usage } = printed([...PROMPT, '--max-tokens', '32', '--plan', plan]);
+    expect(tokenIds).toEqual(EXPECTED.greedy);
+    expect(usage.numForwardPasses).toBe(steps.length);
+    expect(
+      printed([...PROMPT, '--max-tokens', '32', '--plan', plan, '--draft-length', '9']).tokenIds,
+    ).toEqual(EXPECTED.greedy);
+  });
+
+  it("lays out the paper's rows where a draft length stands alone", () => {
+    const { steps } = printed([...PROMPT, '--max-tokens', '32', '--draft-length', '3']);
+    const full = steps.filter(({ isPrefill }) => !isPrefill).slice(0, 4);
+    for (const { numRows } of full) expect(numRows).toBe(3 * (1 + 3));
+  });
+
+  it('measures the device once for a model, says so, and shows plan and rows of every pass', () => {
+    const folder = temporaryFolder();
+    cpSync(FIXTURE, folder, { recursive: true });
+    rmSync(join(folder, PLANNER_FILE), { force: true });
+    const args = ['--model', folder, '--prompt-ids', '1,2,3', '--max-tokens', '16'];
+    const first = run(args);
+    expect(first.err).toContain('note: measured');
+    expect(existsSync(join(folder, PLANNER_FILE))).toBe(true);
+    const second = run(args);
+    expect(second.err).not.toContain('note:');
+    expect(second.err).toContain('plan auto, up to 4 drafts');
+    const [, rows = ''] = /^rows in each pass: ([\d ]+)$/m.exec(second.err) ?? [];
+    const [, accepted = ''] = /^accepted of them: +([\d ]+)$/m.exec(second.err) ?? [];
+    expect(rows.split(' ')).toHaveLength(accepted.split(' ').length);
+    expect(run([...args, '--measure']).err).toContain('note: measured');
+    expect(second.out).toBe(first.out);
+  });
+
+  it('ends the text where it is told to: at stop ids, not before the fewest tokens, or never', () => {
+    const stop = EXPECTED.greedy[2]!;
+    const args = [...PROMPT, '--max-tokens', '20', '--decode', 'ar', '--stop-ids', String(stop)];
+    const end = EXPECTED.greedy.indexOf(stop) + 1;
+    expect(printed(args)).toMatchObject({ tokenIds: EXPECTED.greedy.slice(0, end), finishReason: 'stop' });
+    const later = printed([...args, '--min-tokens', '12']).tokenIds;
+    expect(later.length).toBeGreaterThanOrEqual(12);
+    expect(later.slice(0, 11)).not.toContain(stop);
+    const eos = printed([...PROMPT, '--max-tokens', '20', '--decode', 'ar', '--logit-bias', '2:100']);
+    expect(eos).toMatchObject({ tokenIds: [2], finishReason: 'stop' });
+    const on = printed([...PROMPT, '--max-tokens', '5', '--logit-bias', '2:100', '--ignore-eos']);
+    expect(on).toMatchObject({ tokenIds: [2, 2, 2, 2, 2], finishReason: 'length' });
+  });
+
+  it.each(['presence', 'frequency', 'repetition'])('keeps a %s penalty, with either decoder', (name) => {
+    const args = [...PROMPT, '--max-tokens', '24', `--${name}-penalty`, '2'];
+    const drafted = printed(args).tokenIds;
+    expect(drafted).toEqual(printed([...args, '--decode', 'ar']).tokenIds);
+    expect(drafted).not.toEqual(EXPECTED.greedy.slice(0, 24));
+  });
+
+  it('prints log-probabilities of each token and of the likeliest, first of which a greedy text takes', () => {
+    const { logprobs, tokenIds, steps } = printed([...PROMPT, '--max-tokens', '9', '--logprobs', '3']);
+    expect(logprobs!.map(({ tokenId }) => tokenId)).toEqual(tokenIds);
+    for (const { tokenId, logprob, top } of logprobs!) {
+      expect(top.map((each) => each.logprob)).toEqual(
+        top.map((each) => each.logprob).toSorted((a, b) => b - a),
+      );
+      expect(top).toHaveLength(3);
+      expect(top[0]).toEqual({ tokenId, logprob });
+      expect(logprob).toBeLessThan(0);
+    }
+    expect(steps[0]).not.toHaveProperty('logprobs');
+    expect(printed([...PROMPT, '--max-tokens', '2']).logprobs).toBeUndefined();
+    const { err } = run([...PROMPT, '--max-tokens', '9', '--logprobs', '1']);
+    expect(err.match(/^ +-\d+\.\d{3} {2}\d+ {2}of {2}\d+ -\d/gm)).toHaveLength(9);
+  });
+
+  it('writes text of the form that is asked for', () => {
+    expect(formed('--regex', '[0-9]{3}-[a-c]').text).toMatch(/^\d{3}-[a-c]$/);
+    const folder = temporaryFolder();
+    const [schema, grammar] = [join(folder, 'schema.json'), join(folder, 'a.ebnf')];
+    const properties = {
+      name: { enum: ['Ana', 'Tom'] },
+      apples: { type: 'integer', minimum: 3, maximum: 60 },
+    };
+    const required = ['name', 'apples'];
+    writeFileSync(
+      schema,
+      JSON.stringify({ type: 'object', properties, required, additionalProperties: false }),
+    );
+    const { name, apples } = JSON.parse(formed('--json-schema', schema).text) as Record<string, unknown>;
+    expect(['Ana', 'Tom']).toContain(name);
+    expect(apples).toBeGreaterThanOrEqual(3);
+    writeFileSync(grammar, 'root ::= "In all " [0-9] [0-9]');
+    expect(formed('--grammar', grammar).text).toMatch(/^In all \d\d$/);
   });
 
   it('colours each forward pass on a terminal, and never with NO_COLOR or in a pipe', () => {
@@ -74,6 +191,14 @@ describe('the command generate', () => {
   it.each<{ args: string[]; code: number; says: string }>([
     { args: ['--temperature', '2.1', 'x'], code: 2, says: 'from 0 to 2; got "2.1"' },
     { args: ['--model', MODEL, 'x'], code: 2, says: 'no tokenizer' },
+    { args: ['--model', MODEL, '--prompt-ids', '1', '--regex', 'a'], code: 2, says: 'no tokenizer' },
+    { args: ['--json-schema', 'no/such/file', 'x'], code: 2, says: 'no/such/file cannot be read (ENOENT)' },
+    { args: ['--json-schema', SCRIPT, 'x'], code: 2, says: 'is not JSON' },
+    {
+      args: ['--model', MODEL, '--prompt-ids', '1', '--logit-bias', '48:1'],
+      code: 2,
+      says: 'token ids below 48',
+    },
     { args: ['--model', 'no/such/folder', 'x'], code: 1, says: 'no/such/folder' },
   ])('says in one sentence what is wrong and ends with $code: $says', ({ args, code, says }) => {
     const result = run(args);

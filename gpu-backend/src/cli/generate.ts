@@ -1,20 +1,22 @@
 import { randomBytes } from 'node:crypto';
 import { styleText } from 'node:util';
-import { TidarError } from '@tidar/shared/errors.ts';
-import type { Decoder, DecodeEvent, GenerateOptions } from '../decode/generate.ts';
 import { generate } from '../decode/generate.ts';
-import { defaultDraftLength } from '../decode/tidar.ts';
+import type { DecodeEvent, GenerateOptions } from '../decode/generate.ts';
+import { deviceKey, openPlanner } from '../decode/planner-file.ts';
+import type { OpenedPlanner } from '../decode/planner-file.ts';
+import { soloEngine } from '../decode/solo-engine.ts';
 import { StopStringFilter } from '../decode/stop-strings.ts';
 import type { ModelSession } from '../device/device.ts';
+import type { TokenLogprob } from '../engine/sampling/logprobs.ts';
 import type { FinishReason } from '../engine/sequence.ts';
 import type { ModelFolder } from '../model/folder.ts';
 import { runCommand } from './flags.ts';
 import { GENERATE_HELP, parseGenerateFlags } from './generate-flags.ts';
 import type { GenerateFlags } from './generate-flags.ts';
+import { compileFormat, generateOptions } from './generate-options.ts';
 import { openCommandModel } from './open-model.ts';
-import { statistics } from './statistics.ts';
-
-type Step = Extract<DecodeEvent, { type: 'step' }>;
+import { logprobLines, statistics } from './statistics.ts';
+import type { Step } from './statistics.ts';
 
 /** A whole answer, as `--json` prints it (with the seed as a decimal string: JSON numbers have 53 bits). */
 interface Answer {
@@ -22,11 +24,12 @@ interface Answer {
   readonly tokenIds: number[];
   readonly finishReason: FinishReason;
   readonly usage: { promptTokens: number; completionTokens: number; numForwardPasses: number };
-  readonly steps: Omit<Step, 'type'>[];
+  readonly steps: Step[];
   readonly seed: string;
+  /** One for each token, where --logprobs asks for them. */
+  readonly logprobs?: readonly TokenLogprob[];
 }
 
-const DEFAULT_MAX_TOKENS = 256;
 const COLOURS = ['cyan', 'yellow', 'green', 'magenta', 'blue', 'red'] as const;
 
 await runCommand('generate', main);
@@ -37,53 +40,58 @@ async function main(): Promise<void> {
   const { folder, session } = await openCommandModel(flags.modelPath, flags.numThreads);
   try {
     const options = generateOptions(flags, folder);
-    const answer = await decode(session, folder, options, flags);
+    const planner = await planFor(options, session, folder, flags);
+    const answer = await decode(session, folder, options, flags, planner);
     if (flags.json) process.stdout.write(`${JSON.stringify(answer)}\n`);
-    else process.stderr.write(`${statistics(answer.steps, options)}\n`);
+    else process.stderr.write(`${told(answer, options, folder)}\n`);
+    const failure = planner?.save();
+    for (const note of flags.json ? [] : [...(planner?.notes ?? []), failure]) {
+      if (note !== undefined) process.stderr.write(`note: ${note}\n`);
+    }
   } finally {
     await session.dispose();
   }
 }
 
-function generateOptions(flags: GenerateFlags, { config, ...folder }: ModelFolder): GenerateOptions {
-  const promptIds = encodePrompt(flags, { config, ...folder });
-  const room = Math.max(1, config.maxPositions - promptIds.length);
-  const useTidar = flags.decode === 'tidar' || (flags.decode === undefined && config.tidar !== undefined);
-  const draftLength = flags.draftLength ?? defaultDraftLength(config.tidar?.blockSize ?? 1);
-  const decoder: Decoder = useTidar ? { type: 'tidar', draftLength, beta: flags.beta } : { type: 'ar' };
-  const maxTokens = flags.maxTokens ?? Math.min(DEFAULT_MAX_TOKENS, room);
-  return { promptIds, maxTokens, decoder, sampling: flags.sampling, stopTokenIds: [] };
-}
-
-function encodePrompt({ prompt, stop }: GenerateFlags, { tokenizer, name }: ModelFolder): number[] {
-  const refuse = (sentence: string): never => {
-    throw new TidarError('invalid_request', sentence);
-  };
-  if (tokenizer === undefined && stop.length > 0)
-    refuse(`${name} has no tokenizer, so --stop can't be used.`);
-  if (prompt.type === 'tokens') return prompt.tokenIds;
-  if (tokenizer === undefined) return refuse(`${name} has no tokenizer; give the prompt by --prompt-ids.`);
-  // Without a chat form text is taken as it is, as the server takes it: who wants a beginning token writes it.
-  if (!tokenizer.hasChatTemplate) return tokenizer.encode(prompt.text);
-  return tokenizer.encodeChat([{ role: 'user', content: prompt.text }]);
+/** Only `auto` needs to know what passes cost. */
+async function planFor(
+  { decoder }: GenerateOptions,
+  session: ModelSession,
+  folder: ModelFolder,
+  { numThreads, layout }: GenerateFlags,
+): Promise<OpenedPlanner | undefined> {
+  if (decoder.type === 'ar' || decoder.plan !== 'auto' || session.config.tidar === undefined)
+    return undefined;
+  return openPlanner(session, {
+    folder,
+    key: deviceKey({ numThreads }),
+    maxDraftLength: decoder.draftLength,
+    maxSequences: 1,
+    measure: layout.measure,
+  });
 }
 
 /** Generates and, without --json, streams. A stop string ends the answer at the token that completes it. */
 async function decode(
   session: ModelSession,
-  { tokenizer }: ModelFolder,
+  folder: ModelFolder,
   options: GenerateOptions,
   flags: GenerateFlags,
+  planner: OpenedPlanner | undefined,
 ): Promise<Answer> {
+  const { tokenizer } = folder;
+  const grammar = await compileFormat(options, folder);
+  const engine = soloEngine(session, planner?.chooser);
   const filter = tokenizer && new StopStringFilter(tokenizer.stream(), flags.stop);
-  const steps: Omit<Step, 'type'>[] = [];
+  const steps: Step[] = [];
+  const logprobs: TokenLogprob[] = [];
   let text = '';
   let finishReason: FinishReason = 'length';
   const show = (piece: string): void => {
     text += piece;
     if (!flags.json && piece !== '') process.stdout.write(coloured(piece, steps.length - 1));
   };
-  for await (const event of generate(session, options)) {
+  for await (const event of generate(engine, options, grammar === undefined ? {} : { grammar })) {
     if (event.type === 'end') {
       finishReason = event.finishReason;
       const rest = filter?.flush();
@@ -91,16 +99,16 @@ async function decode(
       if (rest?.stopped === true) finishReason = 'stop';
       break;
     }
-    const { type: _type, ...step } = event;
-    const kept = filter?.push(step.tokenIds);
-    const tokenIds = kept?.keptTokenIds ?? step.tokenIds;
-    const numAccepted = step.isPrefill ? 0 : tokenIds.length;
-    steps.push({ ...step, tokenIds, numAccepted });
-    show(kept?.text ?? `${tokenIds.join(' ')} `);
+    const kept = filter?.push(event.tokenIds);
+    const step = keptPart(event, kept?.keptTokenIds ?? event.tokenIds);
+    steps.push(step);
+    logprobs.push(...(event.logprobs ?? []).slice(0, step.tokenIds.length));
+    show(kept?.text ?? `${step.tokenIds.map((id) => `${id} `).join('')}`);
     if (kept?.stopped !== true) continue;
     finishReason = 'stop';
     break;
   }
+  engine.dispose();
   if (!flags.json) process.stdout.write('\n');
   const tokenIds = steps.flatMap((step) => step.tokenIds);
   const usage = {
@@ -108,8 +116,29 @@ async function decode(
     completionTokens: tokenIds.length,
     numForwardPasses: steps.length,
   };
-  const answerText = tokenizer === undefined ? '' : text;
-  return { text: answerText, tokenIds, finishReason, usage, steps, seed: String(options.sampling.seed) };
+  return {
+    ...{ text: tokenizer === undefined ? '' : text, tokenIds, finishReason, usage, steps },
+    seed: String(options.sampling.seed),
+    ...(options.logprobs === undefined ? {} : { logprobs }),
+  };
+}
+
+/** What counts of a pass: tokens up to the one that completed a stop string. */
+function keptPart(event: Extract<DecodeEvent, { type: 'step' }>, tokenIds: number[]): Step {
+  const { numRows, numDrafted, milliseconds, isPrefill } = event;
+  const numAccepted = isPrefill ? 0 : tokenIds.length;
+  return { tokenIds, numRows, numDrafted, numAccepted, milliseconds, isPrefill };
+}
+
+/** What is told of an answer after it. */
+function told(
+  { steps, logprobs = [] }: Answer,
+  options: GenerateOptions,
+  { tokenizer }: ModelFolder,
+): string {
+  const textOf = (tokenId: number): string =>
+    tokenizer === undefined ? String(tokenId) : JSON.stringify(tokenizer.decode([tokenId]));
+  return [...logprobLines(logprobs, textOf), statistics(steps, options)].join('\n');
 }
 
 /** One colour for each forward pass; `styleText` leaves the text as it is off a terminal or with NO_COLOR set. */

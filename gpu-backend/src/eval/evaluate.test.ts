@@ -1,6 +1,8 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import type { Decoder } from '../decode/decoder.ts';
+import { soloEngine } from '../decode/solo-engine.ts';
 import { openModel } from '../device/open.ts';
 import { expectedTensors, parseModelConfig } from '../model/config.ts';
 import { loadModelFolder } from '../model/folder.ts';
@@ -113,10 +115,15 @@ describe('answering', () => {
     if (tokenizer === undefined) throw new Error('the folder has no tokenizer');
     const session = await openModel(folder, { numThreads: 1 });
     const numDone: number[] = [];
+    const decoders = ([4, 8] as const).map((draftLength): Decoder => {
+      return { type: 'tidar', plan: draftLength === 4 ? 'dense' : 'sparse', draftLength, beta: 1 };
+    });
+    const engine = soloEngine(session);
     const answers = await answerAll({
-      ...{ session, tokenizer, questions: [SUM, FACT], draftLengths: [4, 8], maxTokens: 12 },
+      ...{ engine, tokenizer, questions: [SUM, FACT], decoders, maxTokens: 12 },
       onAnswers: (_, n) => numDone.push(n),
     });
+    engine.dispose();
     await session.dispose();
     expect(numDone).toEqual([1, 2]);
     expect(answers.every(({ equalsAr }) => equalsAr)).toBe(true);

@@ -1,6 +1,7 @@
-import type { Decoder } from '../decode/generate.ts';
+import type { Decoder } from '../decode/decoder.ts';
 import { generate } from '../decode/generate.ts';
-import type { ModelSession } from '../device/device.ts';
+import type { Engine } from '../engine/engine.ts';
+import { PLAIN_SAMPLING } from '../engine/sampling/settings.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import type { HeldOutQuestion } from './held-out.ts';
 import { isExactMatch } from './held-out.ts';
@@ -38,22 +39,22 @@ export interface Summary {
 }
 
 export interface EvaluationOptions {
-  session: ModelSession;
+  engine: Engine;
   tokenizer: Tokenizer;
   questions: readonly HeldOutQuestion[];
-  /** Draft lengths to try beside plain AR. */
-  draftLengths: readonly number[];
+  /** Tried beside plain AR. */
+  decoders: readonly Decoder[];
   maxTokens: number;
   /** Called after each question with all decoders' answers. */
   onAnswers?: (answers: readonly Answer[], numDone: number) => void;
 }
 
-const GREEDY = { temperature: 0, topK: 0, topP: 1, minP: 0, seed: 0n };
 export const ALL_KINDS = 'all';
 
 /** How a decoder is called in the report. */
 export function decoderName(decoder: Decoder): string {
-  return decoder.type === 'ar' ? 'ar' : `tidar k=${decoder.draftLength}`;
+  if (decoder.type === 'ar') return 'ar';
+  return `${decoder.plan === 'dense' ? 'tidar' : decoder.plan} k=${decoder.draftLength}`;
 }
 
 /**
@@ -61,9 +62,8 @@ export function decoderName(decoder: Decoder): string {
  * their times are measured on the same machine in the same mood.
  */
 export async function answerAll(options: EvaluationOptions): Promise<Answer[]> {
-  const { questions, draftLengths, onAnswers } = options;
-  const drafting = draftLengths.map((draftLength): Decoder => ({ type: 'tidar', draftLength, beta: 1 }));
-  const decoders: Decoder[] = [{ type: 'ar' }, ...drafting];
+  const { questions, onAnswers } = options;
+  const decoders: Decoder[] = [{ type: 'ar' }, ...options.decoders];
   const all: Answer[] = [];
   for (const [index, question] of questions.entries()) {
     const turn = index % decoders.length;
@@ -88,16 +88,16 @@ async function answerByEach(
 }
 
 async function answer(
-  { session, tokenizer, maxTokens }: EvaluationOptions,
+  { engine, tokenizer, maxTokens }: EvaluationOptions,
   question: HeldOutQuestion,
   decoder: Decoder,
 ): Promise<Generated> {
   const promptIds = tokenizer.encodeChat([{ role: 'user', content: question.question }]);
-  const room = Math.max(1, Math.min(maxTokens, session.config.maxPositions - promptIds.length));
-  const options = { promptIds, maxTokens: room, decoder, sampling: GREEDY, stopTokenIds: [] };
+  const room = Math.max(1, Math.min(maxTokens, engine.config.maxPositions - promptIds.length));
+  const options = { promptIds, maxTokens: room, decoder, sampling: PLAIN_SAMPLING, stopTokenIds: [] };
   const tokenIds: number[] = [];
   const result = { isCutShort: false, numForwardPasses: 0, milliseconds: 0 };
-  for await (const event of generate(session, options)) {
+  for await (const event of generate(engine, options)) {
     if (event.type === 'step') {
       tokenIds.push(...event.tokenIds);
       result.milliseconds += event.milliseconds;

@@ -1,7 +1,11 @@
 import { writeFileSync } from 'node:fs';
-import { parseArgs } from 'node:util';
+import { MAX_DRAFT_LENGTH } from '@tidar/shared/protocol.ts';
+import { FlagError, numberFlag, parseFlags, runCommand, stringFlag, wholeNumber } from '../cli/flags.ts';
+import { DEMO_MODEL } from '../cli/open-model.ts';
 import { generate } from '../decode/generate.ts';
+import { soloEngine } from '../decode/solo-engine.ts';
 import { openModel } from '../device/open.ts';
+import { PLAIN_SAMPLING } from '../engine/sampling/settings.ts';
 import { loadModelFolder } from '../model/folder.ts';
 
 /**
@@ -19,39 +23,36 @@ const CHARACTER_WIDTH = 9.63;
 const LINE_HEIGHT = 30;
 const MARGIN = 24;
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    out: { type: 'string' },
-    model: { type: 'string', default: 'gpu-backend/models/demo' },
-    'draft-length': { type: 'string', default: '16' },
-  },
+await runCommand('picture', async () => {
+  const TEXT = { type: 'string' } as const;
+  const flags = parseFlags(process.argv.slice(2), { out: TEXT, model: TEXT, 'draft-length': TEXT });
+  const out = stringFlag(flags, 'out');
+  const question = flags.positionals.join(' ');
+  if (out === undefined || question === '') throw new FlagError('Give --out FILE and a question.');
+  const draftLength = numberFlag(flags, 'draft-length', 16, wholeNumber(1, MAX_DRAFT_LENGTH));
+  const runs = await answerRuns(stringFlag(flags, 'model') ?? DEMO_MODEL, question, draftLength);
+  writeFileSync(out, draw(question, runs));
 });
-const question = positionals.join(' ');
-if (values.out === undefined || question === '') {
-  console.error('Give --out FILE and a question.');
-  process.exit(2);
-}
-const runs = await answerRuns(values.model, question, Number(values['draft-length']));
-writeFileSync(values.out, draw(question, runs));
 
 async function answerRuns(modelPath: string, asked: string, draftLength: number): Promise<Run[]> {
   const folder = loadModelFolder(modelPath);
   const { tokenizer } = folder;
   if (tokenizer === undefined) throw new RangeError(`${modelPath} has no tokenizer`);
   const session = await openModel(folder, { numThreads: 1 });
+  const engine = soloEngine(session);
   const found: Run[] = [];
   const text = tokenizer.stream();
   const options = {
     promptIds: tokenizer.encodeChat([{ role: 'user', content: asked }]),
     maxTokens: 160,
-    decoder: { type: 'tidar' as const, draftLength, beta: 1 },
-    sampling: { temperature: 0, topK: 0, topP: 1, minP: 0, seed: 0n },
+    decoder: { type: 'tidar', plan: 'dense', draftLength, beta: 1 } as const,
+    sampling: PLAIN_SAMPLING,
     stopTokenIds: [],
   };
-  for await (const event of generate(session, options)) {
+  for await (const event of generate(engine, options)) {
     if (event.type === 'step') found.push({ text: text.push(event.tokenIds), pass: found.length });
   }
+  engine.dispose();
   await session.dispose();
   return found;
 }

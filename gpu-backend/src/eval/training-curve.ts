@@ -1,7 +1,7 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { parseArgs } from 'node:util';
 import * as echarts from 'echarts';
+import { FlagError, numberFlag, parseFlags, runCommand, stringFlag, wholeNumber } from '../cli/flags.ts';
 import type { Curve, Loss, LogPoint } from './training-log.ts';
 import { curveOf, readTrainingLog, thinOut } from './training-log.ts';
 
@@ -79,41 +79,33 @@ function readRun(nameOrFolder: string): Run {
     ? nameOrFolder
     : path.join('.runs', nameOrFolder);
   const log = path.join(folder, 'log.jsonl');
-  if (!existsSync(log)) throw new RangeError(`there is no ${log}: name a run in .runs, or its folder.`);
+  if (!existsSync(log)) throw new FlagError(`there is no ${log}: name a run in .runs, or its folder.`);
   return { name: path.basename(folder), points: readTrainingLog(log) };
 }
 
-function pixels(name: string, value: string): number {
-  const number = Number(value);
-  if (Number.isInteger(number) && number >= 100) return number;
-  throw new RangeError(`--${name} is ${value}; expected a whole number of pixels from 100 on.`);
-}
+const TEXT = { type: 'string' } as const;
+const PIXELS = wholeNumber(100, 10_000);
 
-function main(): number {
-  const text = { type: 'string' } as const;
-  const { values, positionals } = parseArgs({
-    allowPositionals: true,
-    options: { out: text, title: text, width: text, height: text, help: { type: 'boolean', short: 'h' } },
+function main(): void {
+  const flags = parseFlags(process.argv.slice(2), {
+    ...{ out: TEXT, title: TEXT, width: TEXT, height: TEXT, help: { type: 'boolean', short: 'h' } },
   });
-  if (values.help === true || values.out === undefined || positionals.length === 0) {
+  if (flags.values['help'] === true) {
     console.log(HELP);
-    return values.help === true ? 0 : 2;
+    return;
   }
+  const out = stringFlag(flags, 'out');
+  const runs = flags.positionals;
+  if (out === undefined || runs.length === 0) throw new FlagError('Give --out FILE.svg and a run.');
+  const title = stringFlag(flags, 'title');
   const size = {
-    width: pixels('width', values.width ?? '900'),
-    height: pixels('height', values.height ?? '460'),
+    width: numberFlag(flags, 'width', 900, PIXELS),
+    height: numberFlag(flags, 'height', 460, PIXELS),
   };
-  const title = values.title === undefined ? {} : { title: values.title };
-  writeFileSync(values.out, drawTrainingCurves(positionals.map(readRun), { ...title, ...size }));
-  return 0;
+  writeFileSync(
+    out,
+    drawTrainingCurves(runs.map(readRun), { ...(title === undefined ? {} : { title }), ...size }),
+  );
 }
 
-if (import.meta.main) {
-  try {
-    process.exitCode = main();
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error;
-    console.error(error.message);
-    process.exitCode = 2;
-  }
-}
+if (import.meta.main) await runCommand('curves', async () => main());
