@@ -85,7 +85,22 @@ export function plannedChooser(
 ): PlannedChooser {
   const { latency, acceptance } = knowledge;
   const planner = new Planner(latency, { maxDraftRows: maxDraftLength, acceptance });
+  warmUp(planner, session.config.maxPositions);
   return new PlannedChooser(planner, session.config.maxPositions);
+}
+
+/** The first plan solves the planner's tables, a tenth of a second that no text should wait for. */
+function warmUp(planner: Planner, maxPositions: number): void {
+  planner.plan([
+    {
+      drafts: [],
+      statistics: planner.start(),
+      numRemainingTokens: maxPositions,
+      numPositions: maxPositions,
+      numContextTokens: 0,
+      endTokenIds: new Set(),
+    },
+  ]);
 }
 
 /** A planner's chooser for a session of which nothing is known yet. */
