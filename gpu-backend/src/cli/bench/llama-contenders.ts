@@ -31,10 +31,14 @@ function isExactInFloat16(folder: ModelFolder): boolean {
 
 export interface LlamaContender extends Contender {
   readonly isSpeculative: boolean;
+  /** The same with shorter texts, to find the best setting sooner. */
+  readonly brief: Contender;
   readonly peer: LlamaPeer;
 }
 
 export type LlamaSize = Pick<LlamaSettings, 'numThreads' | 'numSequences' | 'contextSize'>;
+
+const BRIEF_TOKENS = 16;
 
 /** Drafts that llama.cpp looks up in the prompt: none, its own default, more. */
 export const LOOKUP_LENGTHS: readonly number[] = [0, 3, 8];
@@ -62,13 +66,14 @@ export async function openLlamas(
           cacheType: 'F16',
         });
         const lookup = lookupLength === 0 ? '' : `, lookup ${lookupLength}`;
-        contenders.push({
-          name: `llama.cpp ${type}, flash attention ${flashAttention ? 'on' : 'off'}${lookup}`,
-          isSpeculative: lookupLength > 0,
-          peer,
+        const name = `llama.cpp ${type}, flash attention ${flashAttention ? 'on' : 'off'}${lookup}`;
+        const contender = (numTokens: number): Contender => ({
+          name,
           decode: (prompts) =>
-            decodeConcurrently(prompts, size.numSequences, (prompt) => peer.decode(prompt, maxTokens)),
+            decodeConcurrently(prompts, size.numSequences, (prompt) => peer.decode(prompt, numTokens)),
         });
+        const brief = contender(Math.min(maxTokens, BRIEF_TOKENS));
+        contenders.push({ ...contender(maxTokens), brief, isSpeculative: lookupLength > 0, peer });
       }
     }
   }

@@ -33,7 +33,7 @@ function describeBatch(result: BatchResult): string[] {
     ...table(contenders),
     `${ours} ÷ ${theirs}: ${showInterval(result.oursToTheirs)}`,
     `ar ÷ ${theirAr}: ${showInterval(result.arToAr)}`,
-    'llama.cpp, all settings (three rounds, to find its best)',
+    'llama.cpp, all settings, short texts to find its best (the slow ones, listed last, had one round)',
     ...table(screening),
   ];
 }

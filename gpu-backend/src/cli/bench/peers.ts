@@ -36,6 +36,8 @@ export interface PeersOptions<Decoder> {
   /** For each batch: until both ratios are within this share, or the time is up. */
   readonly within: number;
   readonly timeLimitMs: number;
+  /** Prompts whose texts are compared; absent: all. */
+  readonly numComparedTexts?: number;
   /** Lengths of llama.cpp's own speculative decoding to try; 0 has to be one. */
   readonly lookupLengths?: readonly number[];
   readonly onProgress?: (what: string) => void;
@@ -97,7 +99,8 @@ function llamaSize<Decoder>(options: PeersOptions<Decoder>, batch: number): Llam
 }
 
 async function agree<Decoder>(options: PeersOptions<Decoder>, ggufs: Ggufs): Promise<Agreement> {
-  const { session, prompts, maxTokens } = options;
+  const { session, maxTokens } = options;
+  const prompts = options.prompts.slice(0, options.numComparedTexts);
   const exact = { flashAttention: false, cacheType: 'F32', lookupLength: 0 } as const;
   const peer = await openLlamaPeer({ ...llamaSize(options, 1), ggufPath: ggufs.get('F32') ?? '', ...exact });
   const cache = session.createCache(1, 128 * Math.ceil((longestText(options) + 2) / 128));
@@ -121,6 +124,8 @@ async function agree<Decoder>(options: PeersOptions<Decoder>, ggufs: Ggufs): Pro
 /** Texts that each sequence of a batch decodes in a round. */
 const TEXTS_PER_SEQUENCE = 2;
 const NUM_SCREENING_ROUNDS = 3;
+/** Of the fastest's tokens/s in the first round. */
+const WORTH_A_SECOND_LOOK = 0.7;
 
 async function benchBatch<Decoder>(
   options: PeersOptions<Decoder>,
@@ -130,28 +135,56 @@ async function benchBatch<Decoder>(
   const llamas = await openLlamas(ggufs, llamaSize(options, batch), options);
   try {
     options.onProgress?.(`batch ${batch}: looking for the best of ${llamas.length} settings of llama.cpp`);
-    const screened = await screen(llamas, options.prompts, batch);
-    const theirs = fastest(llamas, screened);
-    const plain = llamas.filter(({ isSpeculative }) => !isSpeculative);
-    const theirAr = fastest(plain, screened);
+    const { kept, screening } = await screen(llamas, options.prompts, batch);
+    const theirs = bestOf(kept);
+    const theirAr = bestOf(kept.filter(({ contender }) => !contender.isSpeculative));
     const result = await race(options, batch, theirs, theirAr);
-    return { batch, screening: summarize(llamas, screened), ...result };
+    return { batch, screening, ...result };
   } finally {
     for (const { peer } of llamas) await peer.dispose();
   }
 }
 
+interface Screened {
+  readonly contender: LlamaContender;
+  readonly tokensPerSecond: number;
+}
+
+function bestOf(screened: readonly Screened[]): Contender {
+  const [best] = screened.toSorted((a, b) => b.tokensPerSecond - a.tokensPerSecond);
+  if (best === undefined) throw new RangeError('llama.cpp has no setting without drafts');
+  return best.contender;
+}
+
+/** One round of all settings, which also warms up, then some of those that may be the best. */
 async function screen(
   llamas: readonly LlamaContender[],
   prompts: Prompts,
   batch: number,
-): Promise<readonly Round[]> {
-  const rounds: Round[] = [];
-  for (let round = 0; round <= NUM_SCREENING_ROUNDS; round++)
-    rounds.push(
-      await measureRound(llamas, promptsOfRound(prompts, batch * TEXTS_PER_SEQUENCE, round), round),
+): Promise<{ kept: Screened[]; screening: ContenderResult[] }> {
+  const measure = (some: readonly LlamaContender[], round: number): Promise<Round> =>
+    measureRound(
+      some.map(({ brief }) => brief),
+      promptsOfRound(prompts, batch, round),
+      round,
     );
-  return rounds.slice(1); // the first warms up
+  const first = await measure(llamas, 0);
+  const rate = ({ name }: Contender): number => first.get(name)?.rate ?? NaN;
+  const limit = (some: readonly LlamaContender[]): number =>
+    WORTH_A_SECOND_LOOK * Math.max(...some.map(rate));
+  const plain = llamas.filter(({ isSpeculative }) => !isSpeculative);
+  const kept = llamas.filter((one) => rate(one) >= limit(one.isSpeculative ? llamas : plain));
+  const rounds: Round[] = [];
+  for (let round = 1; round <= NUM_SCREENING_ROUNDS; round++) rounds.push(await measure(kept, round));
+  const results = summarize(kept, rounds);
+  const dropped = llamas.filter((one) => !kept.includes(one));
+  return {
+    kept: results.flatMap(({ tokensPerSecond }, index) => {
+      const contender = kept[index];
+      return contender === undefined ? [] : [{ contender, tokensPerSecond }];
+    }),
+    screening: [...results, ...summarize(dropped, [first])],
+  };
 }
 
 type RaceResult = Omit<BatchResult, 'batch' | 'screening'>;
