@@ -87,12 +87,10 @@ describe('the command generate', () => {
   });
 
   it.each(PLAN_NAMES)('gives the golden tokens by the plan %s', (plan) => {
-    const { tokenIds, steps, usage } = printed([...PROMPT, '--max-tokens', '32', '--plan', plan]);
+    const args = ['--max-tokens', '32', '--plan', plan, '--draft-length', '9'];
+    const { tokenIds, steps, usage } = printed([...PROMPT, ...args]);
     expect(tokenIds).toEqual(EXPECTED.greedy);
     expect(usage.numForwardPasses).toBe(steps.length);
-    expect(
-      printed([...PROMPT, '--max-tokens', '32', '--plan', plan, '--draft-length', '9']).tokenIds,
-    ).toEqual(EXPECTED.greedy);
   });
 
   it("lays out the paper's rows where a draft length stands alone", () => {
@@ -134,10 +132,11 @@ describe('the command generate', () => {
   });
 
   it.each(['presence', 'frequency', 'repetition'])('keeps a %s penalty, with either decoder', (name) => {
-    const args = [...PROMPT, '--max-tokens', '24', `--${name}-penalty`, '2'];
+    const plain = [...PROMPT, '--max-tokens', '60', '--temperature', '2', '--seed', '5'];
+    const args = [...plain, `--${name}-penalty`, '2'];
     const drafted = printed(args).tokenIds;
     expect(drafted).toEqual(printed([...args, '--decode', 'ar']).tokenIds);
-    expect(drafted).not.toEqual(EXPECTED.greedy.slice(0, 24));
+    expect(drafted).not.toEqual(printed(plain).tokenIds);
   });
 
   it('prints log-probabilities of each token and of the likeliest, first of which a greedy text takes', () => {

@@ -79,13 +79,16 @@ function assertTidar({ draftLength, beta, plan }: TidarOptions, config: ModelCon
 /** Every token needs a position; with beta below 1 the last token's whole block needs positions too. */
 function assertContext({ promptIds, maxTokens, decoder }: GenerateOptions, config: ModelConfig): void {
   const numBlockPositions = decoder.type === 'tidar' && decoder.beta < 1 ? 2 * decoder.draftLength : 0;
-  const numPositions = promptIds.length + maxTokens + numBlockPositions;
-  if (numPositions <= config.maxPositions) return;
+  const room = config.maxPositions - promptIds.length - numBlockPositions;
+  if (maxTokens <= room) return;
   const forBlocks =
     numBlockPositions > 0 ? ` and ${numBlockPositions} positions for drafts at beta below 1` : '';
+  const context = `The model's context is ${config.maxPositions} tokens, the answer included`;
   throw new TidarError(
     'context_length_exceeded',
-    `The model's context is ${config.maxPositions} tokens; the prompt has ${promptIds.length} and ${maxTokens} are asked for${forBlocks}.`,
+    room < 1
+      ? `${context}; the prompt alone is too long: it has ${promptIds.length}${forBlocks}.`
+      : `${context}; the prompt has ${promptIds.length} and ${maxTokens} are asked for${forBlocks}.`,
   );
 }
 
