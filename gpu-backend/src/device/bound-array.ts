@@ -15,9 +15,8 @@ export const BYTES_PER_ELEMENT: Readonly<Record<ElementType, number>> = {
 const MIN_BYTES = 256;
 
 /**
- * An input or output of every run, reused from run to run. It grows by doubling, so that what a device has bound
- * stays right for long: `revision` tells when buffer or shape changed. int64 is written as pairs of int32, low word
- * first, which spares a BigInt an element.
+ * An input or output of every run, reused from run to run. It grows by doubling, so that its address changes seldom.
+ * int64 is written as pairs of int32, low word first, which spares a BigInt an element.
  */
 export class BoundArray<T extends ElementType = ElementType> {
   readonly name: string;
@@ -25,7 +24,6 @@ export class BoundArray<T extends ElementType = ElementType> {
   #buffer = new ArrayBuffer(MIN_BYTES);
   #data: DataOf<T>;
   #shape: readonly number[] = [];
-  #revision = 0;
 
   constructor(name: string, type: T) {
     this.name = name;
@@ -42,12 +40,9 @@ export class BoundArray<T extends ElementType = ElementType> {
     return this.#data;
   }
 
+  /** A new array whenever it changes. */
   get shape(): readonly number[] {
     return this.#shape;
-  }
-
-  get revision(): number {
-    return this.#revision;
   }
 
   get numBytes(): number {
@@ -56,11 +51,8 @@ export class BoundArray<T extends ElementType = ElementType> {
 
   /** Gives it a shape; content is kept only where the buffer still fits. */
   resize(shape: readonly number[]): DataOf<T> {
-    if (shape.length === this.#shape.length && shape.every((dim, axis) => dim === this.#shape[axis])) {
-      return this.#data;
-    }
+    if (isSameShape(shape, this.#shape)) return this.#data;
     this.#shape = shape;
-    this.#revision += 1;
     const { numBytes } = this;
     if (numBytes > this.#buffer.byteLength) {
       this.#buffer = new ArrayBuffer(Math.max(numBytes, 2 * this.#buffer.byteLength));
@@ -68,6 +60,10 @@ export class BoundArray<T extends ElementType = ElementType> {
     }
     return this.#data;
   }
+}
+
+export function isSameShape(left: readonly number[], right: readonly number[]): boolean {
+  return left.length === right.length && left.every((dim, axis) => dim === right[axis]);
 }
 
 function viewOf<T extends ElementType>(type: T, buffer: ArrayBuffer): DataOf<T>;

@@ -50,7 +50,7 @@ class NodeSession implements ModelSession {
   readonly #session: ort.InferenceSession;
   readonly #inputs: StepInputs;
   readonly #outputs: StepOutputs;
-  readonly #tensors = new Map<BoundArray, { revision: number; tensor: ort.Tensor }>();
+  readonly #tensors = new Map<BoundArray, { shape: readonly number[]; tensor: ort.Tensor }>();
 
   constructor({ config }: ModelFolder, options: SessionOptions, session: ort.InferenceSession) {
     this.config = config;
@@ -87,9 +87,10 @@ class NodeSession implements ModelSession {
 
   #tensor(array: BoundArray): ort.Tensor {
     const known = this.#tensors.get(array);
-    if (known?.revision === array.revision) return known.tensor;
+    // A new buffer comes with a new shape.
+    if (known?.shape === array.shape) return known.tensor;
     const tensor = toTensor(array);
-    this.#tensors.set(array, { revision: array.revision, tensor });
+    this.#tensors.set(array, { shape: array.shape, tensor });
     return tensor;
   }
 }

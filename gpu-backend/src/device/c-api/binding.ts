@@ -1,3 +1,4 @@
+import { isSameShape } from '../bound-array.ts';
 import type { BoundArray } from '../bound-array.ts';
 import type { Pointer } from './library.ts';
 import { call, Handle, result } from './status.ts';
@@ -9,7 +10,7 @@ import { withValueOver } from './value.ts';
  */
 export class Binding {
   readonly #binding: Handle;
-  readonly #held = new Map<string, { revision: number; owner: unknown }>();
+  readonly #held = new Map<string, { shape: readonly number[]; owner: unknown }>();
 
   constructor(session: Handle) {
     this.#binding = new Handle('IoBinding', result('CreateIoBinding', session.pointer));
@@ -20,16 +21,23 @@ export class Binding {
   }
 
   /** Binds a value; `owner` is what its memory lives as long as. */
-  bind(direction: 'input' | 'output', name: string, value: Pointer, owner: unknown, revision = 0): void {
+  bind(
+    direction: 'input' | 'output',
+    name: string,
+    value: Pointer,
+    owner: unknown,
+    shape: readonly number[],
+  ): void {
     call(direction === 'input' ? 'BindInput' : 'BindOutput', this.pointer, name, value);
-    this.#held.set(name, { revision, owner });
+    this.#held.set(name, { shape, owner });
   }
 
-  /** Binds an array, if its memory or shape changed since it was bound here. */
+  /** Binds an array, unless its memory is bound here already and in this shape. */
   bindArray(direction: 'input' | 'output', array: BoundArray): void {
-    const { name, data, revision } = array;
-    if (this.#held.get(name)?.revision === revision) return;
-    withValueOver(data, array, (value) => this.bind(direction, name, value, data, revision));
+    const { name, data, shape } = array;
+    const held = this.#held.get(name);
+    if (held?.owner === data && (held.shape === shape || isSameShape(held.shape, shape))) return;
+    withValueOver(data, array, (value) => this.bind(direction, name, value, data, shape));
   }
 
   dispose(): void {

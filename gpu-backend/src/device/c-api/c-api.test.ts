@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { truncateSync } from 'node:fs';
 import path from 'node:path';
 import { Worker } from 'node:worker_threads';
@@ -82,6 +83,25 @@ describe('onnxruntime’s C API', () => {
     const [first, second] = await Promise.all([inThread(body, FOLDER), inThread(body, FOLDER)]);
     expect(first).toBeInstanceOf(Float32Array);
     expect(second).toEqual(first);
+  });
+
+  it('keeps its libraries loaded when garbage is collected', () => {
+    const script = `
+      const { openCApiSession } = await import('./gpu-backend/src/device/c-api/session.ts');
+      const { batchOf, causalRows } = await import('./gpu-backend/src/device/testing.ts');
+      const { loadModelFolder } = await import('./gpu-backend/src/model/folder.ts');
+      const session = await openCApiSession(loadModelFolder('${FOLDER}'), { numThreads: 2 });
+      for (let round = 0; round < 4; round += 1) {
+        await session.run(session.createCache(1, 64), batchOf(64, [causalRows([1, 2, 3])]));
+        globalThis.gc();
+        await new Promise((resolve) => setTimeout(resolve, 10));
+      }
+      console.log('alive');
+    `;
+    const child = spawnSync(process.execPath, ['--expose-gc', '--input-type=module', '--eval', script], {
+      encoding: 'utf8',
+    });
+    expect(child).toMatchObject({ status: 0, signal: null, stdout: 'alive\n' });
   });
 
   it('leaves JavaScript’s own denormals alone', () => {

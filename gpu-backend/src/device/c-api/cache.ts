@@ -1,6 +1,7 @@
 import koffi from 'koffi';
 import type { ModelConfig } from '../../model/config.ts';
 import { cacheName, newCacheName } from '../../model/graph/packed-attention.ts';
+import type { ForwardBatch } from '../device.ts';
 import { cacheTensorLength, HostCache } from '../host-cache.ts';
 import { Binding } from './binding.ts';
 import type { Pointer } from './library.ts';
@@ -12,17 +13,19 @@ interface Allocation {
   readonly memory: Pointer;
 }
 
+/** For each number of slots: plans come in a few shapes at a time. */
+const MAX_BINDINGS = 16;
 const BYTES = Float32Array.BYTES_PER_ELEMENT;
 
 /**
- * A cache in onnxruntime's memory. For each number of slots that takes part in runs it has a binding over the same
+ * A cache in onnxruntime's memory. For each number of slots that takes part in runs it has bindings over the same
  * memory, where each tensor is an input and an output: runs write in place.
  */
 export class CApiCache extends HostCache {
   /** The session that its bindings are for. */
   readonly session: Handle;
   readonly #allocations: Allocation[];
-  readonly #bindings = new Map<number, Binding>();
+  readonly #bindings = new Map<number, Map<string, Binding>>();
 
   constructor(session: Handle, config: ModelConfig, numSlots: number, capacity: number) {
     const allocations: Allocation[] = [];
@@ -35,11 +38,29 @@ export class CApiCache extends HostCache {
     this.#allocations = allocations;
   }
 
-  /** What runs over slots [0, numSlots) are bound to. */
-  firstSlots(numSlots: number): Binding {
-    const known = this.#bindings.get(numSlots);
-    if (known !== undefined) return known;
+  /** What a run over slots [0, numSlots) is bound to: where possible what a run of the same shapes was. */
+  bindingFor(batch: ForwardBatch): Binding {
     if (this.#allocations.length === 0) throw new Error('the cache was disposed of');
+    const { numSlots, numRows, numPaddedRows, numLogitRows, numCandidates } = batch;
+    const bindings = this.#bindings.get(numSlots) ?? new Map<string, Binding>();
+    this.#bindings.set(numSlots, bindings);
+    const key = `${numRows} ${numPaddedRows} ${numLogitRows} ${numCandidates}`;
+    const binding = bindings.get(key) ?? this.#otherBinding(numSlots, bindings);
+    // The last used stands last.
+    bindings.delete(key);
+    bindings.set(key, binding);
+    return binding;
+  }
+
+  /** A new binding while there are few, then the one unused for longest, of which only the shapes are wrong. */
+  #otherBinding(numSlots: number, bindings: Map<string, Binding>): Binding {
+    const [oldest] = bindings;
+    if (oldest === undefined || bindings.size < MAX_BINDINGS) return this.#bindTensors(numSlots);
+    bindings.delete(oldest[0]);
+    return oldest[1];
+  }
+
+  #bindTensors(numSlots: number): Binding {
     const binding = new Binding(this.session);
     const { config, capacity } = this;
     const numBytes = cacheTensorLength(config, numSlots, capacity) * BYTES;
@@ -48,18 +69,17 @@ export class CApiCache extends HostCache {
       const kind = index % 2 === 0 ? 'key' : 'value';
       const layer = Math.floor(index / 2);
       withValueOver(memory, { numBytes, shape, type: 'float32' }, (value) => {
-        binding.bind('input', cacheName(kind, layer), value, owner);
-        binding.bind('output', newCacheName(kind, layer), value, owner);
+        binding.bind('input', cacheName(kind, layer), value, owner, shape);
+        binding.bind('output', newCacheName(kind, layer), value, owner, shape);
       });
     });
-    this.#bindings.set(numSlots, binding);
     return binding;
   }
 
   /** Frees the memory at once: what `tensors` gave before must not be touched afterwards. */
   override dispose(): void {
     super.dispose();
-    for (const binding of this.#bindings.values()) binding.dispose();
+    for (const bindings of this.#bindings.values()) bindings.forEach((binding) => binding.dispose());
     this.#bindings.clear();
     for (const { value } of this.#allocations.splice(0)) value.dispose();
   }

@@ -1,4 +1,5 @@
 import koffi from 'koffi';
+import type { LibraryHandle } from 'koffi';
 
 /**
  * A masked column's softmax weight underflows, and x86 takes some hundred cycles for each vector in which a number
@@ -17,6 +18,8 @@ export function withDenormalsAsZero<T>(work: () => T): T {
 }
 
 interface FloatingPointEnvironment {
+  /** koffi unloads a library that nobody holds. */
+  readonly library?: LibraryHandle;
   readonly enter: () => void;
   readonly leave: () => void;
 }
@@ -45,6 +48,7 @@ function findEnvironment(): FloatingPointEnvironment {
   flushing.set(usual);
   flushing[MXCSR] = (usual[MXCSR] ?? 0) | FLUSH_TO_ZERO | DENORMALS_ARE_ZERO;
   return {
+    library,
     enter: () => {
       fesetenv(flushing);
     },
@@ -54,7 +58,7 @@ function findEnvironment(): FloatingPointEnvironment {
   };
 }
 
-function loadMathLibrary(): ReturnType<typeof koffi.load> | undefined {
+function loadMathLibrary(): LibraryHandle | undefined {
   try {
     return koffi.load('libm.so.6');
   } catch {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { TidarError } from '@tidar/shared/errors.ts';
 import koffi from 'koffi';
+import type { LibraryHandle } from 'koffi';
 
 /** An address: of an object of onnxruntime's, or of memory. */
 export type Pointer = bigint;
@@ -26,6 +27,8 @@ const FUNCTIONS = {
   SetSessionGraphOptimizationLevel: [23, ['pointer', 'int']],
   SetIntraOpNumThreads: [24, ['pointer', 'int']],
   SetInterOpNumThreads: [25, ['pointer', 'int']],
+  DisableMemPattern: [17, ['pointer']],
+  DisableCpuMemArena: [19, ['pointer']],
   CreateRunOptions: [39, ['pointer']],
   RunOptionsSetTerminate: [46, ['pointer']],
   RunOptionsUnsetTerminate: [47, ['pointer']],
@@ -62,6 +65,8 @@ type FunctionName = keyof typeof FUNCTIONS;
 export type ReleaseName = keyof typeof RELEASES;
 
 export interface OrtApi {
+  /** koffi unloads a library that nobody holds, whatever still points into it. */
+  readonly library: LibraryHandle;
   readonly version: string;
   readonly functions: Readonly<Record<FunctionName, OrtFunction>>;
   readonly release: Readonly<Record<ReleaseName, (object: Pointer) => void>>;
@@ -92,7 +97,8 @@ function bundledLibrary(): [file: string, version: string] {
 
 function load(file: string, expectedVersion: string): OrtApi {
   enlargeStacks();
-  const base = koffi.load(file).func('OrtGetApiBase', 'void *', [])() as Pointer;
+  const library = koffi.load(file);
+  const base = library.func('OrtGetApiBase', 'void *', [])() as Pointer;
   const getApi = functionAt(base, 0, 'void *', ['uint32_t']);
   const getVersion = functionAt(base, 1, 'const char *', []);
   const version = getVersion() as string;
@@ -101,7 +107,7 @@ function load(file: string, expectedVersion: string): OrtApi {
       internal: `${file} is onnxruntime ${version}, expected ${expectedVersion}`,
     });
   }
-  return bindTable(getApi(API_VERSION) as Pointer, version);
+  return { library, version, ...bindTable(getApi(API_VERSION) as Pointer) };
 }
 
 /** onnxruntime optimizes graphs recursively. koffi refuses once it has loaded a library, in any of its threads. */
@@ -113,7 +119,7 @@ function enlargeStacks(): void {
   }
 }
 
-function bindTable(table: Pointer, version: string): OrtApi {
+function bindTable(table: Pointer): Omit<OrtApi, 'library' | 'version'> {
   const functions = Object.entries(FUNCTIONS).map(([name, [index, args]]) => {
     const types = args.map((type) => TYPES[type]);
     return [name, functionAt(table, index, 'void *', types)];
@@ -123,7 +129,6 @@ function bindTable(table: Pointer, version: string): OrtApi {
     functionAt(table, index, 'void', ['void *']),
   ]);
   return {
-    version,
     functions: Object.fromEntries(functions) as OrtApi['functions'],
     release: Object.fromEntries(release) as OrtApi['release'],
     errorMessage: functionAt(table, GET_ERROR_MESSAGE, 'const char *', ['void *']) as OrtApi['errorMessage'],

@@ -70,7 +70,7 @@ export class CApiSession implements ModelSession {
     }
     this.#inputs.fill(batch, cache.capacity);
     this.#outputs.resize(batch);
-    const binding = cache.firstSlots(batch.numSlots);
+    const binding = cache.bindingFor(batch);
     for (const input of this.#inputs.all) binding.bindArray('input', input);
     for (const output of this.#outputs.all) binding.bindArray('output', output);
     this.#run(binding.pointer);
