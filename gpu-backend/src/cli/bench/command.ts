@@ -83,16 +83,19 @@ export function precisionFlags(flags: ParsedFlags, seconds: number): Precision {
 }
 
 /** Comma-separated whole numbers, rising. */
-export function listFlag(flags: ParsedFlags, name: string, otherwise: readonly number[], most: number): number[] {
+export function listFlag(
+  flags: ParsedFlags,
+  name: string,
+  otherwise: readonly number[],
+  most: number,
+): number[] {
   const text = stringFlag(flags, name);
   if (text === undefined) return [...otherwise];
   const values = text.split(',').map((part) => (/^\d+$/.test(part) ? Number(part) : NaN));
   const isRising = values.every((value, at) => value > (values[at - 1] ?? 0) && value <= most);
   if (isRising) return values;
   const example = otherwise.slice(0, 3).join(',');
-  throw new FlagError(
-    `--${name} must be rising numbers from 1 to ${most} like ${example}; got "${text}".`,
-  );
+  throw new FlagError(`--${name} must be rising numbers from 1 to ${most} like ${example}; got "${text}".`);
 }
 
 /** What a figure was measured on. */
@@ -113,16 +116,14 @@ export function endProgress(): void {
   if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
 }
 
-/** Columns as wide as their widest cell; the first to the left, numbers to the right. */
+/** Columns as wide as their widest cell: numbers to the right, names (the first column, and those without a title) to the left. */
 export function table(header: readonly string[], rows: readonly (readonly string[])[]): string[] {
   const all = [header, ...rows];
   const widths = header.map((_, column) => Math.max(...all.map((row) => (row[column] ?? '').length)));
-  return all.map((row) =>
-    row
-      .map((cell, column) => (column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0)))
-      .join('  ')
-      .trimEnd(),
-  );
+  const isName = header.map((title, column) => column === 0 || title === '');
+  const pad = (cell: string, column: number): string =>
+    isName[column] === true ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0);
+  return all.map((row) => row.map(pad).join('  ').trimEnd());
 }
 
 export function sum<T>(values: readonly T[], of: (value: T) => number): number {

@@ -133,8 +133,7 @@ class ShiftedOutput implements ForwardOutput {
     if (candidates === undefined || this.#areCandidatesDue[index] !== true) return candidates;
     this.#areCandidatesDue[index] = false;
     const { tokenIds } = candidates;
-    for (let at = 0; at < tokenIds.length; at++)
-      tokenIds[at] = ((tokenIds[at] ?? 0) + 1) % this.#vocabSize;
+    for (let at = 0; at < tokenIds.length; at++) tokenIds[at] = ((tokenIds[at] ?? 0) + 1) % this.#vocabSize;
     return candidates;
   }
 }

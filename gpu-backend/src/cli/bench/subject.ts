@@ -31,18 +31,24 @@ export interface Measured {
   readonly timed: TimedSession;
 }
 
-const SHAPE_PROMPT_TOKENS = 64;
+/** About as long as a question. */
+const SHAPE_PROMPT_TOKENS = 32;
 const NUM_FIXED_PROMPTS = 8;
 const FIXED_PROMPT_TOKENS = 12;
 
-export function openSubject({ modelPath = DEMO_MODEL, shape }: Pick<CommonFlags, 'modelPath' | 'shape'>): Subject {
+export function openSubject({
+  modelPath = DEMO_MODEL,
+  shape,
+}: Pick<CommonFlags, 'modelPath' | 'shape'>): Subject {
   if (shape !== undefined) {
     const trace = demoTrace();
     const label = `${shape}, random weights, ${REPLAY_LABEL} (${trace.source})`;
     return { folder: loadModelFolder(shapeFolder(shape)), label, trace };
   }
   if (!existsSync(join(modelPath, 'config.json')))
-    throw new FlagError(`No model in "${modelPath}" (no config.json there); give a model folder with --model.`);
+    throw new FlagError(
+      `No model in "${modelPath}" (no config.json there); give a model folder with --model.`,
+    );
   const folder = loadModelFolder(modelPath);
   if (folder.config.tidar === undefined)
     throw new FlagError(`The model ${folder.name} has no diffusion mode: there is nothing to compare.`);
@@ -50,7 +56,11 @@ export function openSubject({ modelPath = DEMO_MODEL, shape }: Pick<CommonFlags,
 }
 
 /** The same law for all plans: two rows at least. */
-export async function openLaw(subject: Subject, flags: CommonFlags, kind: TextKind = 'in-domain'): Promise<Measured> {
+export async function openLaw(
+  subject: Subject,
+  flags: CommonFlags,
+  kind: TextKind = 'in-domain',
+): Promise<Measured> {
   const { numThreads, device } = flags;
   return measured(await openModel(subject.folder, { numThreads, device }), subject, kind);
 }
@@ -69,15 +79,19 @@ export function measured(device: ModelSession, subject: Pick<Subject, 'trace'>, 
 }
 
 /** The same device with another text. */
-export function withText(session: ModelSession, { trace }: Pick<Subject, 'trace'>, kind: TextKind): ModelSession {
+export function withText(
+  session: ModelSession,
+  { trace }: Pick<Subject, 'trace'>,
+  kind: TextKind,
+): ModelSession {
   if (trace !== undefined)
     return new ReplaySession(session, kind === 'nothing' ? constantTrace(false, trace.blockSize) : trace);
   return kind === 'nothing' ? new NothingAcceptedSession(session) : session;
 }
 
 export function textLabel({ trace }: Subject, kind: TextKind): string {
-  if (kind === 'in-domain') return trace === undefined ? 'in-domain text' : trace.source;
-  return trace === undefined ? NOTHING_LABEL : constantTrace(false).source;
+  if (trace !== undefined) return kind === 'nothing' ? constantTrace(false).source : `as ${trace.source}`;
+  return kind === 'nothing' ? NOTHING_LABEL : 'held-out prompts';
 }
 
 /** Held-out questions; replayed streams for a shape; fixed token ids for a folder without a tokenizer. */
@@ -87,7 +101,9 @@ export function subjectPrompts({ folder, trace }: Subject, numPrompts: number): 
   if (trace !== undefined) return indexes.map((stream) => replayPrompt(config, stream, SHAPE_PROMPT_TOKENS));
   if (tokenizer?.hasChatTemplate === true) return questionPrompts(folder, numPrompts);
   const vocabSize = Math.min(config.vocabSize, 32);
-  return indexes.slice(0, NUM_FIXED_PROMPTS).map((prompt) =>
-    Array.from({ length: FIXED_PROMPT_TOKENS }, (_, at) => (prompt * 31 + at * 17) % vocabSize),
-  );
+  return indexes
+    .slice(0, NUM_FIXED_PROMPTS)
+    .map((prompt) =>
+      Array.from({ length: FIXED_PROMPT_TOKENS }, (_, at) => (prompt * 31 + at * 17) % vocabSize),
+    );
 }

@@ -2,7 +2,7 @@ import { sequenceOptions } from '../../decode/generate.ts';
 import type { GenerateOptions } from '../../decode/generate.ts';
 import { planRule } from '../../decode/plan-rules.ts';
 import type { Active } from '../../engine/active.ts';
-import type { Engine } from '../../engine/engine.ts';
+import type { Engine, Turn } from '../../engine/engine.ts';
 import type { Prompts } from './rounds.ts';
 import type { TimedSession } from './sessions.ts';
 
@@ -67,20 +67,36 @@ export interface SteadyRun {
   /** By prompt, as far as each came. */
   readonly texts: readonly (readonly number[])[];
   readonly numTokens: number;
+  /** Without those that prefill decided. */
+  readonly numDecodeTokens: number;
   readonly numPasses: number;
+  /** Of the whole run, before the steady part too. */
+  readonly numAllPasses: number;
   /** Passes that a sequence had part in, over all sequences, prefill's left out. */
   readonly numTurns: number;
   readonly numRows: number;
   readonly ms: number;
   readonly graphMs: number;
+  /** Passes in which no prompt joined. */
+  readonly pure: { readonly numTokens: number; readonly ms: number };
 }
 
 /** A run that hasn't begun to count. */
-const NOTHING = { numTokens: 0, numPasses: 0, numTurns: 0, numRows: 0, ms: 0, graphMs: 0 };
+const NOTHING = {
+  numTokens: 0,
+  numDecodeTokens: 0,
+  numPasses: 0,
+  numAllPasses: 0,
+  numTurns: 0,
+  numRows: 0,
+  ms: 0,
+  graphMs: 0,
+};
 
 /**
  * Decodes `batch` sequences together, the next prompt taking the place of one that ends. Only the steady part counts:
- * from when all are past prefill to when a place stays empty. Prompts that join meanwhile are part of it.
+ * from when all are past prefill to when a place stays empty. Prompts that join meanwhile are part of it. The first texts
+ * are cut to different lengths, so that they don't all end at once.
  */
 export async function decodeSteadily(
   engine: Engine,
@@ -93,36 +109,55 @@ export async function decodeSteadily(
   const queue = [...prompts.entries()].reverse();
   const running = new Map<Active, number>();
   const count = { ...NOTHING };
+  const pure = { numTokens: 0, ms: 0 };
   let isSteady = false;
   const fill = (): void => {
     while (running.size < batch && queue.length > 0) {
       const [index, promptIds] = queue.pop() ?? [0, []];
-      running.set(open(engine, { ...options, promptIds }), index);
+      const share = Math.min(1, (index + 1) / batch);
+      const maxTokens = Math.max(2, Math.ceil(options.maxTokens * share));
+      running.set(open(engine, { ...options, promptIds, maxTokens }), index);
     }
   };
   try {
     for (fill(); running.size === batch; fill()) {
       const [startedAt, graphMs, numRows] = [performance.now(), timed.milliseconds, timed.numRows];
       const turns = await engine.step(new Set(running.keys()));
-      if (isSteady) count.numPasses += 1;
+      count.numAllPasses += 1;
       for (const { active, result, isPrefill } of turns) {
         if (result instanceof Error) throw result;
         texts[running.get(active) ?? -1]?.push(...result.tokenIds);
-        if (isSteady) count.numTokens += result.tokenIds.length;
-        if (isSteady && !isPrefill) count.numTurns += 1;
+        if (isSteady) add(count, result.tokenIds.length, isPrefill);
         if (active.sequence.finishReason === undefined) continue;
         engine.close(active);
         running.delete(active);
       }
       if (isSteady) {
-        count.ms += performance.now() - startedAt;
+        const ms = performance.now() - startedAt;
+        count.numPasses += 1;
+        count.ms += ms;
         count.graphMs += timed.milliseconds - graphMs;
         count.numRows += timed.numRows - numRows;
+        if (turns.every(({ isPrefill }) => !isPrefill)) {
+          pure.ms += ms;
+          pure.numTokens += turns.reduce((all, turn) => all + numTokensOf(turn), 0);
+        }
       }
       isSteady ||= [...running.keys()].every(({ sequence }) => sequence.numCompletionTokens > 0);
     }
-    return { texts, ...count };
+    return { texts, ...count, pure };
   } finally {
     for (const active of running.keys()) engine.close(active);
   }
+}
+
+function add(count: typeof NOTHING, numTokens: number, isPrefill: boolean): void {
+  count.numTokens += numTokens;
+  if (isPrefill) return;
+  count.numDecodeTokens += numTokens;
+  count.numTurns += 1;
+}
+
+function numTokensOf({ result }: Turn): number {
+  return result instanceof Error ? 0 : result.tokenIds.length;
 }
