@@ -54,6 +54,31 @@ describe.each(FIXTURES.flatMap((name) => DEVICES.map((device) => ({ name, device
       ).toBeUndefined();
     });
 
+    it('gives the same bits whichever rows are read together', async () => {
+      const cache = withCandidates.createCache(1, CAPACITY);
+      const bitsOf = async (logitRows: number[]): Promise<number[][]> => {
+        const read = {
+          logitRows: Int32Array.from(logitRows),
+          numLogitRows: logitRows.length,
+          numCandidates: 3,
+        };
+        const output = await withCandidates.run(cache, batchOf(CAPACITY, [causalRows(tokensOf(11))], read));
+        return logitRows.map((_, index) => {
+          const { scores, tokenIds, logSumExp } = output.candidates(index)!;
+          return [...scores, ...tokenIds, logSumExp];
+        });
+      };
+      const all = await bitsOf([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10]);
+      for (const rows of [
+        [3, 4],
+        [10, 0, 5],
+        [7, 7, 2, 9, 1],
+      ]) {
+        expect(await bitsOf(rows)).toEqual(rows.map((row) => all[row]));
+      }
+      cache.dispose();
+    });
+
     it('gives of equal logits the lower ids first', async () => {
       const tied = withEqualRows(name, [3, 7, 8, 21, 30, 44]);
       const tying = await openModel(loadModelFolder(tied), { numThreads: 1, device, candidates: true });

@@ -31,6 +31,8 @@ async function createSession(folder: ModelFolder, options: SessionOptions): Prom
       intraOpNumThreads: options.numThreads,
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',
+      // It keeps a plan of every shape that was ever run, and gains no time.
+      enableMemPattern: false,
       extra: sessionEntries(folder, options),
     });
   } catch (error) {

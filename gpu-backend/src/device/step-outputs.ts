@@ -26,7 +26,7 @@ export class StepOutputs implements ForwardOutput {
     if (!this.#hasCandidates) return;
     this.#scores.resize([numLogitRows, numCandidates]);
     this.#tokenIds.resize([numLogitRows, numCandidates]);
-    this.#logSumExp.resize([numLogitRows]);
+    this.#logSumExp.resize([numLogitRows, 1]);
   }
 
   logits(index: number): Float32Array {

@@ -28,7 +28,6 @@ const FUNCTIONS = {
   SetIntraOpNumThreads: [24, ['pointer', 'int']],
   SetInterOpNumThreads: [25, ['pointer', 'int']],
   DisableMemPattern: [17, ['pointer']],
-  DisableCpuMemArena: [19, ['pointer']],
   CreateRunOptions: [39, ['pointer']],
   RunOptionsSetTerminate: [46, ['pointer']],
   RunOptionsUnsetTerminate: [47, ['pointer']],

@@ -102,6 +102,8 @@ function createSession(folder: ModelFolder, options: SessionOptions): Handle {
   try {
     call('SetSessionGraphOptimizationLevel', sessionOptions.pointer, ALL_OPTIMIZATIONS);
     call('SetIntraOpNumThreads', sessionOptions.pointer, options.numThreads);
+    // It keeps a plan of every shape that was ever run, and gains no time.
+    call('DisableMemPattern', sessionOptions.pointer);
     call('SetInterOpNumThreads', sessionOptions.pointer, 1);
     const entries = { ...sessionEntries(folder, options), 'session.set_denormal_as_zero': '1' };
     for (const [key, value] of Object.entries(entries)) {

@@ -4,7 +4,7 @@ import { GraphBuilder } from './builder.ts';
 import type { Value } from './builder.ts';
 import { decoderHidden, decoderLogits } from './decoder.ts';
 import type { AddNorm } from './decoder.ts';
-import { cast, gatherRows, MICROSOFT, reshape } from './ops.ts';
+import { cast, gatherRows, MICROSOFT, reshape, slice, sub } from './ops.ts';
 import { additiveMask, packedMix } from './packed-attention.ts';
 import { ropeTables } from './rope.ts';
 import { serializeModel } from './serialize.ts';
@@ -26,7 +26,7 @@ export interface ServingOptions {
  * and gives
  *   logits                 float32 [logit_rows, vocab]
  *   candidate_scores, candidate_ids   float32, int32 [logit_rows, num_candidates]
- *   log_sum_exp            float32 [logit_rows]
+ *   log_sum_exp            float32 [logit_rows, 1]
  * and each cache again: bind the same buffer as input and output, and it is written in place.
  */
 export function servingGraph(
@@ -116,11 +116,14 @@ function outputCandidates(b: GraphBuilder, logits: Value): void {
   );
   b.output('candidate_scores', scores);
   b.output('candidate_ids', cast(b, ids, 'int32'));
-  const sum = b.node(
-    'ReduceLogSumExp',
-    [logits, b.list([1])],
-    { type: 'float32', shape: ['logit_rows'] },
-    { keepdims: 0 },
-  );
-  b.output('log_sum_exp', sum);
+  b.output('log_sum_exp', logSumExp(b, logits));
+}
+
+/**
+ * [rows, vocab] → [rows, 1], from the first logit and its log-probability. onnxruntime's ReduceLogSumExp takes four
+ * times as long and is wrong by 1e-4; sums of exponentials may differ in their last bits from row to row.
+ */
+function logSumExp(b: GraphBuilder, logits: Value): Value {
+  const normalized = b.node('LogSoftmax', [logits], { type: 'float32', shape: logits.shape }, { axis: -1 });
+  return sub(b, slice(b, logits, 1, 0, 1), slice(b, normalized, 1, 0, 1));
 }
