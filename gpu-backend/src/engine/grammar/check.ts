@@ -5,8 +5,8 @@ import { GRAMMAR_LIMITS, refuse } from './refuse.ts';
 /** Refuses grammars that no text ends, that a parser can't walk, or that are too large. */
 export function checkGrammar(grammar: Grammar): void {
   checkSize(grammar);
-  checkLeftRecursion(grammar);
   checkEnds(grammar);
+  checkLeftRecursion(grammar);
 }
 
 function checkSize(grammar: Grammar): void {
@@ -85,7 +85,7 @@ function checkLeftRecursion(grammar: Grammar): void {
     if (state.get(name) === 'open') {
       throw refuse(
         `Rule "${name}" begins with itself (left recursion), so it can't be followed from left to right; ` +
-          'write the repetition as rule ("," rule)* or the like.',
+          'write the repetition as rule ("," rule)* or the like, and in a schema leave out the branch that is the schema itself.',
       );
     }
     if (state.get(name) === 'done') return;

@@ -59,12 +59,26 @@ const STRING_REST = rule('json string rest');
 
 /** Characters of these ranges inside a JSON string, each in its one spelling, that of JSON.stringify. */
 export function jsonChars(ranges: readonly CharRange[]): Expression {
-  const raw = intersect(ranges, RAW);
   const escaped = intersect(ranges, [CONTROLS, QUOTE, BACKSLASH]).flatMap(([from, to]) =>
-    Array.from({ length: to - from + 1 }, (_, i) => text(escapeChar(String.fromCodePoint(from + i)))),
+    Array.from({ length: to - from + 1 }, (_, i) => escapeChar(String.fromCodePoint(from + i))),
   );
-  return choice(...(raw.length > 0 || escaped.length === 0 ? [chars(...raw)] : []), ...escaped);
+  const raw = chars(...intersect(ranges, RAW));
+  return escaped.length === 0 ? raw : choice(raw, oneOf(escaped));
 }
+
+/** Texts of the same first characters, which are written once. */
+function oneOf(texts: readonly string[]): Expression {
+  const byPrefix = Map.groupBy(texts, (escape) => escape.slice(0, -1));
+  const options = [...byPrefix].map(([prefix, group]) =>
+    sequence(
+      text(prefix),
+      chars(...group.map((escape) => escape.codePointAt(prefix.length) ?? 0).map(single)),
+    ),
+  );
+  return choice(...options);
+}
+
+const single = (codePoint: number): CharRange => [codePoint, codePoint];
 
 function escapeChar(char: string): string {
   const isRaw = char >= ' ' && char !== '"' && char !== '\\';
@@ -118,7 +132,7 @@ export function otherKey(names: readonly string[]): Expression {
   const rest = sequence(repeat(jsonChars([[0, MAX_CODE_POINT]]), 0), text('"'));
   const unless = (suffixes: readonly string[][]): Expression => {
     const firstChars = [...new Set(suffixes.flatMap(([first]) => first ?? []))];
-    const taken = firstChars.map((char): CharRange => [char.codePointAt(0) ?? 0, char.codePointAt(0) ?? 0]);
+    const taken = firstChars.map((char) => single(char.codePointAt(0) ?? 0));
     const onwards = firstChars.map((char) =>
       sequence(
         inJsonString(text(char)),

@@ -6,6 +6,8 @@ export const GRAMMAR_LIMITS = {
   numCharacters: 65_536,
   /** Levels of nesting, of a schema's or of a regular expression's parts. */
   depth: 64,
+  /** Characters of a property's name. */
+  nameLength: 128,
   /** The highest count of a repetition. */
   repeat: 4_096,
   /** Parts of the grammar once every repetition is written out. */

@@ -10,20 +10,30 @@ export class TokenTrie {
   readonly #bytes: Uint8Array;
   /** How many bytes it shares with the token before it. */
   readonly #numShared: Int32Array;
+  /** The first token after it with another first byte. */
+  readonly #groupEnds: Int32Array;
   readonly #longest: number;
 
   constructor(vocabulary: Vocabulary) {
     this.vocabulary = vocabulary;
-    const tokens = Array.from({ length: vocabulary.size }, (_, id) => ({ id, bytes: vocabulary.bytesOf(id) }))
-      .filter((token): token is { id: number; bytes: Uint8Array } => (token.bytes?.length ?? 0) > 0)
-      .filter(({ id }) => !vocabulary.endTokenIds.includes(id))
-      .toSorted((a, b) => Buffer.compare(a.bytes, b.bytes));
+    const tokens: { id: number; bytes: Uint8Array; key: string }[] = [];
+    for (let id = 0; id < vocabulary.size; id++) {
+      const bytes = vocabulary.bytesOf(id) ?? new Uint8Array(0);
+      if (bytes.length === 0 || vocabulary.endTokenIds.includes(id)) continue;
+      tokens.push({ id, bytes, key: Buffer.from(bytes).toString('latin1') }); // strings compare faster than bytes
+    }
+    tokens.sort((a, b) => (a.key < b.key ? -1 : Number(a.key > b.key)));
     this.#tokenIds = Int32Array.from(tokens, ({ id }) => id);
     this.#starts = new Int32Array(tokens.length + 1);
     tokens.forEach(({ bytes }, i) => (this.#starts[i + 1] = (this.#starts[i] ?? 0) + bytes.length));
     this.#bytes = new Uint8Array(this.#starts.at(-1) ?? 0);
     tokens.forEach(({ bytes }, i) => this.#bytes.set(bytes, this.#starts[i]));
     this.#numShared = Int32Array.from(tokens, ({ bytes }, i) => sharedLength(tokens[i - 1]?.bytes, bytes));
+    this.#groupEnds = new Int32Array(tokens.length);
+    for (let i = tokens.length - 1; i >= 0; i--) {
+      const isLast = (this.#numShared[i + 1] ?? 0) === 0;
+      this.#groupEnds[i] = isLast ? i + 1 : (this.#groupEnds[i + 1] ?? 0);
+    }
     this.#longest = tokens.reduce((longest, { bytes }) => Math.max(longest, bytes.length), 0);
   }
 
@@ -38,6 +48,7 @@ export class TokenTrie {
 
   #markTokens(automaton: Automaton, state: AutomatonState, mask: Int32Array): void {
     const path = Array.from({ length: this.#longest + 1 }, () => state); // path[n]: after n bytes
+    const bytes = this.#bytes;
     const numTokens = this.#tokenIds.length;
     let numRead = 0; // bytes of the last token that were legal
     for (let i = 0; i < numTokens; i++) {
@@ -45,12 +56,14 @@ export class TokenTrie {
       if (numShared > numRead) continue; // it shares the byte that was illegal
       const start = this.#starts[i] ?? 0;
       const length = (this.#starts[i + 1] ?? 0) - start;
+      let at = path[numShared] ?? state;
       for (numRead = numShared; numRead < length; numRead++) {
-        const next = automaton.step(path[numRead] ?? state, this.#bytes[start + numRead] ?? 0);
+        const next = automaton.step(at, bytes[start + numRead] ?? 0);
         if (next === null) break;
-        path[numRead + 1] = next;
+        path[numRead + 1] = at = next;
       }
       if (numRead === length) setBit(mask, this.#tokenIds[i] ?? 0);
+      else if (numRead === 0) i = (this.#groupEnds[i] ?? numTokens) - 1; // none of its first byte is legal
     }
   }
 }

@@ -12,7 +12,7 @@ import {
   jsonRules,
   NULL,
 } from '../json.ts';
-import { refuse } from '../refuse.ts';
+import { GRAMMAR_LIMITS, refuse } from '../refuse.ts';
 import { anyMatch, wholeMatch } from '../regex.ts';
 import { areDisjoint } from './disjoint.ts';
 import { FORMATS } from './formats.ts';
@@ -90,7 +90,7 @@ class SchemaConverter {
   #reference(pointer: string, depth: number): Expression {
     const known = this.#references.get(pointer);
     if (known !== undefined) return known;
-    const name = `reference ${this.#references.size}`;
+    const name = `the JSON schema at ${pointer}`;
     this.#references.set(pointer, rule(name)); // before its body, which may refer to it
     this.#rules.set(name, { body: this.#convert(this.#lookUp(pointer), pointer, depth) });
     return rule(name);
@@ -193,11 +193,20 @@ class SchemaConverter {
     return array;
   }
 
+  #checkNames(reader: SchemaReader, names: readonly string[]): void {
+    const long = names.find((name) => name.length > GRAMMAR_LIMITS.nameLength);
+    if (long === undefined) return;
+    throw reader.wrong(
+      `has the name "${long.slice(0, 20)}…", which is longer than ${GRAMMAR_LIMITS.nameLength} characters`,
+    );
+  }
+
   #convertObject(reader: SchemaReader): Expression {
     const { path, depth } = reader;
     const properties = reader.object('properties') ?? {};
     const required = new Set(reader.strings('required'));
     const names = Object.keys(properties);
+    this.#checkNames(reader, [...names, ...required]);
     const additional = reader.get('additionalProperties');
     // An object that lists its properties is closed, unless the schema says what else it holds.
     const isClosed = additional === false || (additional === undefined && names.length > 0);
