@@ -2,12 +2,13 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { TidarError } from '@tidar/shared/errors.ts';
 import { runCommand } from './flags.ts';
+import { DEMO_MODEL } from './open-model.ts';
 import type { Child } from './start/child.ts';
 import { demoKey } from './start/demo-key.ts';
 import type { StartOptions } from './start/options.ts';
 import { parseStartOptions, START_HELP } from './start/options.ts';
 import { anyFreePort, findFreePort, HOST } from './start/ports.ts';
-import { readyCommand } from './start/ready-command.ts';
+import { DEMO_QUESTIONS, readyCommand } from './start/ready-command.ts';
 import { StartState } from './start/state.ts';
 import { startBackend, startEdge, whenBackendHealthy, whenHealthy } from './start/system.ts';
 
@@ -15,6 +16,11 @@ import { startBackend, startEdge, whenBackendHealthy, whenHealthy } from './star
 
 const START_LIMIT_MS = 300_000;
 const STOP_LIMIT_MS = 12_000;
+
+const MORE_QUESTIONS = [
+  '\nIt knows word problems and country facts like these, and little in other words:\n',
+  ...DEMO_QUESTIONS.map((question) => `  ${question}`),
+].join('\n');
 
 const say = (line = ''): void => void process.stdout.write(`${line}\n`);
 
@@ -54,13 +60,20 @@ async function runSystem(options: StartOptions, state: StartState, children: Chi
   const edge = startEdge(edgeOptions, state, secrets, showLines('edge', options.isVerbose));
   children.push(edge);
   const anyEnded = Promise.race(children.map(throwAtEnd));
-  await Promise.race([announceWhenReady(backendUrl, edgeUrl, secrets.adminToken, state), anyEnded]);
+  const isDemo = options.modelPath === DEMO_MODEL;
+  const announced = announceWhenReady({ backendUrl, edgeUrl, isDemo }, secrets.adminToken, state);
+  await Promise.race([announced, anyEnded]);
   return anyEnded;
 }
 
+interface System {
+  readonly backendUrl: string;
+  readonly edgeUrl: string;
+  readonly isDemo: boolean;
+}
+
 async function announceWhenReady(
-  backendUrl: string,
-  edgeUrl: string,
+  { backendUrl, edgeUrl, isDemo }: System,
   adminToken: string,
   state: StartState,
 ): Promise<void> {
@@ -78,6 +91,7 @@ async function announceWhenReady(
         : 'This model has no tokenizer, so it cannot chat; its card:\n',
     );
     say(readyCommand(edgeUrl, key, model));
+    if (isDemo) say(MORE_QUESTIONS);
     say('\nCtrl-C ends everything.');
   } catch (error) {
     if (!signal.aborted) throw error;
