@@ -1,33 +1,59 @@
-import { retryAfterHeader, TidarError, toTidarError } from '@tidar/shared/errors.ts';
+import { TidarError, toTidarError } from '@tidar/shared/errors.ts';
 import { type Context, type Handler, Hono, type Next } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { type AppEnv, edgeConfig } from './env.ts';
+import { retryHeaders } from './ledger/client.ts';
 import { logError } from './log.ts';
 import { openAiErrorBody } from './openai/errors.ts';
-import { postAdminKeys } from './routes/admin-keys.ts';
+import {
+  getAdminKey,
+  getAdminKeys,
+  patchAdminKey,
+  postAdminKeys,
+  postRevoke,
+  postRotate,
+} from './routes/admin-keys.ts';
+import {
+  getAdminTokens,
+  getAdminUsage,
+  getAudit,
+  postAdminTokens,
+  postRevokeToken,
+} from './routes/admin-tokens.ts';
 import { postChatCompletions } from './routes/chat-completions.ts';
 import { getHealth } from './routes/health.ts';
 import { getModel, getModels } from './routes/models.ts';
 import { getUsage } from './routes/usage.ts';
+import { shield } from './shield.ts';
 
-/** Every route: a path has one method, any other is refused with 405. */
-const ROUTES: readonly [method: 'GET' | 'POST', path: string, handler: Handler<AppEnv>][] = [
-  ['POST', '/v1/chat/completions', postChatCompletions],
-  ['GET', '/v1/models', getModels],
-  ['GET', '/v1/models/:id{.+}', getModel],
-  ['GET', '/v1/usage', getUsage],
-  ['POST', '/admin/keys', postAdminKeys],
-  ['GET', '/health', getHealth],
-];
+type Method = 'GET' | 'POST' | 'PATCH';
+
+/** Every path with its methods; any other method is refused with 405. */
+const ROUTES: Readonly<Record<string, Partial<Record<Method, Handler<AppEnv>>>>> = {
+  '/v1/chat/completions': { POST: postChatCompletions },
+  '/v1/models': { GET: getModels },
+  '/v1/models/:id{.+}': { GET: getModel },
+  '/v1/usage': { GET: getUsage },
+  '/admin/keys': { POST: postAdminKeys, GET: getAdminKeys },
+  '/admin/keys/:id': { GET: getAdminKey, PATCH: patchAdminKey },
+  '/admin/keys/:id/rotate': { POST: postRotate },
+  '/admin/keys/:id/revoke': { POST: postRevoke },
+  '/admin/usage': { GET: getAdminUsage },
+  '/admin/audit': { GET: getAudit },
+  '/admin/tokens': { POST: postAdminTokens, GET: getAdminTokens },
+  '/admin/tokens/:id/revoke': { POST: postRevokeToken },
+  '/health': { GET: getHealth },
+};
 
 /** The edge's whole HTTP surface. */
 export function createApp(): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   app.use(identify);
   app.use(configure);
-  for (const [method, path, handler] of ROUTES) {
-    app.on(method, path, handler);
-    app.all(path, methodNotAllowed(method));
+  app.use(shield);
+  for (const [path, methods] of Object.entries(ROUTES)) {
+    for (const [method, handler] of Object.entries(methods)) app.on(method, path, handler);
+    app.all(path, methodNotAllowed(Object.keys(methods)));
   }
   app.notFound((c) =>
     refuse(c, new TidarError('not_found', `There is nothing at ${c.req.method} ${c.req.path}.`)),
@@ -50,7 +76,8 @@ async function configure(c: Context<AppEnv>, next: Next): Promise<void> {
   await next();
 }
 
-function methodNotAllowed(allowed: string): Handler<AppEnv> {
+function methodNotAllowed(methods: readonly string[]): Handler<AppEnv> {
+  const allowed = methods.join(', ');
   return (c) => {
     c.header('allow', allowed);
     const message = `${c.req.path} takes ${allowed}, not ${c.req.method}.`;
@@ -61,5 +88,5 @@ function methodNotAllowed(allowed: string): Handler<AppEnv> {
 function refuse(c: Context<AppEnv>, error: TidarError): Response {
   logError(error, c.get('requestId'));
   const status = error.httpStatus as ContentfulStatusCode;
-  return c.json(openAiErrorBody(error), status, retryAfterHeader(error));
+  return c.json(openAiErrorBody(error), status, retryHeaders(error));
 }

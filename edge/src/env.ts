@@ -1,11 +1,16 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import { parseSecrets } from '@tidar/shared/lease.ts';
 import { z } from 'zod';
+import type { Directory } from './directory/directory.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import { priceListSchema } from './ledger/price.ts';
 
 /** What wrangler.toml and the start-up give the Worker. */
 export interface Bindings extends Record<EnvName, string | undefined> {
   LEDGER: DurableObjectNamespace<Ledger>;
+  DIRECTORY: DurableObjectNamespace<Directory>;
+  /** Approximate and for each location: it keeps floods off, it is no limit. Absent: nothing is kept off. */
+  FLOOD_SHIELD?: RateLimit;
 }
 
 export interface AppEnv {
@@ -45,8 +50,23 @@ const envSchema = z.object({
       return z.NEVER;
     }
   }),
+  PRICES: z
+    .string()
+    .default('{}')
+    .transform((text, context) => {
+      try {
+        return priceListSchema.parse(JSON.parse(text));
+      } catch {
+        const message =
+          'PRICES must be JSON of billionths for a token, such as {"*":{"prompt":150,"cached":75,"completion":600}}';
+        context.addIssue({ code: 'custom', message });
+        return z.NEVER;
+      }
+    }),
   LEASE_SECRETS: secrets('LEASE_SECRETS'),
   KEY_SECRETS: secrets('KEY_SECRETS'),
+  /** Receipts are signed with a key made of the first, and can be checked against those of all; absent: KEY_SECRETS. */
+  RECEIPT_SECRETS: secrets('RECEIPT_SECRETS').optional(),
   ADMIN_TOKEN: z.string('ADMIN_TOKEN is missing').min(32, 'ADMIN_TOKEN needs at least 32 characters'),
   /** How long a lease lets a backend generate. */
   LEASE_LIFETIME_MS: milliseconds('LEASE_LIFETIME_MS', 600_000),

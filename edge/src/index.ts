@@ -1,5 +1,6 @@
 import { createApp } from './app.ts';
 
+export { Directory } from './directory/directory.ts';
 export { Ledger } from './ledger/ledger.ts';
 
 export default createApp();

@@ -3,7 +3,7 @@ import { z } from 'zod';
 interface ErrorTraits {
   httpStatus: number;
   /** The `type` of OpenAI's error object. */
-  openaiType: 'invalid_request_error' | 'rate_limit_error' | 'server_error';
+  openaiType: 'invalid_request_error' | 'rate_limit_error' | 'insufficient_quota' | 'server_error';
   /** Whether the same request may succeed later without any change. */
   retryable: boolean;
   /** When to try again, where nobody knows better. */
@@ -29,13 +29,23 @@ export const ERRORS = {
   context_length_exceeded: badRequest(400),
   missing_api_key: badRequest(401),
   invalid_api_key: badRequest(401),
+  key_revoked: badRequest(401),
+  key_expired: badRequest(401),
   forbidden: badRequest(403),
   model_not_found: badRequest(404),
   not_found: badRequest(404),
   method_not_allowed: badRequest(405),
+  conflict: badRequest(409),
+  /** The first request with this Idempotency-Key still runs. */
+  idempotency_in_flight: { ...badRequest(409), retryable: true, retryAfterMs: 2000 },
+  /** The first request with this Idempotency-Key was billed, but its answer is not whole. */
+  idempotency_broken: badRequest(409),
+  /** Another request has this Idempotency-Key. */
+  idempotency_mismatch: badRequest(422),
   payload_too_large: badRequest(413),
   unsupported_media_type: badRequest(415),
   rate_limit_exceeded: { httpStatus: 429, openaiType: 'rate_limit_error', retryable: true },
+  insufficient_quota: { httpStatus: 429, openaiType: 'insufficient_quota', retryable: false },
   overloaded: { ...serverError(503, true), retryAfterMs: 1000 },
   lease_invalid: badRequest(401),
   lease_expired: { ...badRequest(401), retryable: true },

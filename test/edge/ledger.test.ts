@@ -1,10 +1,12 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { withDefaults } from '../../edge/src/ledger/settings.ts';
 import type { Report, Settlement, TokenCounts, UsageReport } from '../../edge/src/ledger/types.ts';
 import { type EdgeHarness, type RemoteLedger, startEdgeHarness } from '../support/edge-harness.ts';
 
 const SECRET_HASH = 'a'.repeat(64);
 const LONG_MS = 600_000;
+const PRICE = { prompt: 10, cached: 1, completion: 100 };
 const NO_TOKENS: TokenCounts = { promptTokens: 0, cachedTokens: 0, completionTokens: 0, numForwardPasses: 0 };
 
 let edge: EdgeHarness;
@@ -18,16 +20,26 @@ afterAll(() => edge.close());
 async function newLedger(requestsPerMinute = 100_000): Promise<RemoteLedger> {
   const keyId = `key${(numKeys += 1)}`;
   const ledger = await edge.ledger(keyId);
-  await ledger.create({ keyId, secretHash: SECRET_HASH, requestsPerMinute });
+  const settings = withDefaults({ requests_per_minute: requestsPerMinute });
+  await ledger.create({ keyId, secretHash: SECRET_HASH, settings }, 'test');
   return ledger;
 }
 
 const admit = (ledger: RemoteLedger, requestId: string, graceMs = LONG_MS, secretHash = SECRET_HASH) =>
-  ledger.admit({ requestId, secretHash, model: 'demo', holdTokens: 100, graceMs });
+  ledger.admit({
+    requestId,
+    secretHash,
+    model: 'demo',
+    fingerprint: 'fp',
+    seed: '1',
+    price: PRICE,
+    hold: { tokens: 100, nanos: 100 },
+    graceMs,
+  });
 
 async function usageOf(ledger: RemoteLedger): Promise<UsageReport> {
   const report = await ledger.usage(SECRET_HASH, 100);
-  if (report === undefined) throw new Error('the key is not known');
+  if ('error' in report) throw new Error(report.error.message);
   return JSON.parse(JSON.stringify(report)) as UsageReport;
 }
 
@@ -39,13 +51,14 @@ const counts = (completionTokens: number): TokenCounts => ({
 });
 const report = (completionTokens: number, graceMs = LONG_MS): Report => ({
   ...counts(completionTokens),
-  holdTokens: 60,
+  hold: { tokens: 60, nanos: 60 },
   graceMs,
 });
 const bill = (completionTokens: number, estimated = false): Settlement => ({
   ...counts(completionTokens),
   finishReason: estimated ? 'cancelled' : 'stop',
   estimated,
+  tokensHash: null,
 });
 
 describe('admission', () => {
@@ -64,17 +77,23 @@ describe('admission', () => {
 
   it('counts down what remains, then says when to try again', async () => {
     const ledger = await newLedger(2);
-    expect(await admit(ledger, 'a')).toMatchObject({ admitted: true, rateLimit: { limit: 2, remaining: 1 } });
-    expect(await admit(ledger, 'b')).toMatchObject({ admitted: true, rateLimit: { limit: 2, remaining: 0 } });
+    expect(await admit(ledger, 'a')).toMatchObject({
+      admitted: true,
+      rateLimits: { requests: { limit: 2, remaining: 1 } },
+    });
+    expect(await admit(ledger, 'b')).toMatchObject({
+      admitted: true,
+      rateLimits: { requests: { limit: 2, remaining: 0 } },
+    });
     const refused = JSON.parse(JSON.stringify(await admit(ledger, 'c'))) as {
-      rateLimit: { retryAfterMs: number };
+      error: { retry_after_ms: number };
     };
     expect(refused).toMatchObject({
       admitted: false,
       error: { code: 'rate_limit_exceeded', retryable: true },
     });
-    expect(refused.rateLimit.retryAfterMs).toBeGreaterThan(25_000);
-    expect(refused.rateLimit.retryAfterMs).toBeLessThanOrEqual(30_000);
+    expect(refused.error.retry_after_ms).toBeGreaterThan(25_000);
+    expect(refused.error.retry_after_ms).toBeLessThanOrEqual(30_000);
   });
 
   it('takes one place for a request that is admitted twice, and finds it again when the limit is used up', async () => {
@@ -89,8 +108,9 @@ describe('admission', () => {
     const wrong = await admit(ledger, 'a', LONG_MS, 'b'.repeat(64));
     expect(wrong).toMatchObject({ admitted: false, error: { code: 'invalid_api_key' } });
     expect(await admit(await edge.ledger('nobody'), 'a')).toMatchObject({ admitted: false });
-    expect(await ledger.verify('b'.repeat(64))).toBe(false);
-    expect(await ledger.usage('b'.repeat(64), 1)).toBeUndefined();
+    const refused = { error: { code: 'invalid_api_key' } };
+    expect(await ledger.verify('b'.repeat(64))).toMatchObject(refused);
+    expect(await ledger.usage('b'.repeat(64), 1)).toMatchObject(refused);
   });
 });
 
@@ -105,6 +125,8 @@ describe('settlement', () => {
       cached_tokens: 4,
       completion_tokens: 7,
       num_forward_passes: 2,
+      // 6 tokens at 10, 4 cached ones at 1, 7 at 100.
+      cost_nanos: 764,
     });
   });
 
@@ -205,8 +227,8 @@ describe('hold', () => {
     await admit(ledger, 'a');
     await admit(ledger, 'b');
     expect(await held()).toBe(200);
-    await ledger.report('a', { ...report(0), holdTokens: 40 });
-    await ledger.report('a', { ...report(1), holdTokens: 90 });
+    await ledger.report('a', { ...report(0), hold: { tokens: 40, nanos: 40 } });
+    await ledger.report('a', { ...report(1), hold: { tokens: 90, nanos: 90 } });
     expect(await held()).toBe(140);
     await ledger.settle('a', bill(7));
     await ledger.settle('b', bill(7, true));
@@ -260,6 +282,7 @@ describe('alarm', () => {
       cached_tokens: cachedTokens,
       completion_tokens: completionTokens,
       num_forward_passes: numForwardPasses,
+      cost_nanos: 64 + 100 * completionTokens,
     };
   };
 });

@@ -1,21 +1,30 @@
 import { createTestHarness, type TestHarness } from 'wrangler';
+import type { SettingsChange } from '../../edge/src/ledger/settings.ts';
 import type {
   Admission,
+  KeyView,
   NewKey,
   NewRequest,
+  Refused,
   Report,
   Settlement,
+  StoredAnswer,
   UsageReport,
 } from '../../edge/src/ledger/types.ts';
 
 /** A real ledger, called from outside as the Worker calls it. */
 export interface RemoteLedger {
-  create(key: NewKey): Promise<void>;
-  verify(secretHash: string): Promise<boolean>;
+  create(key: NewKey, actor: string): Promise<KeyView>;
+  update(change: SettingsChange, actor: string): Promise<KeyView | undefined>;
+  rotate(secretHash: string, graceMs: number, actor: string): Promise<KeyView | Refused | undefined>;
+  revoke(actor: string): Promise<KeyView | undefined>;
+  verify(secretHash: string): Promise<Refused | { models: string[] | null }>;
   admit(request: NewRequest): Promise<Admission>;
   report(requestId: string, report: Report): Promise<void>;
   settle(requestId: string, settlement: Settlement): Promise<void>;
-  usage(secretHash: string, numRequests: number): Promise<UsageReport | undefined>;
+  keepAnswer(requestId: string, contentType: string, text: string): Promise<void>;
+  answer(secretHash: string, requestId: string): Promise<StoredAnswer | Refused | undefined>;
+  usage(secretHash: string, numRequests: number): Promise<UsageReport | Refused>;
 }
 
 interface LedgerNamespace {
@@ -29,7 +38,7 @@ export interface EdgeHarness {
   /** The ledger of this key id; a new one has no key yet. */
   ledger(keyId: string): Promise<RemoteLedger>;
   /** Makes a key through the admin route. */
-  createKey(options?: { name?: string; requests_per_minute?: number }): Promise<string>;
+  createKey(options?: SettingsChange): Promise<string>;
   close(): Promise<void>;
 }
 

@@ -1,11 +1,12 @@
 import { sha256Hex, utf8 } from '@tidar/shared/lease.ts';
 import { equalInConstantTime, randomBase32, toBase32 } from './encoding.ts';
 
-const PREFIX = 'tdr';
+/** What begins a key of the API, and a token of the admin API. */
+export type KeyPrefix = 'tdr' | 'tda';
 const KEY_ID_BYTES = 10;
 const SECRET_BYTES = 20;
 const CHECK_BYTES = 10;
-const FORM = /^tdr_([0-9a-hjkmnp-tv-z]{16})_([0-9a-hjkmnp-tv-z]{32})_([0-9a-hjkmnp-tv-z]{16})$/;
+const FORM = /^(tdr|tda)_([0-9a-hjkmnp-tv-z]{16})_([0-9a-hjkmnp-tv-z]{32})_([0-9a-hjkmnp-tv-z]{16})$/;
 
 /** A key whose check part is right: made by this edge, though its ledger may say otherwise. */
 export interface ApiKey {
@@ -15,28 +16,46 @@ export interface ApiKey {
 }
 
 /** A new key: its text is shown once and never again. */
-export async function createApiKey(secrets: readonly string[]): Promise<ApiKey & { text: string }> {
+export function createApiKey(
+  secrets: readonly string[],
+  prefix: KeyPrefix = 'tdr',
+): Promise<ApiKey & { text: string }> {
+  return createSecret(secrets, randomBase32(KEY_ID_BYTES), prefix);
+}
+
+/** Another secret of a key that there is. */
+export async function createSecret(
+  secrets: readonly string[],
+  keyId: string,
+  prefix: KeyPrefix = 'tdr',
+): Promise<ApiKey & { text: string }> {
   const [signer] = secrets;
   if (signer === undefined) throw new Error('KEY_SECRETS is empty');
-  const keyId = randomBase32(KEY_ID_BYTES);
   const secret = randomBase32(SECRET_BYTES);
-  const check = await checkPart(keyId, secret, signer);
-  return { keyId, secretHash: await hashSecret(secret), text: `${PREFIX}_${keyId}_${secret}_${check}` };
+  const body = `${prefix}_${keyId}_${secret}`;
+  const text = `${body}_${await checkPart(body, signer)}`;
+  return { keyId, secretHash: await hashSecret(secret), text };
 }
 
 /** The key, or undefined for a made-up one: found out by its check part, without touching storage. */
-export async function readApiKey(text: string, secrets: readonly string[]): Promise<ApiKey | undefined> {
-  const [, keyId, secret, check] = FORM.exec(text) ?? [];
-  if (keyId === undefined || secret === undefined || check === undefined) return undefined;
-  const expected = await Promise.all(secrets.map((signer) => checkPart(keyId, secret, signer)));
+export async function readApiKey(
+  text: string,
+  secrets: readonly string[],
+  prefix: KeyPrefix = 'tdr',
+): Promise<ApiKey | undefined> {
+  const [, found, keyId, secret, check] = FORM.exec(text) ?? [];
+  if (found !== prefix || keyId === undefined || secret === undefined || check === undefined)
+    return undefined;
+  const body = `${prefix}_${keyId}_${secret}`;
+  const expected = await Promise.all(secrets.map((signer) => checkPart(body, signer)));
   const right = expected.map((part) => equalInConstantTime(part, check)).includes(true);
   return right ? { keyId, secretHash: await hashSecret(secret) } : undefined;
 }
 
-async function checkPart(keyId: string, secret: string, signer: string): Promise<string> {
+async function checkPart(body: string, signer: string): Promise<string> {
   const algorithm = { name: 'HMAC', hash: 'SHA-256' };
   const key = await crypto.subtle.importKey('raw', utf8(signer), algorithm, false, ['sign']);
-  const mac = await crypto.subtle.sign('HMAC', key, utf8(`${PREFIX}_${keyId}_${secret}`));
+  const mac = await crypto.subtle.sign('HMAC', key, utf8(body));
   return toBase32(new Uint8Array(mac, 0, CHECK_BYTES));
 }
 

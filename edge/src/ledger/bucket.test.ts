@@ -1,6 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { fullBucket, takeRequest } from './bucket.ts';
+import { type Bucket, type BucketAnswer, fullBucket, giveBack, take } from './bucket.ts';
+
+const takeRequest = (bucket: Bucket, limit: number, nowMs: number): BucketAnswer =>
+  take(bucket, limit, 1, nowMs);
 
 /** Whether each of these calls is admitted. */
 function admissions(perMinute: number, timesMs: readonly number[]): boolean[] {
@@ -81,5 +84,32 @@ describe('token bucket', () => {
     expect(back.admitted).toBe(false);
     expect(takeRequest(back.bucket, 1, 100_000).admitted).toBe(false);
     expect(takeRequest(back.bucket, 1, 160_000).admitted).toBe(true);
+  });
+
+  it('takes amounts as it would take as many single ones, all or nothing', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 50 }), fc.nat({ max: 60 }), (limit, amount) => {
+        const full = fullBucket(limit, 0);
+        const answer = take(full, limit, amount, 0);
+        expect(answer.admitted).toBe(amount <= limit);
+        expect(answer.remaining).toBe(amount <= limit ? limit - amount : limit);
+      }),
+    );
+  });
+
+  it('takes back what was not used, and is then as if it had never been taken, but never more than full', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 50 }),
+        fc.nat({ max: 50 }),
+        fc.nat({ max: 90 }),
+        (limit, used, extra) => {
+          const amount = Math.min(used, limit);
+          const taken = take(fullBucket(limit, 0), limit, amount, 0).bucket;
+          expect(giveBack(taken, limit, amount, 0)).toEqual(fullBucket(limit, 0));
+          expect(giveBack(taken, limit, amount + extra, 0)).toEqual(fullBucket(limit, 0));
+        },
+      ),
+    );
   });
 });

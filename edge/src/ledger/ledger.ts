@@ -1,137 +1,265 @@
 import { DurableObject } from 'cloudflare:workers';
 import { errorBody, TidarError } from '@tidar/shared/errors.ts';
-import { invalidApiKey } from '../auth/authenticate.ts';
-import { equalInConstantTime } from '../auth/encoding.ts';
-import { takeRequest } from './bucket.ts';
-import { findKey, insertKey, type KeyRecord, writeBucket } from './key.ts';
+import { directoryOf } from '../directory/client.ts';
+import type { Bindings } from '../env.ts';
+import { migrate } from '../migrate.ts';
+import { admitNow, giveBackTokens } from './admission.ts';
+import { budgetState } from './budget.ts';
+import { isOutboxDue, nextDueMs } from './due.ts';
 import {
-  dailyTotals,
-  hasRequest,
-  heldTokens,
-  nextDueMs,
-  openRequest,
+  closeIdempotency,
+  findAnswer,
+  findIdempotent,
+  pruneIdempotency,
+  storeAnswer,
+} from './idempotency.ts';
+import {
+  addSecret,
+  findKey,
+  insertKey,
+  type KeyRecord,
+  keyRevoked,
+  verifiedKey,
+  writeRevoked,
+  writeSettings,
+} from './key.ts';
+import { confirmBatch, delayOutbox, nextBatch, recordEvent, viewOf } from './outbox.ts';
+import {
+  dueRequests,
+  findRequest,
+  isOpen,
   recentRequests,
   reportRequest,
-  settleDueRequests,
   settleRequest,
 } from './requests.ts';
 import { MIGRATIONS } from './schema.ts';
-import type { Admission, NewKey, NewRequest, RateLimit, Settlement, Report, UsageReport } from './types.ts';
+import { changed, type SettingsChange } from './settings.ts';
+import { dailyTotals } from './totals.ts';
+import type {
+  Admission,
+  Idempotency,
+  KeyView,
+  NewKey,
+  NewRequest,
+  Refused,
+  Report,
+  RequestRecord,
+  Settlement,
+  StoredAnswer,
+  UsageReport,
+} from './types.ts';
 import { sumUsage } from './usage.ts';
+import { Waiters } from './waiters.ts';
+
+const MAX_WAIT_MS = 20_000;
 
 /**
  * The ledger of one API key: its limits and its bills. All between a check and its write is synchronous SQL in
  * one transaction, so that no two requests can pass on the same allowance.
  */
-export class Ledger extends DurableObject {
+export class Ledger extends DurableObject<Bindings> {
   readonly #sql: SqlStorage;
+  readonly #waiters = new Waiters();
 
-  constructor(ctx: DurableObjectState, env: Cloudflare.Env) {
+  constructor(ctx: DurableObjectState, env: Bindings) {
     super(ctx, env);
     this.#sql = ctx.storage.sql;
     void ctx.blockConcurrencyWhile(async () => {
-      ctx.storage.transactionSync(() => migrate(this.#sql));
+      ctx.storage.transactionSync(() => migrate(this.#sql, MIGRATIONS));
       await this.#armAlarm();
     });
   }
 
   /** Writes the key that this ledger is for. */
-  create(key: NewKey): void {
-    insertKey(this.#sql, key, Date.now());
+  async create({ keyId, secretHash, settings }: NewKey, actor: string): Promise<KeyView> {
+    const nowMs = Date.now();
+    this.ctx.storage.transactionSync(() => {
+      insertKey(this.#sql, keyId, settings, nowMs);
+      addSecret(this.#sql, secretHash, nowMs, nowMs);
+      recordEvent(this.#sql, { actor, action: 'key.create', detail: settings }, nowMs);
+    });
+    return this.#tell();
   }
 
-  /** Whether this is the key's secret. */
-  verify(secretHash: string): boolean {
-    return this.#verifiedKey(secretHash) !== undefined;
+  /** Changes some settings; undefined if there is no such key, as with all that manages keys. */
+  async update(change: SettingsChange, actor: string): Promise<KeyView | undefined> {
+    return this.#manage((key, nowMs) => {
+      writeSettings(this.#sql, changed(key.settings, change));
+      recordEvent(this.#sql, { actor, action: 'key.update', detail: change }, nowMs);
+    });
   }
 
-  /** Verifies the key, takes from its limit and opens the request with its hold: all or nothing. */
+  /** Gives the key another secret; the old ones end after the grace. */
+  async rotate(secretHash: string, graceMs: number, actor: string): Promise<KeyView | Refused | undefined> {
+    if (findKey(this.#sql)?.revokedAtMs != null) return errorBody(keyRevoked());
+    return this.#manage((_, nowMs) => {
+      addSecret(this.#sql, secretHash, nowMs, nowMs + graceMs);
+      const detail = { old_valid_until: Math.floor((nowMs + graceMs) / 1000) };
+      recordEvent(this.#sql, { actor, action: 'key.rotate', detail }, nowMs);
+    });
+  }
+
+  /** Ends the key for good, and every open request of it. */
+  async revoke(actor: string): Promise<KeyView | undefined> {
+    return this.#manage((key, nowMs) => {
+      if (key.revokedAtMs !== null) return;
+      writeRevoked(this.#sql, nowMs);
+      recordEvent(this.#sql, { actor, action: 'key.revoke', detail: {} }, nowMs);
+      this.#waiters.wakeAll();
+    });
+  }
+
+  /** The key as the admin sees it. */
+  view(): KeyView | undefined {
+    const key = findKey(this.#sql);
+    return key && viewOf(key);
+  }
+
+  /** Whether this is a secret of the key; if so, which models it may use. */
+  verify(secretHash: string): Refused | { models: string[] | null } {
+    const key = verifiedKey(this.#sql, secretHash, Date.now());
+    return key instanceof TidarError ? errorBody(key) : { models: key.settings.models };
+  }
+
+  /** Verifies the key, takes from its limits and opens the request with its hold: all or nothing. */
   async admit(request: NewRequest): Promise<Admission> {
     const nowMs = Date.now();
-    const admission = this.ctx.storage.transactionSync(() => this.#admitNow(request, nowMs));
+    const admission = this.ctx.storage.transactionSync(() => admitNow(this.#sql, request, nowMs));
     if (admission.admitted) await this.#armAlarm();
     return admission;
   }
 
+  /** The earlier request with the same Idempotency-Key, if there is one and it was the same. */
+  duplicate(secretHash: string, idempotency: Idempotency): Refused | { duplicateOf: string | null } {
+    const nowMs = Date.now();
+    const key = verifiedKey(this.#sql, secretHash, nowMs);
+    const found = key instanceof TidarError ? key : findIdempotent(this.#sql, idempotency, nowMs);
+    return found instanceof TidarError ? errorBody(found) : { duplicateOf: found ?? null };
+  }
+
   /** Raises what is proven of an open request, and lowers its hold. */
   report(requestId: string, report: Report): void {
-    this.ctx.storage.transactionSync(() => reportRequest(this.#sql, requestId, report, Date.now()));
+    const nowMs = Date.now();
+    this.ctx.storage.transactionSync(() => {
+      giveBackTokens(this.#sql, reportRequest(this.#sql, requestId, report, nowMs), nowMs);
+    });
   }
 
   /** Writes a request's one bill; calling it again changes nothing. */
-  settle(requestId: string, settlement: Settlement): void {
-    this.ctx.storage.transactionSync(() => settleRequest(this.#sql, requestId, settlement, Date.now()));
+  async settle(requestId: string, settlement: Settlement): Promise<void> {
+    this.ctx.storage.transactionSync(() => this.#settleNow(requestId, settlement, Date.now()));
+    await this.#armAlarm();
   }
 
-  /** What the key has used; undefined if this is not its secret. */
-  usage(secretHash: string, numRequests: number): UsageReport | undefined {
-    const key = this.#verifiedKey(secretHash);
-    if (key === undefined) return undefined;
+  /** Keeps the answer of a request that has an Idempotency-Key, for whoever asks again. */
+  keepAnswer(requestId: string, contentType: string, text: string): void {
+    this.ctx.storage.transactionSync(() => storeAnswer(this.#sql, requestId, contentType, text));
+    this.#waiters.wake(requestId);
+  }
+
+  /** The answer that was kept for a request; waits a while for one that still runs. */
+  async answer(secretHash: string, requestId: string): Promise<StoredAnswer | Refused | undefined> {
+    const key = verifiedKey(this.#sql, secretHash, Date.now());
+    if (key instanceof TidarError) return errorBody(key);
+    const found = findAnswer(this.#sql, requestId, Date.now());
+    if (found?.state !== 'running') return found;
+    await this.#waiters.wait(requestId, MAX_WAIT_MS);
+    return findAnswer(this.#sql, requestId, Date.now());
+  }
+
+  /** Waits for what ends a request from here: the error once its key is revoked; undefined to ask again, if it is open. */
+  async watch(requestId: string): Promise<Refused | { isOpen: boolean }> {
+    const isRevoked = (): boolean => findKey(this.#sql)?.revokedAtMs != null;
+    if (!isRevoked() && isOpen(this.#sql, requestId)) await this.#waiters.wait(requestId, MAX_WAIT_MS);
+    return isRevoked() ? errorBody(keyRevoked()) : { isOpen: isOpen(this.#sql, requestId) };
+  }
+
+  /** What the key has used. */
+  usage(secretHash: string, numRequests: number): UsageReport | Refused {
+    const nowMs = Date.now();
+    const key = verifiedKey(this.#sql, secretHash, nowMs);
+    if (key instanceof TidarError) return errorBody(key);
     const days = dailyTotals(this.#sql);
+    const budget = budgetState(this.#sql, key.settings, nowMs);
     return {
       object: 'usage',
-      key: {
-        id: key.keyId,
-        name: key.name,
-        requests_per_minute: key.requestsPerMinute,
-        created: Math.floor(key.createdAtMs / 1000),
-      },
+      key: viewOf(key),
       total: sumUsage(days),
-      held_tokens: heldTokens(this.#sql),
+      held_tokens: budget.held_tokens,
+      budget,
       days,
       requests: recentRequests(this.#sql, numRequests),
     };
   }
 
-  /** Settles what was left open, then waits for the next that is due. */
+  /** One request of the key. */
+  request(
+    secretHash: string,
+    requestId: string,
+  ): { key: string; request: RequestRecord } | Refused | undefined {
+    const key = verifiedKey(this.#sql, secretHash, Date.now());
+    if (key instanceof TidarError) return errorBody(key);
+    const request = findRequest(this.#sql, requestId);
+    return request === undefined ? undefined : { key: key.keyId, request };
+  }
+
+  /** Settles what was left open, forgets what is old, tells the directory, then waits for the next that is due. */
   override async alarm(): Promise<void> {
     try {
-      this.ctx.storage.transactionSync(() => settleDueRequests(this.#sql, Date.now()));
+      const nowMs = Date.now();
+      this.ctx.storage.transactionSync(() => {
+        for (const { requestId, settlement } of dueRequests(this.#sql, nowMs)) {
+          this.#settleNow(requestId, settlement, nowMs);
+        }
+        pruneIdempotency(this.#sql, nowMs);
+      });
+      if (isOutboxDue(this.#sql, nowMs)) await this.#sendOutbox();
     } finally {
       await this.#armAlarm();
     }
   }
 
-  #admitNow(request: NewRequest, nowMs: number): Admission {
-    const key = this.#verifiedKey(request.secretHash);
-    if (key === undefined) return { admitted: false, ...errorBody(invalidApiKey()) };
-    const answer = takeRequest(key.bucket, key.requestsPerMinute, nowMs);
-    const { remaining, retryAfterMs, resetAfterMs } = answer;
-    const rateLimit: RateLimit = { limit: key.requestsPerMinute, remaining, retryAfterMs, resetAfterMs };
-    // The same request once more, after a broken call: it has its place already.
-    if (hasRequest(this.#sql, request.requestId)) return { admitted: true, rateLimit };
-    if (!answer.admitted) return { admitted: false, ...errorBody(limitReached(rateLimit)), rateLimit };
-    writeBucket(this.#sql, answer.bucket);
-    openRequest(this.#sql, request, nowMs);
-    return { admitted: true, rateLimit };
+  #settleNow(requestId: string, settlement: Settlement, nowMs: number): void {
+    giveBackTokens(this.#sql, settleRequest(this.#sql, requestId, settlement, nowMs), nowMs);
+    const { estimated, finishReason } = settlement;
+    if (estimated || finishReason === 'error') closeIdempotency(this.#sql, requestId, estimated);
+    this.#waiters.wake(requestId);
   }
 
-  #verifiedKey(secretHash: string): KeyRecord | undefined {
+  async #manage(change: (key: KeyRecord, nowMs: number) => void): Promise<KeyView | undefined> {
     const key = findKey(this.#sql);
-    return key !== undefined && equalInConstantTime(secretHash, key.secretHash) ? key : undefined;
+    if (key === undefined) return undefined;
+    this.ctx.storage.transactionSync(() => change(key, Date.now()));
+    return this.#tell();
   }
 
-  /** While a request is open an alarm is set, no later than its due time. */
+  /** Tells the directory at once; should that fail, the alarm does it. */
+  async #tell(): Promise<KeyView> {
+    await this.#armAlarm();
+    await this.#sendOutbox();
+    const key = findKey(this.#sql);
+    if (key === undefined) throw new Error('the ledger has no key');
+    return viewOf(key);
+  }
+
+  async #sendOutbox(): Promise<void> {
+    try {
+      for (let batch = nextBatch(this.#sql); batch !== undefined; batch = nextBatch(this.#sql)) {
+        const sent = batch;
+        await directoryOf(this.env).receive(sent);
+        this.ctx.storage.transactionSync(() => confirmBatch(this.#sql, sent));
+      }
+    } catch (error) {
+      console.error(JSON.stringify({ event: 'outbox_failed', reason: String(error) }));
+      delayOutbox(this.#sql, Date.now());
+    }
+  }
+
+  /** While anything is due an alarm is set, no later than that. */
   async #armAlarm(): Promise<void> {
     const dueMs = nextDueMs(this.#sql);
     if (dueMs === undefined) return;
     const armedMs = await this.ctx.storage.getAlarm();
     if (armedMs === null || armedMs > dueMs) await this.ctx.storage.setAlarm(dueMs);
   }
-}
-
-function migrate(sql: SqlStorage): void {
-  sql.exec('CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)');
-  const [row] = sql.exec<{ version: number }>('SELECT version FROM schema_version').toArray();
-  const pending = MIGRATIONS.slice(row?.version ?? 0);
-  if (pending.length === 0) return;
-  for (const statements of pending) sql.exec(statements);
-  sql.exec('DELETE FROM schema_version');
-  sql.exec('INSERT INTO schema_version VALUES (?)', MIGRATIONS.length);
-}
-
-function limitReached({ limit, retryAfterMs }: RateLimit): TidarError {
-  const seconds = Math.max(1, Math.ceil(retryAfterMs / 1000));
-  const message = `Rate limit reached: this key may start ${limit} requests per minute. Try again in ${seconds} s.`;
-  return new TidarError('rate_limit_exceeded', message, { retryAfterMs });
 }

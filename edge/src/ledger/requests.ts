@@ -1,5 +1,8 @@
 import { z } from 'zod';
-import type { NewRequest, Report, RequestRecord, Settlement, TokenCounts, UsageCounts } from './types.ts';
+import { checkedCounts, COUNTS, countsDifference, highestCounts, NO_TOKENS } from './counts.ts';
+import { costNanos, type Hold, type Price } from './price.ts';
+import { addToTotals } from './totals.ts';
+import type { NewRequest, Report, RequestRecord, Settlement, TokenCounts } from './types.ts';
 
 const metadataSchema = z.record(z.string(), z.string());
 
@@ -7,24 +10,25 @@ interface RequestRow extends Record<string, SqlStorageValue> {
   id: string;
   model: string;
   admitted_at_ms: number;
+  hold_tokens: number;
+  hold_nanos: number;
   prompt_tokens: number;
   cached_tokens: number;
   completion_tokens: number;
   num_forward_passes: number;
+  prompt_price: number;
+  cached_price: number;
+  completion_price: number;
   state: 'open' | 'settled';
   finish_reason: string | null;
   estimated: number;
+  fingerprint: string | null;
+  seed: string | null;
+  tokens_hash: string | null;
+  settled_at_ms: number | null;
   user: string | null;
   metadata: string | null;
 }
-
-const COUNTS: readonly (keyof TokenCounts)[] = [
-  'promptTokens',
-  'cachedTokens',
-  'completionTokens',
-  'numForwardPasses',
-];
-const NO_TOKENS: TokenCounts = { promptTokens: 0, cachedTokens: 0, completionTokens: 0, numForwardPasses: 0 };
 
 function findRow(sql: SqlStorage, requestId: string): RequestRow | undefined {
   return sql.exec<RequestRow>('SELECT * FROM requests WHERE id = ?', requestId).toArray()[0];
@@ -35,81 +39,108 @@ export function hasRequest(sql: SqlStorage, requestId: string): boolean {
   return findRow(sql, requestId) !== undefined;
 }
 
+export function isOpen(sql: SqlStorage, requestId: string): boolean {
+  return findRow(sql, requestId)?.state === 'open';
+}
+
 /** Opens a request with its hold; it is due for the alarm after its grace. */
 export function openRequest(sql: SqlStorage, request: NewRequest, nowMs: number): void {
+  const { price, hold } = request;
   sql.exec(
-    `INSERT INTO requests (id, model, user, metadata, admitted_at_ms, hold_tokens, due_at_ms)
-     VALUES (?, ?, ?, ?, ?, ?, ?)`,
+    `INSERT INTO requests (id, model, user, metadata, admitted_at_ms, hold_tokens, hold_nanos, due_at_ms,
+     fingerprint, seed, prompt_price, cached_price, completion_price)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     request.requestId,
     request.model,
     request.user ?? null,
     request.metadata === undefined ? null : JSON.stringify(request.metadata),
     nowMs,
-    request.holdTokens,
+    hold.tokens,
+    hold.nanos,
     nowMs + request.graceMs,
-  );
-}
-
-/** Raises an open request's proven counts, lowers its hold, puts its due time off; too late it does nothing. */
-export function reportRequest(sql: SqlStorage, requestId: string, report: Report, nowMs: number): void {
-  const row = findRow(sql, requestId);
-  if (row === undefined || row.state === 'settled') return;
-  writeCounts(sql, requestId, highest(countsOf(row), checked(report)));
-  sql.exec(
-    'UPDATE requests SET due_at_ms = MAX(due_at_ms, ?), hold_tokens = MIN(hold_tokens, ?) WHERE id = ?',
-    nowMs + report.graceMs,
-    report.holdTokens,
-    requestId,
+    request.fingerprint,
+    request.seed,
+    price.prompt,
+    price.cached,
+    price.completion,
   );
 }
 
 /**
- * Turns an open request into its one bill; however often it is called, the day's totals count it once.
- * An estimated bill is replaced once by a true one, never the other way round.
+ * Raises an open request's proven counts, lowers its hold, puts its due time off; too late it does nothing. Returns
+ * by how many tokens the hold shrank.
+ */
+export function reportRequest(sql: SqlStorage, requestId: string, report: Report, nowMs: number): number {
+  const row = findRow(sql, requestId);
+  if (row === undefined || row.state === 'settled') return 0;
+  writeCounts(sql, requestId, highestCounts(countsOf(row), checkedCounts(report)));
+  const holdTokens = Math.min(row.hold_tokens, report.hold.tokens);
+  sql.exec(
+    'UPDATE requests SET due_at_ms = MAX(due_at_ms, ?), hold_tokens = ?, hold_nanos = MIN(hold_nanos, ?) WHERE id = ?',
+    nowMs + report.graceMs,
+    holdTokens,
+    report.hold.nanos,
+    requestId,
+  );
+  return row.hold_tokens - holdTokens;
+}
+
+/**
+ * Turns an open request into its one bill; however often it is called, the day's totals count it once. An estimated
+ * bill is replaced once by a true one, never the other way round. Returns how many tokens were held, or billed before,
+ * and are not in the bill.
  */
 export function settleRequest(
   sql: SqlStorage,
   requestId: string,
   settlement: Settlement,
   nowMs: number,
-): void {
+): number {
   const row = findRow(sql, requestId);
-  if (row === undefined) return;
-  const isOpen = row.state === 'open';
-  if (!isOpen && !(row.estimated === 1 && !settlement.estimated)) return;
-  const counts = settlement.estimated ? highest(countsOf(row), checked(settlement)) : checked(settlement);
+  if (row === undefined) return 0;
+  const wasOpen = row.state === 'open';
+  if (!wasOpen && !(row.estimated === 1 && !settlement.estimated)) return 0;
+  const before = wasOpen ? NO_TOKENS : countsOf(row);
+  const checked = checkedCounts(settlement);
+  const counts = settlement.estimated ? highestCounts(countsOf(row), checked) : checked;
   writeCounts(sql, requestId, counts);
   sql.exec(
-    `UPDATE requests SET state = 'settled', hold_tokens = 0, finish_reason = ?, estimated = ?, settled_at_ms = ?
-     WHERE id = ?`,
+    `UPDATE requests SET state = 'settled', hold_tokens = 0, hold_nanos = 0, finish_reason = ?, estimated = ?,
+     tokens_hash = ?, settled_at_ms = ? WHERE id = ?`,
     settlement.finishReason,
     settlement.estimated ? 1 : 0,
+    settlement.tokensHash,
     nowMs,
     requestId,
   );
-  addToTotals(sql, row, isOpen ? 1 : 0, difference(counts, isOpen ? NO_TOKENS : countsOf(row)));
+  const price = priceOfRow(row);
+  const addition = {
+    // A bill belongs to the day of its admission, so that replacing it changes the same day.
+    day: new Date(row.admitted_at_ms).toISOString().slice(0, 10),
+    model: row.model,
+    numRequests: wasOpen ? 1 : 0,
+    counts: countsDifference(counts, before),
+    costNanos: costNanos(price, counts) - costNanos(price, before),
+  };
+  addToTotals(sql, addition, nowMs);
+  return (wasOpen ? row.hold_tokens : billedTokens(before)) - billedTokens(counts);
 }
 
-/** Settles by their proven counts the open requests that nobody has reported on for their grace. */
-export function settleDueRequests(sql: SqlStorage, nowMs: number): void {
-  const due = sql
-    .exec<RequestRow>(`SELECT * FROM requests WHERE state = 'open' AND due_at_ms <= ?`, nowMs)
-    .toArray();
-  for (const row of due) {
-    settleRequest(sql, row.id, { ...countsOf(row), finishReason: 'abandoned', estimated: true }, nowMs);
-  }
+/** The open requests that nobody has reported on for their grace, with what is proven of them. */
+export function dueRequests(sql: SqlStorage, nowMs: number): { requestId: string; settlement: Settlement }[] {
+  const query = `SELECT * FROM requests WHERE state = 'open' AND due_at_ms <= ?`;
+  const rows = sql.exec<RequestRow>(query, nowMs).toArray();
+  return rows.map((row) => ({
+    requestId: row.id,
+    settlement: { ...countsOf(row), finishReason: 'abandoned', estimated: true, tokensHash: null },
+  }));
 }
 
-/** When the alarm has work next, if any request is open. */
-export function nextDueMs(sql: SqlStorage): number | undefined {
-  const query = `SELECT MIN(due_at_ms) AS due FROM requests WHERE state = 'open'`;
-  return sql.exec<{ due: number | null }>(query).one().due ?? undefined;
-}
-
-/** What the open requests may still cost at most, together. */
-export function heldTokens(sql: SqlStorage): number {
-  const query = `SELECT TOTAL(hold_tokens) AS held FROM requests WHERE state = 'open'`;
-  return sql.exec<{ held: number }>(query).one().held;
+/** What the open requests may still use at most, together, and how many they are. */
+export function heldByOpen(sql: SqlStorage): Hold & { numOpen: number } {
+  const query = `SELECT COUNT(*) AS numOpen, TOTAL(hold_tokens) AS tokens, TOTAL(hold_nanos) AS nanos
+    FROM requests WHERE state = 'open'`;
+  return sql.exec<{ numOpen: number; tokens: number; nanos: number }>(query).one();
 }
 
 /** The last admitted requests, newest first. */
@@ -118,10 +149,9 @@ export function recentRequests(sql: SqlStorage, limit: number): RequestRecord[] 
   return sql.exec<RequestRow>(query, limit).toArray().map(recordOf);
 }
 
-/** What each day and model was billed. */
-export function dailyTotals(sql: SqlStorage): (UsageCounts & { day: string; model: string })[] {
-  const query = 'SELECT * FROM totals ORDER BY day DESC, model';
-  return sql.exec<Record<keyof UsageCounts, number> & { day: string; model: string }>(query).toArray();
+export function findRequest(sql: SqlStorage, requestId: string): RequestRecord | undefined {
+  const row = findRow(sql, requestId);
+  return row === undefined ? undefined : recordOf(row);
 }
 
 function writeCounts(sql: SqlStorage, requestId: string, counts: TokenCounts): void {
@@ -133,38 +163,32 @@ function writeCounts(sql: SqlStorage, requestId: string, counts: TokenCounts): v
   );
 }
 
-function addToTotals(sql: SqlStorage, row: RequestRow, numRequests: number, counts: TokenCounts): void {
-  // A bill belongs to the day of its admission, so that replacing it changes the same day.
-  const day = new Date(row.admitted_at_ms).toISOString().slice(0, 10);
-  sql.exec('INSERT INTO totals (day, model) VALUES (?, ?) ON CONFLICT DO NOTHING', day, row.model);
-  sql.exec(
-    `UPDATE totals SET num_requests = num_requests + ?, prompt_tokens = prompt_tokens + ?,
-     cached_tokens = cached_tokens + ?, completion_tokens = completion_tokens + ?,
-     num_forward_passes = num_forward_passes + ? WHERE day = ? AND model = ?`,
-    numRequests,
-    ...COUNTS.map((name) => counts[name]),
-    day,
-    row.model,
-  );
-}
-
 function recordOf(row: RequestRow): RequestRecord {
-  const { id, model, state, finish_reason, user } = row;
+  const { id, model, state, finish_reason, user, fingerprint, seed, tokens_hash } = row;
   const { prompt_tokens, cached_tokens, completion_tokens, num_forward_passes } = row;
-  const counts = { prompt_tokens, cached_tokens, completion_tokens, num_forward_passes };
-  const metadata = row.metadata === null ? null : metadataSchema.parse(JSON.parse(row.metadata));
-  const estimated = row.estimated === 1;
   return {
     id,
     model,
     created_ms: row.admitted_at_ms,
+    settled_ms: row.settled_at_ms,
     state,
     finish_reason,
-    ...counts,
-    estimated,
+    prompt_tokens,
+    cached_tokens,
+    completion_tokens,
+    num_forward_passes,
+    cost_nanos: costNanos(priceOfRow(row), countsOf(row)),
+    estimated: row.estimated === 1,
+    fingerprint,
+    seed,
+    tokens_hash,
     user,
-    metadata,
+    metadata: row.metadata === null ? null : metadataSchema.parse(JSON.parse(row.metadata)),
   };
+}
+
+function priceOfRow(row: RequestRow): Price {
+  return { prompt: row.prompt_price, cached: row.cached_price, completion: row.completion_price };
 }
 
 function countsOf(row: RequestRow): TokenCounts {
@@ -176,27 +200,4 @@ function countsOf(row: RequestRow): TokenCounts {
   };
 }
 
-function checked(counts: TokenCounts): TokenCounts {
-  for (const name of COUNTS) {
-    if (!Number.isSafeInteger(counts[name]) || counts[name] < 0)
-      throw new RangeError(`${name} is ${counts[name]}`);
-  }
-  return counts;
-}
-
-function highest(one: TokenCounts, other: TokenCounts): TokenCounts {
-  return combine(one, other, Math.max);
-}
-
-function difference(one: TokenCounts, other: TokenCounts): TokenCounts {
-  return combine(one, other, (a, b) => a - b);
-}
-
-function combine(one: TokenCounts, other: TokenCounts, by: (a: number, b: number) => number): TokenCounts {
-  return {
-    promptTokens: by(one.promptTokens, other.promptTokens),
-    cachedTokens: by(one.cachedTokens, other.cachedTokens),
-    completionTokens: by(one.completionTokens, other.completionTokens),
-    numForwardPasses: by(one.numForwardPasses, other.numForwardPasses),
-  };
-}
+const billedTokens = (counts: TokenCounts): number => counts.promptTokens + counts.completionTokens;

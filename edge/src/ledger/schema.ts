@@ -45,4 +45,81 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (day, model)
   );
   `,
+  // Several secrets a key, all its settings in one column, money, idempotency, and what the directory has yet to hear.
+  `
+  CREATE TABLE new_key (
+    only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
+    key_id TEXT NOT NULL,
+    -- JSON of KeySettings.
+    settings TEXT NOT NULL,
+    created_at_ms INTEGER NOT NULL,
+    revoked_at_ms INTEGER,
+    -- Null: full.
+    request_level_units INTEGER,
+    request_updated_at_ms INTEGER,
+    token_level_units INTEGER,
+    token_updated_at_ms INTEGER,
+    -- The number of the last change that was made to the key.
+    event_seq INTEGER NOT NULL
+  );
+  INSERT INTO new_key SELECT 1, key_id,
+    json_object('name', name, 'metadata', json('{}'), 'models', NULL, 'requests_per_minute', requests_per_minute,
+      'tokens_per_minute', NULL, 'concurrent_streams', NULL, 'budget_tokens', NULL, 'budget_nanos', NULL,
+      'budget_refill', NULL, 'expires_at', NULL),
+    created_at_ms, NULL, bucket_level_units, bucket_updated_at_ms, NULL, NULL, 1 FROM key;
+  CREATE TABLE secrets (
+    hash TEXT PRIMARY KEY,
+    created_at_ms INTEGER NOT NULL,
+    -- Null: as long as the key.
+    valid_until_ms INTEGER
+  );
+  INSERT INTO secrets SELECT secret_hash, created_at_ms, NULL FROM key;
+  -- Changes that the directory has not confirmed.
+  CREATE TABLE events (
+    seq INTEGER PRIMARY KEY,
+    at_ms INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    action TEXT NOT NULL,
+    detail TEXT NOT NULL
+  );
+  INSERT INTO events SELECT 1, created_at_ms, 'admin', 'key.create', '{}' FROM key;
+  DROP TABLE key;
+  ALTER TABLE new_key RENAME TO key;
+
+  ALTER TABLE requests ADD COLUMN fingerprint TEXT;
+  ALTER TABLE requests ADD COLUMN seed TEXT;
+  -- SHA-256 of the completion's token ids by choice.
+  ALTER TABLE requests ADD COLUMN tokens_hash TEXT;
+  -- The price at admission: later prices change no bill.
+  ALTER TABLE requests ADD COLUMN prompt_price INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE requests ADD COLUMN cached_price INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE requests ADD COLUMN completion_price INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE requests ADD COLUMN hold_nanos INTEGER NOT NULL DEFAULT 0;
+
+  ALTER TABLE totals ADD COLUMN cost_nanos INTEGER NOT NULL DEFAULT 0;
+  -- Rises with every change of the row; what the directory has confirmed follows it.
+  ALTER TABLE totals ADD COLUMN version INTEGER NOT NULL DEFAULT 1;
+  ALTER TABLE totals ADD COLUMN sent_version INTEGER NOT NULL DEFAULT 0;
+
+  -- What the alarm does beside settling requests, and when.
+  CREATE TABLE due (task TEXT PRIMARY KEY, at_ms INTEGER NOT NULL);
+  INSERT INTO due SELECT 'outbox', 0 FROM key;
+
+  CREATE TABLE idempotency (
+    -- SHA-256 of the client's Idempotency-Key.
+    key_hash TEXT PRIMARY KEY,
+    request_hash TEXT NOT NULL,
+    request_id TEXT NOT NULL UNIQUE,
+    expires_at_ms INTEGER NOT NULL,
+    state TEXT NOT NULL DEFAULT 'running' CHECK (state IN ('running', 'answered', 'broken')),
+    content_type TEXT
+  );
+  CREATE INDEX idempotency_expiry ON idempotency (expires_at_ms);
+  CREATE TABLE answers (
+    request_id TEXT NOT NULL,
+    part INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    PRIMARY KEY (request_id, part)
+  );
+  `,
 ];

@@ -9,5 +9,6 @@ export function sumUsage(parts: readonly UsageCounts[]): UsageCounts {
     cached_tokens: sum('cached_tokens'),
     completion_tokens: sum('completion_tokens'),
     num_forward_passes: sum('num_forward_passes'),
+    cost_nanos: sum('cost_nanos'),
   };
 }

@@ -2,7 +2,7 @@ import { parse } from '@tidar/shared/parse.ts';
 import { type GenerateRequest, generateRequestSchema, type ModelInfo } from '@tidar/shared/protocol.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { holdTokens, toGenerateRequest } from './chat-request.ts';
+import { holdOf, toGenerateRequest } from './chat-request.ts';
 import { chatRequestSchema } from './chat-schema.ts';
 
 const model: ModelInfo = {
@@ -201,22 +201,28 @@ describe('hold', () => {
       numChoices: fc.integer({ min: 1, max: 16 }),
       contextLength: fc.integer({ min: 1, max: 300 }),
       numBytes: fc.integer({ min: 1, max: 400 }),
+      price: fc.record({
+        prompt: fc.nat({ max: 50 }),
+        cached: fc.constant(0),
+        completion: fc.nat({ max: 50 }),
+      }),
     });
     fc.assert(
-      fc.property(limits, ({ maxTokens, numChoices, contextLength, numBytes }) => {
+      fc.property(limits, ({ maxTokens, numChoices, contextLength, numBytes, price }) => {
         const request = {
           ...convert({ n: numChoices }),
           ...(maxTokens === undefined ? {} : { max_tokens: maxTokens }),
         };
-        const held = holdTokens(request, new Uint8Array(numBytes), {
-          ...model,
-          context_length: contextLength,
+        const sized = { ...model, context_length: contextLength };
+        const held = holdOf(request, new Uint8Array(numBytes), sized, price);
+        const costs = Array.from({ length: Math.min(numBytes, contextLength) + 1 }, (_, promptTokens) => {
+          const room = contextLength - promptTokens;
+          const completionTokens = numChoices * Math.min(maxTokens ?? room, room);
+          const nanos = promptTokens * price.prompt + completionTokens * price.completion;
+          return { tokens: promptTokens + completionTokens, nanos };
         });
-        const costs = Array.from({ length: Math.min(numBytes, contextLength) + 1 }, (_, numPromptTokens) => {
-          const room = contextLength - numPromptTokens;
-          return numPromptTokens + numChoices * Math.min(maxTokens ?? room, room);
-        });
-        expect(held).toBe(Math.max(...costs));
+        expect(held.tokens).toBe(Math.max(...costs.map(({ tokens }) => tokens)));
+        expect(held.nanos).toBe(Math.max(...costs.map(({ nanos }) => nanos)));
       }),
     );
   });

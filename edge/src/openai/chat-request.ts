@@ -7,6 +7,7 @@ import type {
   ModelInfo,
   SamplingParams,
 } from '@tidar/shared/protocol.ts';
+import { type Hold, holdWith, type Price } from '../ledger/price.ts';
 import type { ChatRequest } from './chat-schema.ts';
 
 /** The backend's request for an OpenAI one. The seed is always set, so that an answer can be had again. */
@@ -33,15 +34,19 @@ export function toGenerateRequest(chat: ChatRequest, model: ModelInfo, requestId
   };
 }
 
-/** No more tokens than this can be billed: the prompt's bytes and its template's, and each choice's limit. */
-export function holdTokens(request: GenerateRequest, body: Uint8Array, model: ModelInfo): number {
+/** No more than this can be billed: the prompt's bytes and its template's, and each choice's limit. */
+export function holdOf(request: GenerateRequest, body: Uint8Array, model: ModelInfo, price: Price): Hold {
   const { context_length: contextLength } = model;
   const maxTokens = Math.min(request.max_tokens ?? contextLength, contextLength);
   // A token is at least a byte of the prompt, and the body's own JSON outweighs a template's few tokens.
   const promptBound = Math.min(body.byteLength, contextLength);
   // A longer prompt costs more until it takes the room from the choices, which all of them lose.
-  const numPromptTokens = Math.min(promptBound, contextLength - maxTokens);
-  return numPromptTokens + request.num_choices * maxTokens;
+  const dearest = Math.min(promptBound, contextLength - maxTokens);
+  const limits = { numChoices: request.num_choices, maxTokens, contextLength };
+  const atMost = holdWith({ promptTokens: dearest, cachedTokens: 0 }, limits, price);
+  // Unless a token of the prompt costs more than one of each choice.
+  const longest = holdWith({ promptTokens: promptBound, cachedTokens: 0 }, limits, price);
+  return { tokens: atMost.tokens, nanos: Math.max(atMost.nanos, longest.nanos) };
 }
 
 function toMessage({ role, content }: ChatRequest['messages'][number]): ChatMessage {

@@ -138,6 +138,8 @@ async function within<Value>(
   const silent = backendFailed(`silent for ${timeoutMs} ms`);
   const timer = setTimeout(() => controller.abort(silent), timeoutMs);
   try {
+    // What ended while nobody waited ends before another event of its buffer.
+    controller.signal.throwIfAborted();
     return await wait();
   } catch (error) {
     const reason: unknown = controller.signal.aborted ? controller.signal.reason : error;

@@ -1,6 +1,8 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { EndEvent, FinishEvent, StartEvent, StepEvent, Usage } from '@tidar/shared/protocol.ts';
+import { hashTokenIds } from '@tidar/shared/lease.ts';
 import type { LedgerStub } from '../ledger/client.ts';
+import { holdWith, type Price } from '../ledger/price.ts';
 import type { BillReason, TokenCounts } from '../ledger/types.ts';
 
 const REPORT_EVERY_TOKENS = 64;
@@ -13,12 +15,13 @@ export interface MeterOptions {
   /** Of each choice; absent: what the context leaves. */
   maxTokens: number | undefined;
   contextLength: number;
+  price: Price;
   graceMs: number;
 }
 
 /**
- * Counts one request's tokens by their ids, those of all its choices together, reports them to the ledger on the way and settles once. What a crash
- * leaves open, the ledger settles by itself at the highest count reported.
+ * Counts one request's tokens by their ids, those of all its choices together, reports them to the ledger on the way
+ * and settles once. What a crash leaves open, the ledger settles by itself at the highest count reported.
  */
 export class Meter {
   readonly #ledger: LedgerStub;
@@ -29,6 +32,7 @@ export class Meter {
     completionTokens: 0,
     numForwardPasses: 0,
   };
+  readonly #tokenIds: number[][];
   #hasStarted = false;
   #reason: 'stop' | 'length' = 'stop';
   #numReportedTokens = 0;
@@ -38,6 +42,7 @@ export class Meter {
   constructor(ledger: LedgerStub, options: MeterOptions) {
     this.#ledger = ledger;
     this.#options = options;
+    this.#tokenIds = Array.from({ length: options.numChoices }, () => []);
   }
 
   /** The prompt's true count: it corrects the ledger's hold before any token of the answer goes out. */
@@ -51,6 +56,7 @@ export class Meter {
   /** Tokens that are about to be sent. One forward pass decided them; how many choices shared it, the end tells. */
   step(event: StepEvent): void {
     this.#counts.completionTokens += event.token_ids.length;
+    this.#tokenIds[event.choice]?.push(...event.token_ids);
     this.#counts.numForwardPasses += 1;
     if (this.#counts.completionTokens - this.#numReportedTokens < REPORT_EVERY_TOKENS) return;
     this.#numReportedTokens = this.#counts.completionTokens;
@@ -98,17 +104,16 @@ export class Meter {
   }
 
   async #report(): Promise<void> {
-    const { requestId, numChoices, maxTokens = Infinity, contextLength, graceMs } = this.#options;
-    const { promptTokens } = this.#counts;
-    const room = Math.max(0, contextLength - promptTokens);
-    const holdTokens = promptTokens + numChoices * Math.min(maxTokens, room);
-    await this.#ledger.report(requestId, { ...this.#counts, holdTokens, graceMs });
+    const { requestId, numChoices, maxTokens = Infinity, contextLength, price, graceMs } = this.#options;
+    const hold = holdWith(this.#counts, { numChoices, maxTokens, contextLength }, price);
+    await this.#ledger.report(requestId, { ...this.#counts, hold, graceMs });
   }
 
   async #settle(finishReason: BillReason): Promise<void> {
     // What never started cost nothing, and that is certain.
-    const estimated = this.#hasStarted && (finishReason === 'cancelled' || finishReason === 'error');
-    const settlement = { ...this.#counts, finishReason, estimated };
+    const estimated = this.#hasStarted && finishReason !== 'stop' && finishReason !== 'length';
+    const tokensHash = this.#hasStarted ? await hashTokenIds(this.#tokenIds) : null;
+    const settlement = { ...this.#counts, finishReason, estimated, tokensHash };
     for (let tryIndex = 1; ; tryIndex += 1) {
       try {
         await this.#ledger.settle(this.#options.requestId, settlement);

@@ -1,4 +1,5 @@
 import { TidarError } from '@tidar/shared/errors.ts';
+import type { BillReason } from '../ledger/types.ts';
 import type { Generation, RelayedEvents } from './generation.ts';
 import type { Meter } from './meter.ts';
 
@@ -44,7 +45,7 @@ export class MeteredGeneration {
         yield event;
       }
     } catch (error) {
-      await this.#settle(this.#hasLeft() ? 'cancelled' : 'error');
+      await this.#settle(this.#reasonFor(error));
       throw error;
     } finally {
       // Still open here only if the reader stopped reading.
@@ -53,12 +54,13 @@ export class MeteredGeneration {
     }
   }
 
-  #hasLeft(): boolean {
+  #reasonFor(error: unknown): BillReason {
+    if (error instanceof TidarError && error.code === 'key_revoked') return 'revoked';
     const reason: unknown = this.#controller.signal.reason;
-    return reason instanceof TidarError && reason.code === 'cancelled';
+    return reason instanceof TidarError && reason.code === 'cancelled' ? 'cancelled' : 'error';
   }
 
-  async #settle(finishReason: Parameters<Meter['settle']>[0]): Promise<void> {
+  async #settle(finishReason: BillReason): Promise<void> {
     await this.#meter.settle(finishReason);
     this.#resolveSettled();
   }

@@ -1,40 +1,94 @@
-import { parseJson } from '@tidar/shared/parse.ts';
+import { TidarError } from '@tidar/shared/errors.ts';
+import { parse, parseJson } from '@tidar/shared/parse.ts';
 import type { Context } from 'hono';
 import { z } from 'zod';
-import { createApiKey } from '../auth/api-key.ts';
-import { authenticateAdmin } from '../auth/authenticate.ts';
+import { createApiKey, createSecret } from '../auth/api-key.ts';
+import { authorize } from '../auth/authorize.ts';
+import { directoryOf } from '../directory/client.ts';
 import type { AppEnv } from '../env.ts';
-import { ledgerOf } from '../ledger/client.ts';
+import { isRefused, ledgerOf } from '../ledger/client.ts';
+import { settingsChangeSchema, withDefaults } from '../ledger/settings.ts';
+import type { KeyView } from '../ledger/types.ts';
 import { readJsonText } from './body.ts';
+import { pageLimit, textParam } from './query.ts';
 
-const DEFAULT_REQUESTS_PER_MINUTE = 600;
-const limit = z
-  .int('expected a whole number')
-  .min(1, 'expected 1 or more')
-  .max(1_000_000, 'expected a million or less');
+const DEFAULT_GRACE_SECONDS = 24 * 60 * 60;
+const MAX_GRACE_SECONDS = 90 * 24 * 60 * 60;
+const KEY_ID = /^[0-9a-hjkmnp-tv-z]{16}$/;
 
-const newKeySchema = z.strictObject({
-  name: z
-    .string('expected a string')
-    .min(1, 'expected a name')
-    .max(128, 'expected at most 128 characters')
-    .optional(),
-  requests_per_minute: limit.default(DEFAULT_REQUESTS_PER_MINUTE),
+const pageSchema = z.strictObject({ after: textParam.default(''), limit: pageLimit(1000) });
+const rotateSchema = z.strictObject({
+  /** How long the old secret stays valid; 0: it ends now. */
+  grace_seconds: z
+    .int('expected whole seconds')
+    .min(0, 'expected 0 or more')
+    .max(MAX_GRACE_SECONDS, 'expected 90 days or less')
+    .default(DEFAULT_GRACE_SECONDS),
 });
 
 /** `POST /admin/keys`: makes a key and shows it this once. */
 export async function postAdminKeys(c: Context<AppEnv>): Promise<Response> {
-  const { ADMIN_TOKEN, KEY_SECRETS } = c.get('config');
-  await authenticateAdmin(c.req.header('authorization'), ADMIN_TOKEN);
-  const { name, requests_per_minute: requestsPerMinute } = parseJson(
-    newKeySchema,
-    await readJsonText(c.req.raw),
-  );
-  const { keyId, secretHash, text } = await createApiKey(KEY_SECRETS);
-  const named = name === undefined ? {} : { name };
-  await ledgerOf(c.env, keyId).create({ keyId, secretHash, requestsPerMinute, ...named });
-  return c.json(
-    { object: 'api_key', id: keyId, key: text, requests_per_minute: requestsPerMinute, ...named },
-    201,
-  );
+  const actor = await authorize(c, 'keys:write');
+  const settings = withDefaults(parseJson(settingsChangeSchema, await readJsonText(c.req.raw)));
+  const { keyId, secretHash, text } = await createApiKey(c.get('config').KEY_SECRETS);
+  const view = await ledgerOf(c.env, keyId).create({ keyId, secretHash, settings }, actor.name);
+  return c.json({ ...keyObject(view), key: text }, 201);
+}
+
+/** `GET /admin/keys?after=&limit=`: all keys, in pages. */
+export async function getAdminKeys(c: Context<AppEnv>): Promise<Response> {
+  await authorize(c, 'keys:read');
+  const { after, limit } = parse(pageSchema, c.req.query());
+  const keys = await directoryOf(c.env).keys(after, limit + 1);
+  const data = keys.slice(0, limit).map(keyObject);
+  return c.json({ object: 'list', data, has_more: keys.length > limit });
+}
+
+/** `GET /admin/keys/:id`. */
+export async function getAdminKey(c: Context<AppEnv>): Promise<Response> {
+  await authorize(c, 'keys:read');
+  return c.json(keyObject(found(await ledgerOf(c.env, keyIdOf(c)).view())));
+}
+
+/** `PATCH /admin/keys/:id`: changes the settings that are given. */
+export async function patchAdminKey(c: Context<AppEnv>): Promise<Response> {
+  const actor = await authorize(c, 'keys:write');
+  const change = parseJson(settingsChangeSchema, await readJsonText(c.req.raw));
+  return c.json(keyObject(found(await ledgerOf(c.env, keyIdOf(c)).update(change, actor.name))));
+}
+
+/** `POST /admin/keys/:id/rotate`: a new secret, shown this once; the old one stays valid for a while. */
+export async function postRotate(c: Context<AppEnv>): Promise<Response> {
+  const actor = await authorize(c, 'keys:write');
+  const { grace_seconds: graceSeconds } = parseJson(rotateSchema, await readJsonText(c.req.raw));
+  const { keyId, secretHash, text } = await createSecret(c.get('config').KEY_SECRETS, keyIdOf(c));
+  const rotated = await ledgerOf(c.env, keyId).rotate(secretHash, graceSeconds * 1000, actor.name);
+  if (isRefused(rotated)) throw TidarError.from(rotated.error);
+  return c.json({ ...keyObject(found(rotated)), key: text });
+}
+
+/** `POST /admin/keys/:id/revoke`: ends the key now and for good. */
+export async function postRevoke(c: Context<AppEnv>): Promise<Response> {
+  const actor = await authorize(c, 'keys:write');
+  return c.json(keyObject(found(await ledgerOf(c.env, keyIdOf(c)).revoke(actor.name))));
+}
+
+/** The id in the path; one that cannot be a key's is not looked up. */
+export function keyIdOf(c: Context<AppEnv>): string {
+  const id = c.req.param('id') ?? '';
+  if (!KEY_ID.test(id)) throw noSuchKey();
+  return id;
+}
+
+function found(view: KeyView | undefined): KeyView {
+  if (view === undefined) throw noSuchKey();
+  return view;
+}
+
+function noSuchKey(): TidarError {
+  return new TidarError('not_found', 'There is no key with this id.');
+}
+
+function keyObject(view: KeyView): object {
+  return { object: 'api_key', ...view };
 }

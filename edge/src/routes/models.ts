@@ -26,8 +26,8 @@ export async function getModel(c: Context<AppEnv>): Promise<Response> {
 async function modelsFor(c: Context<AppEnv>): Promise<ModelInfo[]> {
   const { KEY_SECRETS, BACKENDS } = c.get('config');
   const key = await authenticate(c.req.header('authorization'), KEY_SECRETS);
-  const [, fleet] = await Promise.all([verifyKey(c.env, key), readFleet(BACKENDS)]);
-  return servedModels(fleet);
+  const [allowed, fleet] = await Promise.all([verifyKey(c.env, key), readFleet(BACKENDS)]);
+  return servedModels(fleet).filter(({ id }) => allowed === null || allowed.includes(id));
 }
 
 function modelObject({ id, created, ...model }: ModelInfo): object {

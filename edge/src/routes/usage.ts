@@ -1,9 +1,9 @@
 import { parse } from '@tidar/shared/parse.ts';
 import type { Context } from 'hono';
 import { z } from 'zod';
-import { authenticate, invalidApiKey } from '../auth/authenticate.ts';
+import { authenticate } from '../auth/authenticate.ts';
 import type { AppEnv } from '../env.ts';
-import { ledgerOf } from '../ledger/client.ts';
+import { accepted, ledgerOf } from '../ledger/client.ts';
 
 const querySchema = z.strictObject({
   limit: z.coerce
@@ -16,7 +16,5 @@ const querySchema = z.strictObject({
 export async function getUsage(c: Context<AppEnv>): Promise<Response> {
   const key = await authenticate(c.req.header('authorization'), c.get('config').KEY_SECRETS);
   const { limit } = parse(querySchema, c.req.query());
-  const report = await ledgerOf(c.env, key.keyId).usage(key.secretHash, limit);
-  if (report === undefined) throw invalidApiKey();
-  return c.json(report);
+  return c.json(accepted(await ledgerOf(c.env, key.keyId).usage(key.secretHash, limit)));
 }

@@ -1,0 +1,102 @@
+import { z } from 'zod';
+import { keySettingsSchema } from '../ledger/settings.ts';
+import type { DailyUsage, KeyView } from '../ledger/types.ts';
+import type { AuditEntry, Batch } from './types.ts';
+
+export const keyViewSchema = keySettingsSchema.extend({
+  id: z.string(),
+  created: z.int(),
+  revoked_at: z.int().nullable(),
+});
+
+/** Takes what a ledger tells; whatever is not newer than what is known changes nothing. */
+export function receiveBatch(sql: SqlStorage, { key, keyVersion, events, totals }: Batch): void {
+  sql.exec(
+    `INSERT INTO keys VALUES (?, ?, ?)
+     ON CONFLICT DO UPDATE SET view = excluded.view, version = excluded.version WHERE excluded.version >= version`,
+    key.id,
+    JSON.stringify(key),
+    keyVersion,
+  );
+  for (const { seq, atMs, actor, action, detail } of events) {
+    sql.exec(
+      `INSERT INTO audit (at_ms, actor, action, subject, seq, detail) VALUES (?, ?, ?, ?, ?, ?)
+       ON CONFLICT DO NOTHING`,
+      ...[atMs, actor, action, key.id, seq, detail],
+    );
+  }
+  for (const { version, usage } of totals) writeTotals(sql, key.id, version, usage);
+}
+
+function writeTotals(sql: SqlStorage, keyId: string, version: number, usage: DailyUsage): void {
+  const { day, model, num_requests, prompt_tokens, cached_tokens, completion_tokens } = usage;
+  sql.exec(
+    `INSERT INTO totals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET version = excluded.version,
+     num_requests = excluded.num_requests, prompt_tokens = excluded.prompt_tokens,
+     cached_tokens = excluded.cached_tokens, completion_tokens = excluded.completion_tokens,
+     num_forward_passes = excluded.num_forward_passes, cost_nanos = excluded.cost_nanos
+     WHERE excluded.version > version`,
+    ...[keyId, day, model, version, num_requests, prompt_tokens, cached_tokens, completion_tokens],
+    ...[usage.num_forward_passes, usage.cost_nanos],
+  );
+}
+
+/** Keys in the order of their ids, after one of them. */
+export function listKeys(sql: SqlStorage, afterId: string, limit: number): KeyView[] {
+  const query = 'SELECT view FROM keys WHERE id > ? ORDER BY id LIMIT ?';
+  const rows = sql.exec<{ view: string }>(query, afterId, limit).toArray();
+  return rows.map(({ view }) => keyViewSchema.parse(JSON.parse(view)));
+}
+
+export function findKeyView(sql: SqlStorage, keyId: string): KeyView | undefined {
+  const [row] = sql.exec<{ view: string }>('SELECT view FROM keys WHERE id = ?', keyId).toArray();
+  return row && keyViewSchema.parse(JSON.parse(row.view));
+}
+
+export interface UsageQuery {
+  keyId?: string | undefined;
+  model?: string | undefined;
+  /** Days such as 2026-11-24, both included. */
+  from: string;
+  to: string;
+  limit: number;
+}
+
+export type KeyUsage = DailyUsage & { key_id: string };
+
+export function listTotals(sql: SqlStorage, { keyId, model, from, to, limit }: UsageQuery): KeyUsage[] {
+  const query = `SELECT key_id, day, model, num_requests, prompt_tokens, cached_tokens, completion_tokens,
+    num_forward_passes, cost_nanos FROM totals
+    WHERE day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR key_id = ?3) AND (?4 IS NULL OR model = ?4)
+    ORDER BY day DESC, key_id, model LIMIT ?5`;
+  const rows = sql.exec<Record<string, string | number>>(
+    query,
+    from,
+    to,
+    keyId ?? null,
+    model ?? null,
+    limit,
+  );
+  return rows.toArray() as unknown as KeyUsage[];
+}
+
+type AuditRow = AuditEntry & Record<string, SqlStorageValue>;
+
+/** Changes, newest first, before one of them. */
+export function listAudit(sql: SqlStorage, beforeId: number, limit: number): AuditEntry[] {
+  const query =
+    'SELECT id, at_ms, actor, action, subject, detail FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?';
+  return sql.exec<AuditRow>(query, beforeId, limit).toArray();
+}
+
+/** Writes down a change of the directory's own. */
+export function recordAudit(
+  sql: SqlStorage,
+  { actor, action, subject, detail }: { actor: string; action: string; subject: string; detail: object },
+  nowMs: number,
+): void {
+  sql.exec(
+    'INSERT INTO audit (at_ms, actor, action, subject, detail) VALUES (?, ?, ?, ?, ?)',
+    ...[nowMs, actor, action, subject, JSON.stringify(detail)],
+  );
+}

@@ -1,0 +1,66 @@
+import { COUNTS } from './counts.ts';
+import { scheduleOutbox } from './due.ts';
+import type { DailyUsage, TokenCounts, UsageCounts } from './types.ts';
+
+interface Addition {
+  day: string;
+  model: string;
+  numRequests: number;
+  counts: TokenCounts;
+  costNanos: number;
+}
+
+/** Adds to a day's total of a model, and has the directory told of it soon. */
+export function addToTotals(
+  sql: SqlStorage,
+  { day, model, numRequests, counts, costNanos }: Addition,
+  nowMs: number,
+): void {
+  sql.exec('INSERT INTO totals (day, model, version) VALUES (?, ?, 0) ON CONFLICT DO NOTHING', day, model);
+  sql.exec(
+    `UPDATE totals SET version = version + 1, num_requests = num_requests + ?, prompt_tokens = prompt_tokens + ?,
+     cached_tokens = cached_tokens + ?, completion_tokens = completion_tokens + ?,
+     num_forward_passes = num_forward_passes + ?, cost_nanos = cost_nanos + ? WHERE day = ? AND model = ?`,
+    numRequests,
+    ...COUNTS.map((name) => counts[name]),
+    costNanos,
+    day,
+    model,
+  );
+  scheduleOutbox(sql, nowMs);
+}
+
+const COLUMNS = `day, model, num_requests, prompt_tokens, cached_tokens, completion_tokens, num_forward_passes,
+  cost_nanos`;
+type TotalsRow = Record<keyof UsageCounts, number> & { day: string; model: string };
+
+/** What each day and model was billed. */
+export function dailyTotals(sql: SqlStorage): DailyUsage[] {
+  return sql.exec<TotalsRow>(`SELECT ${COLUMNS} FROM totals ORDER BY day DESC, model`).toArray();
+}
+
+export interface UnsentTotals {
+  version: number;
+  usage: DailyUsage;
+}
+
+/** Totals that the directory has not confirmed as they are now. */
+export function unsentTotals(sql: SqlStorage, limit: number): UnsentTotals[] {
+  const query = `SELECT ${COLUMNS}, version FROM totals WHERE version > sent_version LIMIT ?`;
+  const rows = sql.exec<TotalsRow & { version: number }>(query, limit).toArray();
+  return rows.map(({ version, ...usage }) => ({ version, usage }));
+}
+
+export function markTotalsSent(sql: SqlStorage, sent: readonly UnsentTotals[]): void {
+  for (const { version, usage } of sent) {
+    const query = 'UPDATE totals SET sent_version = MAX(sent_version, ?) WHERE day = ? AND model = ?';
+    sql.exec(query, version, usage.day, usage.model);
+  }
+}
+
+/** Tokens and money of the days that begin so: a day, a month, or all. */
+export function spentSince(sql: SqlStorage, dayPrefix: string): { tokens: number; nanos: number } {
+  const query = `SELECT TOTAL(prompt_tokens + completion_tokens) AS tokens, TOTAL(cost_nanos) AS nanos
+    FROM totals WHERE substr(day, 1, ?) = ?`;
+  return sql.exec<{ tokens: number; nanos: number }>(query, dayPrefix.length, dayPrefix).one();
+}
