@@ -89,18 +89,19 @@ export function plannedChooser(
   return new PlannedChooser(planner, session.config.maxPositions);
 }
 
-/** The first plan solves the planner's tables, a tenth of a second that no text should wait for. */
+const NUM_WARM_UP_PLANS = 10;
+
+/** The first plans solve the planner's tables, a tenth of a second that no text should wait for. */
 function warmUp(planner: Planner, maxPositions: number): void {
-  planner.plan([
-    {
-      drafts: [],
-      statistics: planner.start(),
-      numRemainingTokens: maxPositions,
-      numPositions: maxPositions,
-      numContextTokens: 0,
-      endTokenIds: new Set(),
-    },
-  ]);
+  const input = {
+    drafts: [],
+    statistics: planner.start(),
+    numRemainingTokens: maxPositions,
+    numPositions: maxPositions,
+    numContextTokens: 0,
+    endTokenIds: new Set<number>(),
+  };
+  for (let turn = 0; turn < NUM_WARM_UP_PLANS; turn++) planner.plan([input]);
 }
 
 /** A planner's chooser for a session of which nothing is known yet. */

@@ -49,7 +49,7 @@ export interface OpenedPlanner {
   /** For the operator. */
   readonly notes: readonly string[];
   /** Keeps what was learned; call it when the engine is closed. Where it cannot be kept, a note says so, once. */
-  save(): string | undefined;
+  readonly save: () => string | undefined;
 }
 
 /** Names all that latency depends on beside the model. */

@@ -17,7 +17,7 @@ export interface ServingEngine {
   /** For the operator. */
   readonly notes: readonly string[];
   /** Frees the engine and keeps what its planner learned. */
-  close(): void;
+  readonly close: () => void;
 }
 
 /** The engine as a server runs it. */
@@ -41,7 +41,7 @@ export async function createEngine(session: ModelSession, data: EngineWorkerData
 interface OpenedChooser {
   readonly chooser: PlanChooser;
   readonly notes: readonly string[];
-  save(): void;
+  readonly save: () => unknown;
 }
 
 /** A model without a diffusion mode needs no planner. */

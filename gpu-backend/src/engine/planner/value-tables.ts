@@ -123,7 +123,8 @@ export class ValueTables {
     if (neighbour === undefined) {
       for (let sweep = 0; sweep < FIRST_SWEEPS; sweep++) this.#solver.sweep(entry.best, around);
     } else entry.best.copy(neighbour.best);
-    const numTrials = neighbour === undefined ? FIRST_TRIALS : NEIGHBOUR_TRIALS;
+    // One text alone has no others whose rows must be guessed.
+    const numTrials = size === 1 ? 1 : neighbour === undefined ? FIRST_TRIALS : NEIGHBOUR_TRIALS;
     entry.numPendingSweeps = numTrials * SWEEPS_PER_TRIAL;
     return entry.best;
   }
