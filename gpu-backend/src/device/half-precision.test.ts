@@ -30,7 +30,10 @@ describe.each(CASES)('$name on $device', ({ name, device }) => {
   it('computes with float16 weights, biases and norms what it does with the same numbers in float32', async () => {
     const found: number[][] = [];
     for (const dtype of ['F16', 'F32'] as const) {
-      const session = await openModel(loadModelFolder(roundedFixture(name, dtype)), { numThreads: 1, device });
+      const session = await openModel(loadModelFolder(roundedFixture(name, dtype)), {
+        numThreads: 1,
+        device,
+      });
       const cache = session.createCache(1, CAPACITY);
       const output = await session.run(cache, batchOf(CAPACITY, [causalRows(tokensOf(12))]));
       found.push([...output.logits(11)]);
