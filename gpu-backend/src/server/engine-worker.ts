@@ -5,7 +5,7 @@ import type { ModelSession } from '../device/device.ts';
 import { openModel, RUNTIME_VERSION } from '../device/open.ts';
 import { loadTokenizer } from '../model/tokenizer-files.ts';
 import { createEngine } from './engine-setup.ts';
-import { lazyGrammars } from './lazy-grammars.ts';
+import { openGrammars } from './grammars.ts';
 import type { EngineWorkerData, FromEngine, ToEngine } from './engine-messages.ts';
 import { toEngineError } from './engine-messages.ts';
 import { Mailbox } from './mailbox.ts';
@@ -34,7 +34,7 @@ async function serve(model: ModelSession, data: EngineWorkerData): Promise<void>
   const tokenizer = loadTokenizer(folder.path, folder.config);
   const { engine, notes, close } = await createEngine(model, data);
   const scheduler = new Scheduler({ engine, tokenizer, sharePrefixes, emit });
-  const mailbox = new Mailbox(scheduler, lazyGrammars(tokenizer, folder.config));
+  const mailbox = new Mailbox(scheduler, await openGrammars(tokenizer, folder.config));
   port.on('message', (message: ToEngine) => mailbox.take(message));
   emit({ type: 'ready', runtime: runtimeName(RUNTIME_VERSION), notes });
   while (!mailbox.isClosed) {

@@ -1,22 +1,21 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { CompiledGrammar } from '../engine/grammar/compiled-grammar.ts';
-import type { GrammarSpec } from '../engine/grammar/spec.ts';
 import type { ToEngine } from './engine-messages.ts';
+import type { CompileGrammar } from './grammars.ts';
 import type { Scheduler } from './scheduler.ts';
 
 type Submission = Extract<ToEngine, { type: 'submit' }>;
-type Compile = (spec: GrammarSpec) => Promise<CompiledGrammar>;
 
 /** Messages to the engine's thread. A request with a grammar reaches the scheduler once that is compiled. */
 export class Mailbox {
   readonly #scheduler: Scheduler;
-  readonly #compile: Compile;
+  readonly #compile: CompileGrammar;
   /** Requests whose grammar is being compiled, with the credits that came meanwhile. */
   readonly #compiling = new Map<number, { numCredits: number; isCancelled: boolean }>();
   #wake = (): void => undefined;
   isClosed = false;
 
-  constructor(scheduler: Scheduler, compile: Compile) {
+  constructor(scheduler: Scheduler, compile: CompileGrammar) {
     this.#scheduler = scheduler;
     this.#compile = compile;
   }
