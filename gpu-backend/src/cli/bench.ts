@@ -46,9 +46,9 @@ export async function bench(commandLine: readonly string[]): Promise<void> {
 async function run(command: BenchCommand, flags: ParsedFlags, title: string): Promise<void> {
   if (flags.values['help'] === true) return void process.stdout.write(`${command.help}\n`);
   const { text, json, draw } = await command.run(flags).finally(endProgress);
+  process.stdout.write(`${flags.values['json'] === true ? JSON.stringify(json) : text}\n`);
   const plot = stringFlag(flags, 'plot');
   if (plot !== undefined && draw !== undefined) writeFileSync(plot, `${draw(title)}\n`);
-  process.stdout.write(`${flags.values['json'] === true ? JSON.stringify(json) : text}\n`);
 }
 
 function withoutPositionals(name: string, flags: ParsedFlags): ParsedFlags {

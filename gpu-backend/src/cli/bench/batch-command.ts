@@ -2,7 +2,15 @@ import { numberFlag, wholeNumber } from '../flags.ts';
 import type { ParsedFlags } from '../flags.ts';
 import { benchBatches } from './batch.ts';
 import type { BatchCell, BatchOptions } from './batch.ts';
-import { COMMON_HELP, commonFlags, listFlag, machine, PRECISION_OPTIONS } from './command.ts';
+import {
+  caption,
+  COMMON_HELP,
+  commonFlags,
+  listFlag,
+  machine,
+  PICTURE_WIDTH,
+  PRECISION_OPTIONS,
+} from './command.ts';
 import { precisionFlags, showProgress, table } from './command.ts';
 import type { BenchCommand, BenchOutput } from './command.ts';
 import { plannerPoints } from './contenders.ts';
@@ -70,7 +78,7 @@ async function runBatch(flags: ParsedFlags): Promise<BenchOutput> {
     return {
       text: [heading, machine(common), ...lines].join('\n'),
       json: { heading, machine: machine(common), cells, lastLine: lastLine(cells) },
-      draw: (title) => draw(cells, title, `${heading}. ${machine(common)}`),
+      draw: (title) => draw(cells, title, caption(heading, common)),
     };
   } finally {
     await law.session.dispose();

@@ -3,7 +3,14 @@ import { PLAIN_SAMPLING } from '../../engine/sampling/settings.ts';
 import type { LatencyPoint } from '../../engine/planner/latency.ts';
 import { sum } from './command.ts';
 import type { Precision, Progress } from './command.ts';
-import { autoContender, fixedContender, SAME_LAW, SINGLE_ROW } from './contenders.ts';
+import {
+  autoContender,
+  fixedContender,
+  PLANNER_WARM_UP_PASSES,
+  SAME_LAW,
+  SINGLE_ROW,
+  WARM_UP_SHARE,
+} from './contenders.ts';
 import type { EngineContender } from './contenders.ts';
 import { median, ratioInterval, repeatUntil, turns } from './interval.ts';
 import type { Interval, Repeated } from './interval.ts';
@@ -93,7 +100,13 @@ async function benchCell(
   const measure = (round: number): Promise<Round> => measureRound(contenders, batch, round, options);
   const ratio = (rounds: readonly Round[], over: number, under: number): Interval =>
     ratioInterval(ratesOf(rounds, over), ratesOf(rounds, under));
-  await measure(0); // warms up
+  const warmUpEndsAt = performance.now() + WARM_UP_SHARE * options.timeLimitMs;
+  let numPasses = 0;
+  do {
+    options.onProgress?.(`${kind} text, ${batch} sequence(s), warming up`);
+    const round = await measure(0);
+    numPasses += round[2]?.numAllPasses ?? 0;
+  } while (numPasses < PLANNER_WARM_UP_PASSES && performance.now() < warmUpEndsAt);
   const { samples, stoppedBy } = await repeatUntil(
     (round) => {
       options.onProgress?.(`${kind} text, ${batch} sequence(s), round ${round + 1}`);

@@ -105,6 +105,13 @@ export function machine({ numThreads, device }: Pick<CommonFlags, 'numThreads' |
   return `${processor}, ${availableParallelism()} cores, ${numThreads} thread(s) used, load ${load}; onnxruntime ${RUNTIME_VERSION}, ${device}`;
 }
 
+/** Under a picture's title: one line, for pictures of `PICTURE_WIDTH`. */
+export function caption(heading: string, { numThreads }: Pick<CommonFlags, 'numThreads'>): string {
+  return `${heading} · ${cpus()[0]?.model ?? 'unknown CPU'}, ${numThreads} thread(s)`;
+}
+
+export const PICTURE_WIDTH = 1280;
+
 /** Tells how far a long run is; silent where nobody watches. */
 export type Progress = (what: string) => void;
 

@@ -23,6 +23,11 @@ export interface EngineContender {
   readonly chooser: TimedChooser;
 }
 
+/** Passes until the planner has seen enough of a machine and a text that it no longer learns at every step. */
+export const PLANNER_WARM_UP_PASSES = 300;
+/** Of the time limit, at most. */
+export const WARM_UP_SHARE = 0.1;
+
 /** Tells what planning costs. */
 export class TimedChooser implements PlanChooser {
   milliseconds = 0;

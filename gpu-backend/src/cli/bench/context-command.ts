@@ -1,6 +1,14 @@
 import { FlagError, numberFlag, wholeNumber } from '../flags.ts';
 import type { ParsedFlags } from '../flags.ts';
-import { COMMON_HELP, commonFlags, listFlag, machine, PRECISION_OPTIONS } from './command.ts';
+import {
+  caption,
+  COMMON_HELP,
+  commonFlags,
+  listFlag,
+  machine,
+  PICTURE_WIDTH,
+  PRECISION_OPTIONS,
+} from './command.ts';
 import { precisionFlags, showProgress, table } from './command.ts';
 import type { BenchCommand, BenchOutput } from './command.ts';
 import { benchContexts } from './context.ts';
@@ -67,7 +75,7 @@ async function runContext(flags: ParsedFlags): Promise<BenchOutput> {
     return {
       text: [heading, machine(common), '', ...report(cells, left)].join('\n'),
       json: { heading, machine: machine(common), cells, lastLine: lastLine(cells) },
-      draw: (title) => draw(cells, title, `${heading}. ${machine(common)}`),
+      draw: (title) => draw(cells, title, caption(heading, common)),
     };
   } finally {
     await law.session.dispose();
@@ -137,5 +145,5 @@ function draw(cells: readonly ContextCell[], title: string, subtitle: string): s
     }),
   }));
   const axes = { xName: 'tokens of context', xScale: 'log', yName: 'tokens/s', yScale: 'value' } as const;
-  return drawCurves(curves, { title, subtitle, ...axes });
+  return drawCurves(curves, { title, subtitle, width: PICTURE_WIDTH, ...axes });
 }

@@ -3,20 +3,23 @@ import { FlagError, numberFlag, wholeNumber } from '../flags.ts';
 import type { ParsedFlags } from '../flags.ts';
 import { CEILING_DEFINITION } from './ceiling.ts';
 import {
+  caption,
   COMMON_HELP,
   commonFlags,
   listFlag,
   machine,
+  PICTURE_WIDTH,
+  PRECISION_OPTIONS,
   precisionFlags,
   showProgress,
   table,
 } from './command.ts';
-import { PRECISION_OPTIONS } from './command.ts';
 import type { BenchCommand, BenchOutput } from './command.ts';
 import { benchDecode } from './decode.ts';
 import type { DecodeOptions, DecodeResult, DecoderResult } from './decode.ts';
 import { showInterval } from './interval.ts';
 import { drawBars } from './plot.ts';
+import type { Bar } from './plot.ts';
 import { openLaw, openSingleRow, openSubject, subjectPrompts } from './subject.ts';
 
 const MAX_DRAFT_LENGTH = 64;
@@ -80,7 +83,7 @@ async function runDecode(flags: ParsedFlags): Promise<BenchOutput> {
     return {
       text: [heading, machine(common), '', ...report(result)].join('\n'),
       json: { heading, machine: machine(common), ...result },
-      draw: (title) => draw(result, title, `${heading}. ${machine(common)}`),
+      draw: (title) => draw(result, title, caption(heading, common)),
     };
   } finally {
     await law.session.dispose();
@@ -111,6 +114,7 @@ function report(result: DecodeResult): string[] {
     ...table(HEADER, contenders.map(tableLine)),
     '',
     `${numRounds} rounds, until ${reason}. All but "with prefill" is after prefill. Outside the graph: not in the device's run.`,
+    'Whatever replays a shape’s acceptance counts as outside. The planner was warmed up on the same prompts.',
     'By slot curve: tokens per forward, if a pass cost what the curve says of its average rows, and nothing else cost anything.',
     `All plans gave the same tokens as ar of the same law (two rows); a single row gave others in ${numOtherTexts} of ${numTexts} texts.`,
     `Slot curve, rows: ms (caches of ${numColumns} columns): ${curve.join(', ')}`,
@@ -133,18 +137,17 @@ function tableLine(one: DecoderResult): string[] {
     showInterval(one.speedupWithPrefill),
     `${(100 * one.shareOutside).toFixed(1)}%`,
     one.slotCurveSpeedup.toFixed(2),
-    one.natsPerToken?.toFixed(3) ?? '-',
+    one.natsPerToken?.toPrecision(2) ?? '-',
   ];
 }
 
 function draw({ contenders, ceiling }: DecodeResult, title: string, subtitle: string): string {
-  const bars = contenders.map(({ name, speedup: { median, low, high } }) => ({ name, y: median, low, high }));
-  const reference = ceiling === undefined ? undefined : { name: 'ceiling', y: ceiling };
-  return drawBars(bars, {
-    title,
-    subtitle,
-    yName: 'speed ÷ ar, single row',
-    width: 1100,
-    ...(reference === undefined ? {} : { reference }),
-  });
+  const bars: Bar[] = contenders.map(({ name, speedup: { median, low, high } }) => ({
+    name,
+    y: median,
+    low,
+    high,
+  }));
+  if (ceiling !== undefined) bars.push({ name: 'ceiling', y: ceiling });
+  return drawBars(bars, { title, subtitle, yName: 'speed ÷ ar, single row', width: PICTURE_WIDTH });
 }

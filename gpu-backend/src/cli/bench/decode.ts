@@ -4,7 +4,13 @@ import { ceilingMs } from './ceiling.ts';
 import type { KnownText } from './ceiling.ts';
 import { sum } from './command.ts';
 import type { Precision, Progress } from './command.ts';
-import { decodeContenders, SAME_LAW, SINGLE_ROW } from './contenders.ts';
+import {
+  decodeContenders,
+  PLANNER_WARM_UP_PASSES,
+  SAME_LAW,
+  SINGLE_ROW,
+  WARM_UP_SHARE,
+} from './contenders.ts';
 import type { EngineContender } from './contenders.ts';
 import { ratioInterval, repeatUntil, turns } from './interval.ts';
 import type { Interval, Repeated } from './interval.ts';
@@ -79,6 +85,7 @@ export async function benchDecode(
     const first = await measureRound(contenders, options, 0, trace === undefined);
     const numColumns = law.timed.capacity;
     await curve.measure(numColumns);
+    await warmUp(contenders.at(-1), options);
     const repeated = await repeatUntil(
       async (round) => {
         onProgress(`round ${round + 1}`);
@@ -128,6 +135,22 @@ async function measureRound(
     assertSameText(contenders, runs, index);
   }
   return runs;
+}
+
+/** Lets auto's planner settle. */
+async function warmUp(
+  auto: EngineContender | undefined,
+  { prompts, maxTokens, sampling, timeLimitMs, onProgress }: DecodeOptions,
+): Promise<void> {
+  if (auto === undefined) return;
+  const { engine, timed, decoder } = auto;
+  const endsAt = performance.now() + WARM_UP_SHARE * timeLimitMs;
+  onProgress?.('warming up');
+  for (let at = 0, numPasses = 0; numPasses < PLANNER_WARM_UP_PASSES && performance.now() < endsAt; at++) {
+    const promptIds = prompts[at % prompts.length] ?? [];
+    const options = { promptIds, maxTokens, decoder, sampling, stopTokenIds: [] };
+    numPasses += 1 + (await decodeText(engine, timed, options)).numPasses;
+  }
 }
 
 /** One row has sums of its own and may decide otherwise where two tokens nearly tie; nobody else may. */
