@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs';
+import { join } from 'node:path';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { ModelInfo } from '@tidar/shared/protocol.ts';
 import { fingerprint } from '../model/fingerprint.ts';
@@ -32,7 +33,7 @@ export class Backend {
     this.engine = engine;
     this.log = log;
     this.metrics = new Metrics(engine);
-    this.#createdSeconds = Math.floor(statSync(folder.path).mtimeMs / 1000);
+    this.#createdSeconds = Math.floor(statSync(join(folder.path, 'config.json')).mtimeMs / 1000);
     this.instance = config.instance ?? `http://${config.host}:${config.port}`;
   }
 
