@@ -43,6 +43,7 @@ describe('imports', () => {
     ['cli', backend('cli/bench.ts', "import { b } from '../server/b.ts';")],
     ['a test helper', backend('engine/a.ts', "import { b } from './testing.ts';")],
     ['onnxruntime', backend('train/a.ts', "import { Tensor } from 'onnxruntime-node';")],
+    ['native code', backend('engine/a.ts', "import koffi from 'koffi';")],
     ['an unknown room', backend('utils/a.ts', "import { b } from '../model/b.ts';")],
   ])('are found where they go another way: %s', (_, file) => {
     expect(findImportProblems([file])).toHaveLength(1);

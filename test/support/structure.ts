@@ -87,7 +87,7 @@ export function findImportProblems(files: readonly SourceFile[]): Problem[] {
   return productImports(files).flatMap(({ from, specifier, to }) => {
     const room = roomOf(from) ?? '';
     if (to === undefined) {
-      const isOnnxRuntime = specifier.startsWith('onnxruntime-');
+      const isOnnxRuntime = specifier.startsWith('onnxruntime-') || specifier === 'koffi';
       return isOnnxRuntime && room !== 'device' ? [`${from} imports ${specifier}: only device/ may`] : [];
     }
     if (isForTests(to)) return [`${from} imports ${to}, which is for tests only`];
