@@ -1,4 +1,6 @@
+import { spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
+import { ALLOCATOR_ENVIRONMENT, hasAllocatorEnvironment } from '../device/allocator-environment.ts';
 import { BATCH } from './bench/batch-command.ts';
 import { COMMON_OPTIONS, endProgress } from './bench/command.ts';
 import type { BenchCommand } from './bench/command.ts';
@@ -57,4 +59,17 @@ function withoutPositionals(name: string, flags: ParsedFlags): ParsedFlags {
   throw new FlagError(`bench ${name} takes flags only; got "${unknown}".`);
 }
 
-if (import.meta.main) await runCommand('bench', () => bench(process.argv.slice(2)));
+/** glibc reads its settings when a process starts, so what is measured runs in one of its own. */
+function startAgain(): void {
+  const { status, error } = spawnSync(process.execPath, process.argv.slice(1), {
+    stdio: 'inherit',
+    env: { ...process.env, ...ALLOCATOR_ENVIRONMENT },
+  });
+  if (error !== undefined) throw error;
+  process.exitCode = status ?? 1;
+}
+
+if (import.meta.main) {
+  if (hasAllocatorEnvironment(process.env)) await runCommand('bench', () => bench(process.argv.slice(2)));
+  else startAgain();
+}

@@ -159,6 +159,7 @@ function draw(cells: readonly BatchCell[], title: string, subtitle: string): str
   const picture = {
     title,
     subtitle,
+    width: PICTURE_WIDTH,
     xName: 'sequences',
     xScale: 'log',
     yName: 'auto ÷ ar, same law',
