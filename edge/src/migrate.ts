@@ -1,8 +1,10 @@
+import type { Sql } from './sql.ts';
+
 /**
  * Brings a Durable Object's tables to the last version, one entry of `migrations` a version. Its caller wraps it in
  * a transaction, so that a broken start leaves the version before.
  */
-export function migrate(sql: SqlStorage, migrations: readonly string[]): void {
+export function migrate(sql: Sql, migrations: readonly string[]): void {
   sql.exec('CREATE TABLE IF NOT EXISTS schema_version (version INTEGER NOT NULL)');
   const [row] = sql.exec<{ version: number }>('SELECT version FROM schema_version').toArray();
   const version = row?.version ?? 0;

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { keySettingsSchema } from '../ledger/settings.ts';
 import type { DailyUsage, KeyView } from '../ledger/types.ts';
 import type { AuditEntry, Batch } from './types.ts';
+import type { Sql, SqlValue } from '../sql.ts';
 
 export const keyViewSchema = keySettingsSchema.extend({
   id: z.string(),
@@ -10,7 +11,7 @@ export const keyViewSchema = keySettingsSchema.extend({
 });
 
 /** Takes what a ledger tells; whatever is not newer than what is known changes nothing. */
-export function receiveBatch(sql: SqlStorage, { key, keyVersion, events, totals }: Batch): void {
+export function receiveBatch(sql: Sql, { key, keyVersion, events, totals }: Batch): void {
   sql.exec(
     `INSERT INTO keys VALUES (?, ?, ?)
      ON CONFLICT DO UPDATE SET view = excluded.view, version = excluded.version WHERE excluded.version >= version`,
@@ -28,7 +29,7 @@ export function receiveBatch(sql: SqlStorage, { key, keyVersion, events, totals 
   for (const { version, usage } of totals) writeTotals(sql, key.id, version, usage);
 }
 
-function writeTotals(sql: SqlStorage, keyId: string, version: number, usage: DailyUsage): void {
+function writeTotals(sql: Sql, keyId: string, version: number, usage: DailyUsage): void {
   const { day, model, num_requests, prompt_tokens, cached_tokens, completion_tokens } = usage;
   sql.exec(
     `INSERT INTO totals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET version = excluded.version,
@@ -42,13 +43,13 @@ function writeTotals(sql: SqlStorage, keyId: string, version: number, usage: Dai
 }
 
 /** Keys in the order of their ids, after one of them. */
-export function listKeys(sql: SqlStorage, afterId: string, limit: number): KeyView[] {
+export function listKeys(sql: Sql, afterId: string, limit: number): KeyView[] {
   const query = 'SELECT view FROM keys WHERE id > ? ORDER BY id LIMIT ?';
   const rows = sql.exec<{ view: string }>(query, afterId, limit).toArray();
   return rows.map(({ view }) => keyViewSchema.parse(JSON.parse(view)));
 }
 
-export function findKeyView(sql: SqlStorage, keyId: string): KeyView | undefined {
+export function findKeyView(sql: Sql, keyId: string): KeyView | undefined {
   const [row] = sql.exec<{ view: string }>('SELECT view FROM keys WHERE id = ?', keyId).toArray();
   return row && keyViewSchema.parse(JSON.parse(row.view));
 }
@@ -64,7 +65,7 @@ export interface UsageQuery {
 
 export type KeyUsage = DailyUsage & { key_id: string };
 
-export function listTotals(sql: SqlStorage, { keyId, model, from, to, limit }: UsageQuery): KeyUsage[] {
+export function listTotals(sql: Sql, { keyId, model, from, to, limit }: UsageQuery): KeyUsage[] {
   const query = `SELECT key_id, day, model, num_requests, prompt_tokens, cached_tokens, completion_tokens,
     num_forward_passes, cost_nanos FROM totals
     WHERE day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR key_id = ?3) AND (?4 IS NULL OR model = ?4)
@@ -80,10 +81,10 @@ export function listTotals(sql: SqlStorage, { keyId, model, from, to, limit }: U
   return rows.toArray() as unknown as KeyUsage[];
 }
 
-type AuditRow = AuditEntry & Record<string, SqlStorageValue>;
+type AuditRow = AuditEntry & Record<string, SqlValue>;
 
 /** Changes, newest first, before one of them. */
-export function listAudit(sql: SqlStorage, beforeId: number, limit: number): AuditEntry[] {
+export function listAudit(sql: Sql, beforeId: number, limit: number): AuditEntry[] {
   const query =
     'SELECT id, at_ms, actor, action, subject, detail FROM audit WHERE id < ? ORDER BY id DESC LIMIT ?';
   return sql.exec<AuditRow>(query, beforeId, limit).toArray();
@@ -91,7 +92,7 @@ export function listAudit(sql: SqlStorage, beforeId: number, limit: number): Aud
 
 /** Writes down a change of the directory's own. */
 export function recordAudit(
-  sql: SqlStorage,
+  sql: Sql,
   { actor, action, subject, detail }: { actor: string; action: string; subject: string; detail: object },
   nowMs: number,
 ): void {

@@ -1,10 +1,11 @@
 import { z } from 'zod';
 import { equalInConstantTime } from '../auth/encoding.ts';
 import { type Actor, SCOPES, type TokenView } from './types.ts';
+import type { Sql, SqlValue } from '../sql.ts';
 
 const scopesSchema = z.array(z.enum(SCOPES));
 
-interface TokenRow extends Record<string, SqlStorageValue> {
+interface TokenRow extends Record<string, SqlValue> {
   id: string;
   name: string;
   hash: string;
@@ -23,7 +24,7 @@ export interface NewToken {
   expiresAt: number | null;
 }
 
-export function insertToken(sql: SqlStorage, token: NewToken, nowMs: number): void {
+export function insertToken(sql: Sql, token: NewToken, nowMs: number): void {
   const expiresAtMs = token.expiresAt === null ? null : token.expiresAt * 1000;
   sql.exec(
     'INSERT INTO tokens VALUES (?, ?, ?, ?, ?, ?, NULL)',
@@ -31,13 +32,13 @@ export function insertToken(sql: SqlStorage, token: NewToken, nowMs: number): vo
   );
 }
 
-export function findToken(sql: SqlStorage, id: string): TokenView | undefined {
+export function findToken(sql: Sql, id: string): TokenView | undefined {
   const [row] = sql.exec<TokenRow>('SELECT * FROM tokens WHERE id = ?', id).toArray();
   return row && viewOf(row);
 }
 
 /** Who holds this token, while it is valid. */
-export function actorOf(sql: SqlStorage, id: string, hash: string, nowMs: number): Actor | undefined {
+export function actorOf(sql: Sql, id: string, hash: string, nowMs: number): Actor | undefined {
   const [row] = sql.exec<TokenRow>('SELECT * FROM tokens WHERE id = ?', id).toArray();
   if (row === undefined || !equalInConstantTime(hash, row.hash) || row.revoked_at_ms !== null)
     return undefined;
@@ -46,12 +47,12 @@ export function actorOf(sql: SqlStorage, id: string, hash: string, nowMs: number
 }
 
 /** Whether there was a valid token to revoke. */
-export function revokeToken(sql: SqlStorage, id: string, nowMs: number): boolean {
+export function revokeToken(sql: Sql, id: string, nowMs: number): boolean {
   const query = 'UPDATE tokens SET revoked_at_ms = ? WHERE id = ? AND revoked_at_ms IS NULL';
   return sql.exec(query, nowMs, id).rowsWritten > 0;
 }
 
-export function listTokens(sql: SqlStorage): TokenView[] {
+export function listTokens(sql: Sql): TokenView[] {
   return sql.exec<TokenRow>('SELECT * FROM tokens ORDER BY created_at_ms, id').toArray().map(viewOf);
 }
 

@@ -5,9 +5,10 @@ import { claimIdempotency, findIdempotent } from './idempotency.ts';
 import { findKey, type KeyRecord, verifiedKey, writeRequestBucket, writeTokenBucket } from './key.ts';
 import { hasRequest, heldByOpen, openRequest } from './requests.ts';
 import type { Admission, LimitState, NewRequest, RateLimits } from './types.ts';
+import type { Sql } from '../sql.ts';
 
 /** Verifies, looks at every limit, and only then takes from any: all or nothing, without a wait in between. */
-export function admitNow(sql: SqlStorage, request: NewRequest, nowMs: number): Admission {
+export function admitNow(sql: Sql, request: NewRequest, nowMs: number): Admission {
   const key = verifiedKey(sql, request.secretHash, nowMs);
   if (key instanceof TidarError) return { admitted: false, ...errorBody(key) };
   const limits = new Limits(key, request.hold.tokens, nowMs);
@@ -26,7 +27,7 @@ export function admitNow(sql: SqlStorage, request: NewRequest, nowMs: number): A
 }
 
 /** Tokens that were held and not used flow back into the tokens of the minute. */
-export function giveBackTokens(sql: SqlStorage, numTokens: number, nowMs: number): void {
+export function giveBackTokens(sql: Sql, numTokens: number, nowMs: number): void {
   const key = findKey(sql);
   const perMinute = key?.settings.tokens_per_minute;
   if (key === undefined || perMinute == null || numTokens <= 0) return;
@@ -76,7 +77,7 @@ class Limits {
     return limitReached(what, this.#tokens.retryAfterMs);
   }
 
-  write(sql: SqlStorage): void {
+  write(sql: Sql): void {
     writeRequestBucket(sql, this.#requests.bucket);
     if (this.#tokens !== undefined) writeTokenBucket(sql, this.#tokens.bucket);
   }
@@ -87,7 +88,7 @@ function stateOf({ remaining, resetAfterMs }: BucketAnswer, limit: number): Limi
 }
 
 function otherRefusal(
-  sql: SqlStorage,
+  sql: Sql,
   { settings }: KeyRecord,
   { hold }: NewRequest,
   nowMs: number,

@@ -4,9 +4,10 @@ import { heldByOpen } from './requests.ts';
 import type { KeySettings } from './settings.ts';
 import { spentSince } from './totals.ts';
 import type { BudgetState } from './types.ts';
+import type { Sql } from '../sql.ts';
 
 /** What the budget of the present day, month or life has been used for. */
-export function budgetState(sql: SqlStorage, settings: KeySettings, nowMs: number): BudgetState {
+export function budgetState(sql: Sql, settings: KeySettings, nowMs: number): BudgetState {
   const spent = spentSince(sql, periodOf(settings, nowMs));
   const held = heldByOpen(sql);
   return {
@@ -20,7 +21,7 @@ export function budgetState(sql: SqlStorage, settings: KeySettings, nowMs: numbe
 
 /** Why the budget has no room for one more hold; undefined if it has. */
 export function budgetRefusal(
-  sql: SqlStorage,
+  sql: Sql,
   settings: KeySettings,
   hold: Hold,
   nowMs: number,

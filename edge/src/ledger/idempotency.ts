@@ -1,5 +1,6 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { Idempotency, StoredAnswer } from './types.ts';
+import type { Sql, SqlValue } from '../sql.ts';
 
 const KEPT_MS = 24 * 60 * 60 * 1000;
 /** A row of a Durable Object holds 2 MB at most; a character takes up to 3 bytes. */
@@ -8,7 +9,7 @@ const MAX_ANSWER_CHARACTERS = 8_000_000;
 /** How long after its bill an answer may still come. */
 const ANSWER_GRACE_MS = 30_000;
 
-interface IdempotencyRow extends Record<string, SqlStorageValue> {
+interface IdempotencyRow extends Record<string, SqlValue> {
   request_hash: string;
   request_id: string;
   state: 'running' | 'answered' | 'broken';
@@ -17,7 +18,7 @@ interface IdempotencyRow extends Record<string, SqlStorageValue> {
 
 /** The request that has this Idempotency-Key already; an error if it was another one. */
 export function findIdempotent(
-  sql: SqlStorage,
+  sql: Sql,
   { keyHash, requestHash }: Idempotency,
   nowMs: number,
 ): string | TidarError | undefined {
@@ -29,7 +30,7 @@ export function findIdempotent(
 }
 
 export function claimIdempotency(
-  sql: SqlStorage,
+  sql: Sql,
   { keyHash, requestHash }: Idempotency,
   requestId: string,
   nowMs: number,
@@ -44,7 +45,7 @@ export function claimIdempotency(
 }
 
 /** Keeps the answer of a request that has an Idempotency-Key; of any other it keeps nothing. */
-export function storeAnswer(sql: SqlStorage, requestId: string, contentType: string, text: string): void {
+export function storeAnswer(sql: Sql, requestId: string, contentType: string, text: string): void {
   if (findState(sql, requestId)?.state !== 'running' || text.length > MAX_ANSWER_CHARACTERS) return;
   for (let part = 0; part * PART_CHARACTERS < text.length; part += 1) {
     const piece = text.slice(part * PART_CHARACTERS, (part + 1) * PART_CHARACTERS);
@@ -58,7 +59,7 @@ export function storeAnswer(sql: SqlStorage, requestId: string, contentType: str
  * A settled request that has no answer: if it cost nothing its Idempotency-Key is free again, else the key stays
  * taken, so that no second bill comes of it.
  */
-export function closeIdempotency(sql: SqlStorage, requestId: string, isBilled: boolean): void {
+export function closeIdempotency(sql: Sql, requestId: string, isBilled: boolean): void {
   const query = isBilled
     ? `UPDATE idempotency SET state = 'broken' WHERE request_id = ? AND state = 'running'`
     : `DELETE FROM idempotency WHERE request_id = ? AND state = 'running'`;
@@ -66,7 +67,7 @@ export function closeIdempotency(sql: SqlStorage, requestId: string, isBilled: b
 }
 
 /** The answer, or why there is none; undefined once the key is free again. */
-export function findAnswer(sql: SqlStorage, requestId: string, nowMs: number): StoredAnswer | undefined {
+export function findAnswer(sql: Sql, requestId: string, nowMs: number): StoredAnswer | undefined {
   const row = findState(sql, requestId);
   if (row === undefined) return undefined;
   if (row.state === 'running')
@@ -79,19 +80,19 @@ export function findAnswer(sql: SqlStorage, requestId: string, nowMs: number): S
 }
 
 /** Forgets what was kept long enough. */
-export function pruneIdempotency(sql: SqlStorage, nowMs: number): void {
+export function pruneIdempotency(sql: Sql, nowMs: number): void {
   const expired = 'SELECT request_id FROM idempotency WHERE expires_at_ms <= ?';
   sql.exec(`DELETE FROM answers WHERE request_id IN (${expired})`, nowMs);
   sql.exec('DELETE FROM idempotency WHERE expires_at_ms <= ?', nowMs);
 }
 
 /** Billed, and whoever had the answer has not brought it. */
-function isLost(sql: SqlStorage, requestId: string, nowMs: number): boolean {
+function isLost(sql: Sql, requestId: string, nowMs: number): boolean {
   const query = `SELECT 1 FROM requests WHERE id = ? AND settled_at_ms < ?`;
   return sql.exec(query, requestId, nowMs - ANSWER_GRACE_MS).toArray().length > 0;
 }
 
-function findState(sql: SqlStorage, requestId: string): IdempotencyRow | undefined {
+function findState(sql: Sql, requestId: string): IdempotencyRow | undefined {
   const query = 'SELECT * FROM idempotency WHERE request_id = ?';
   return sql.exec<IdempotencyRow>(query, requestId).toArray()[0];
 }

@@ -3,6 +3,7 @@ import { invalidApiKey } from '../auth/authenticate.ts';
 import { equalInConstantTime } from '../auth/encoding.ts';
 import { type Bucket, fullBucket } from './bucket.ts';
 import { type KeySettings, parseSettings } from './settings.ts';
+import type { Sql, SqlValue } from '../sql.ts';
 
 /** The ledger's one key: who it is, what it may do, and how full its buckets are. */
 export interface KeyRecord {
@@ -15,7 +16,7 @@ export interface KeyRecord {
   eventSeq: number;
 }
 
-interface KeyRow extends Record<string, SqlStorageValue> {
+interface KeyRow extends Record<string, SqlValue> {
   key_id: string;
   settings: string;
   created_at_ms: number;
@@ -27,7 +28,7 @@ interface KeyRow extends Record<string, SqlStorageValue> {
   event_seq: number;
 }
 
-export function findKey(sql: SqlStorage): KeyRecord | undefined {
+export function findKey(sql: Sql): KeyRecord | undefined {
   const [row] = sql.exec<KeyRow>('SELECT * FROM key').toArray();
   if (row === undefined) return undefined;
   const settings = parseSettings(row.settings);
@@ -48,7 +49,7 @@ function bucketOf(levelUnits: number | null, updatedAtMs: number | null, perMinu
 }
 
 /** The key that this is a secret of, while both are valid; else why not. */
-export function verifiedKey(sql: SqlStorage, secretHash: string, nowMs: number): KeyRecord | TidarError {
+export function verifiedKey(sql: Sql, secretHash: string, nowMs: number): KeyRecord | TidarError {
   const key = findKey(sql);
   if (key === undefined || !hasSecret(sql, secretHash, nowMs)) return invalidApiKey();
   if (key.revokedAtMs !== null) return keyRevoked();
@@ -63,14 +64,14 @@ export function keyRevoked(): TidarError {
   return new TidarError('key_revoked', 'This API key has been revoked. Ask its issuer for another.');
 }
 
-function hasSecret(sql: SqlStorage, secretHash: string, nowMs: number): boolean {
+function hasSecret(sql: Sql, secretHash: string, nowMs: number): boolean {
   const query = 'SELECT hash FROM secrets WHERE valid_until_ms IS NULL OR valid_until_ms > ?';
   const hashes = sql.exec<{ hash: string }>(query, nowMs).toArray();
   return hashes.map(({ hash }) => equalInConstantTime(secretHash, hash)).includes(true);
 }
 
 /** Writes the ledger's key; a ledger never changes to another key. */
-export function insertKey(sql: SqlStorage, keyId: string, settings: KeySettings, nowMs: number): void {
+export function insertKey(sql: Sql, keyId: string, settings: KeySettings, nowMs: number): void {
   sql.exec(
     'INSERT INTO key (only_row, key_id, settings, created_at_ms, event_seq) VALUES (1, ?, ?, ?, 0)',
     keyId,
@@ -79,25 +80,25 @@ export function insertKey(sql: SqlStorage, keyId: string, settings: KeySettings,
   );
 }
 
-export function writeSettings(sql: SqlStorage, settings: KeySettings): void {
+export function writeSettings(sql: Sql, settings: KeySettings): void {
   sql.exec('UPDATE key SET settings = ?', JSON.stringify(settings));
 }
 
-export function writeRevoked(sql: SqlStorage, nowMs: number): void {
+export function writeRevoked(sql: Sql, nowMs: number): void {
   sql.exec('UPDATE key SET revoked_at_ms = ?', nowMs);
 }
 
 /** Adds a secret; every older one stays valid until `oldUntilMs` at the latest. */
-export function addSecret(sql: SqlStorage, hash: string, nowMs: number, oldUntilMs: number): void {
+export function addSecret(sql: Sql, hash: string, nowMs: number, oldUntilMs: number): void {
   sql.exec('DELETE FROM secrets WHERE valid_until_ms <= ?', nowMs);
   sql.exec('UPDATE secrets SET valid_until_ms = MIN(COALESCE(valid_until_ms, ?1), ?1)', oldUntilMs);
   sql.exec('INSERT INTO secrets VALUES (?, ?, NULL)', hash, nowMs);
 }
 
-export function writeRequestBucket(sql: SqlStorage, { levelUnits, updatedAtMs }: Bucket): void {
+export function writeRequestBucket(sql: Sql, { levelUnits, updatedAtMs }: Bucket): void {
   sql.exec('UPDATE key SET request_level_units = ?, request_updated_at_ms = ?', levelUnits, updatedAtMs);
 }
 
-export function writeTokenBucket(sql: SqlStorage, { levelUnits, updatedAtMs }: Bucket): void {
+export function writeTokenBucket(sql: Sql, { levelUnits, updatedAtMs }: Bucket): void {
   sql.exec('UPDATE key SET token_level_units = ?, token_updated_at_ms = ?', levelUnits, updatedAtMs);
 }

@@ -3,11 +3,12 @@ import { clearOutbox, scheduleOutbox } from './due.ts';
 import { findKey, type KeyRecord } from './key.ts';
 import { markTotalsSent, unsentTotals } from './totals.ts';
 import type { KeyView } from './types.ts';
+import type { Sql, SqlValue } from '../sql.ts';
 
 const MAX_ITEMS = 200;
 const RETRY_MS = 10_000;
 
-interface EventRow extends Record<string, SqlStorageValue> {
+interface EventRow extends Record<string, SqlValue> {
   seq: number;
   at_ms: number;
   actor: string;
@@ -17,7 +18,7 @@ interface EventRow extends Record<string, SqlStorageValue> {
 
 /** Writes a change of the key into the outbox, in the transaction of the change: neither is without the other. */
 export function recordEvent(
-  sql: SqlStorage,
+  sql: Sql,
   event: Pick<KeyEvent, 'actor' | 'action'> & { detail: object },
   nowMs: number,
 ): void {
@@ -28,7 +29,7 @@ export function recordEvent(
 }
 
 /** What the directory has yet to hear; undefined if nothing. It may hear it twice. */
-export function nextBatch(sql: SqlStorage): Batch | undefined {
+export function nextBatch(sql: Sql): Batch | undefined {
   const key = findKey(sql);
   if (key === undefined) return undefined;
   const events = sql.exec<EventRow>('SELECT * FROM events ORDER BY seq LIMIT ?', MAX_ITEMS).toArray();
@@ -49,7 +50,7 @@ export function nextBatch(sql: SqlStorage): Batch | undefined {
 }
 
 /** The directory has it: what changed meanwhile stays to be sent. */
-export function confirmBatch(sql: SqlStorage, { events, totals }: Batch): void {
+export function confirmBatch(sql: Sql, { events, totals }: Batch): void {
   const last = events.at(-1);
   if (last !== undefined) sql.exec('DELETE FROM events WHERE seq <= ?', last.seq);
   markTotalsSent(sql, totals);
@@ -57,7 +58,7 @@ export function confirmBatch(sql: SqlStorage, { events, totals }: Batch): void {
 }
 
 /** The directory could not be reached: later again. */
-export function delayOutbox(sql: SqlStorage, nowMs: number): void {
+export function delayOutbox(sql: Sql, nowMs: number): void {
   clearOutbox(sql);
   if (nextBatch(sql) !== undefined) scheduleOutbox(sql, nowMs, RETRY_MS);
 }

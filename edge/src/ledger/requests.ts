@@ -3,10 +3,11 @@ import { checkedCounts, COUNTS, countsDifference, highestCounts, NO_TOKENS } fro
 import { costNanos, type Hold, type Price } from './price.ts';
 import { addToTotals } from './totals.ts';
 import type { NewRequest, Report, RequestRecord, Settlement, TokenCounts } from './types.ts';
+import type { Sql, SqlValue } from '../sql.ts';
 
 const metadataSchema = z.record(z.string(), z.string());
 
-interface RequestRow extends Record<string, SqlStorageValue> {
+interface RequestRow extends Record<string, SqlValue> {
   id: string;
   model: string;
   admitted_at_ms: number;
@@ -30,21 +31,21 @@ interface RequestRow extends Record<string, SqlStorageValue> {
   metadata: string | null;
 }
 
-function findRow(sql: SqlStorage, requestId: string): RequestRow | undefined {
+function findRow(sql: Sql, requestId: string): RequestRow | undefined {
   return sql.exec<RequestRow>('SELECT * FROM requests WHERE id = ?', requestId).toArray()[0];
 }
 
 /** Whether the request stands in the ledger: admitting it again is then the same admission. */
-export function hasRequest(sql: SqlStorage, requestId: string): boolean {
+export function hasRequest(sql: Sql, requestId: string): boolean {
   return findRow(sql, requestId) !== undefined;
 }
 
-export function isOpen(sql: SqlStorage, requestId: string): boolean {
+export function isOpen(sql: Sql, requestId: string): boolean {
   return findRow(sql, requestId)?.state === 'open';
 }
 
 /** Opens a request with its hold; it is due for the alarm after its grace. */
-export function openRequest(sql: SqlStorage, request: NewRequest, nowMs: number): void {
+export function openRequest(sql: Sql, request: NewRequest, nowMs: number): void {
   const { price, hold } = request;
   sql.exec(
     `INSERT INTO requests (id, model, user, metadata, admitted_at_ms, hold_tokens, hold_nanos, due_at_ms,
@@ -70,7 +71,7 @@ export function openRequest(sql: SqlStorage, request: NewRequest, nowMs: number)
  * Raises an open request's proven counts, lowers its hold, puts its due time off; too late it does nothing. Returns
  * by how many tokens the hold shrank.
  */
-export function reportRequest(sql: SqlStorage, requestId: string, report: Report, nowMs: number): number {
+export function reportRequest(sql: Sql, requestId: string, report: Report, nowMs: number): number {
   const row = findRow(sql, requestId);
   if (row === undefined || row.state === 'settled') return 0;
   writeCounts(sql, requestId, highestCounts(countsOf(row), checkedCounts(report)));
@@ -90,12 +91,7 @@ export function reportRequest(sql: SqlStorage, requestId: string, report: Report
  * bill is replaced once by a true one, never the other way round. Returns how many tokens were held, or billed before,
  * and are not in the bill.
  */
-export function settleRequest(
-  sql: SqlStorage,
-  requestId: string,
-  settlement: Settlement,
-  nowMs: number,
-): number {
+export function settleRequest(sql: Sql, requestId: string, settlement: Settlement, nowMs: number): number {
   const row = findRow(sql, requestId);
   if (row === undefined) return 0;
   const wasOpen = row.state === 'open';
@@ -127,7 +123,7 @@ export function settleRequest(
 }
 
 /** The open requests that nobody has reported on for their grace, with what is proven of them. */
-export function dueRequests(sql: SqlStorage, nowMs: number): { requestId: string; settlement: Settlement }[] {
+export function dueRequests(sql: Sql, nowMs: number): { requestId: string; settlement: Settlement }[] {
   const query = `SELECT * FROM requests WHERE state = 'open' AND due_at_ms <= ?`;
   const rows = sql.exec<RequestRow>(query, nowMs).toArray();
   return rows.map((row) => ({
@@ -137,24 +133,24 @@ export function dueRequests(sql: SqlStorage, nowMs: number): { requestId: string
 }
 
 /** What the open requests may still use at most, together, and how many they are. */
-export function heldByOpen(sql: SqlStorage): Hold & { numOpen: number } {
+export function heldByOpen(sql: Sql): Hold & { numOpen: number } {
   const query = `SELECT COUNT(*) AS numOpen, TOTAL(hold_tokens) AS tokens, TOTAL(hold_nanos) AS nanos
     FROM requests WHERE state = 'open'`;
   return sql.exec<{ numOpen: number; tokens: number; nanos: number }>(query).one();
 }
 
 /** The last admitted requests, newest first. */
-export function recentRequests(sql: SqlStorage, limit: number): RequestRecord[] {
+export function recentRequests(sql: Sql, limit: number): RequestRecord[] {
   const query = 'SELECT * FROM requests ORDER BY admitted_at_ms DESC, rowid DESC LIMIT ?';
   return sql.exec<RequestRow>(query, limit).toArray().map(recordOf);
 }
 
-export function findRequest(sql: SqlStorage, requestId: string): RequestRecord | undefined {
+export function findRequest(sql: Sql, requestId: string): RequestRecord | undefined {
   const row = findRow(sql, requestId);
   return row === undefined ? undefined : recordOf(row);
 }
 
-function writeCounts(sql: SqlStorage, requestId: string, counts: TokenCounts): void {
+function writeCounts(sql: Sql, requestId: string, counts: TokenCounts): void {
   sql.exec(
     `UPDATE requests SET prompt_tokens = ?, cached_tokens = ?, completion_tokens = ?, num_forward_passes = ?
      WHERE id = ?`,

@@ -1,6 +1,7 @@
 import { COUNTS } from './counts.ts';
 import { scheduleOutbox } from './due.ts';
 import type { DailyUsage, TokenCounts, UsageCounts } from './types.ts';
+import type { Sql } from '../sql.ts';
 
 interface Addition {
   day: string;
@@ -12,7 +13,7 @@ interface Addition {
 
 /** Adds to a day's total of a model, and has the directory told of it soon. */
 export function addToTotals(
-  sql: SqlStorage,
+  sql: Sql,
   { day, model, numRequests, counts, costNanos }: Addition,
   nowMs: number,
 ): void {
@@ -35,7 +36,7 @@ const COLUMNS = `day, model, num_requests, prompt_tokens, cached_tokens, complet
 type TotalsRow = Record<keyof UsageCounts, number> & { day: string; model: string };
 
 /** What each day and model was billed. */
-export function dailyTotals(sql: SqlStorage): DailyUsage[] {
+export function dailyTotals(sql: Sql): DailyUsage[] {
   return sql.exec<TotalsRow>(`SELECT ${COLUMNS} FROM totals ORDER BY day DESC, model`).toArray();
 }
 
@@ -45,13 +46,13 @@ export interface UnsentTotals {
 }
 
 /** Totals that the directory has not confirmed as they are now. */
-export function unsentTotals(sql: SqlStorage, limit: number): UnsentTotals[] {
+export function unsentTotals(sql: Sql, limit: number): UnsentTotals[] {
   const query = `SELECT ${COLUMNS}, version FROM totals WHERE version > sent_version LIMIT ?`;
   const rows = sql.exec<TotalsRow & { version: number }>(query, limit).toArray();
   return rows.map(({ version, ...usage }) => ({ version, usage }));
 }
 
-export function markTotalsSent(sql: SqlStorage, sent: readonly UnsentTotals[]): void {
+export function markTotalsSent(sql: Sql, sent: readonly UnsentTotals[]): void {
   for (const { version, usage } of sent) {
     const query = 'UPDATE totals SET sent_version = MAX(sent_version, ?) WHERE day = ? AND model = ?';
     sql.exec(query, version, usage.day, usage.model);
@@ -59,7 +60,7 @@ export function markTotalsSent(sql: SqlStorage, sent: readonly UnsentTotals[]): 
 }
 
 /** Tokens and money of the days that begin so: a day, a month, or all. */
-export function spentSince(sql: SqlStorage, dayPrefix: string): { tokens: number; nanos: number } {
+export function spentSince(sql: Sql, dayPrefix: string): { tokens: number; nanos: number } {
   const query = `SELECT TOTAL(prompt_tokens + completion_tokens) AS tokens, TOTAL(cost_nanos) AS nanos
     FROM totals WHERE substr(day, 1, ?) = ?`;
   return sql.exec<{ tokens: number; nanos: number }>(query, dayPrefix.length, dayPrefix).one();
