@@ -5,6 +5,7 @@ import { type AppEnv, edgeConfig } from './env.ts';
 import { retryHeaders } from './ledger/client.ts';
 import { logError } from './log.ts';
 import { openAiErrorBody } from './openai/errors.ts';
+import { getExport, getKeyExport, postImport, postKeyImport } from './routes/admin-backup.ts';
 import {
   getAdminKey,
   getAdminKeys,
@@ -23,6 +24,7 @@ import {
 import { postChatCompletions } from './routes/chat-completions.ts';
 import { getHealth } from './routes/health.ts';
 import { getModel, getModels } from './routes/models.ts';
+import { getReceiptKeys, getRequest } from './routes/receipts.ts';
 import { getUsage } from './routes/usage.ts';
 import { shield } from './shield.ts';
 
@@ -34,6 +36,8 @@ const ROUTES: Readonly<Record<string, Partial<Record<Method, Handler<AppEnv>>>>>
   '/v1/models': { GET: getModels },
   '/v1/models/:id{.+}': { GET: getModel },
   '/v1/usage': { GET: getUsage },
+  '/v1/usage/requests/:id': { GET: getRequest },
+  '/v1/receipt-keys': { GET: getReceiptKeys },
   '/admin/keys': { POST: postAdminKeys, GET: getAdminKeys },
   '/admin/keys/:id': { GET: getAdminKey, PATCH: patchAdminKey },
   '/admin/keys/:id/rotate': { POST: postRotate },
@@ -42,6 +46,10 @@ const ROUTES: Readonly<Record<string, Partial<Record<Method, Handler<AppEnv>>>>>
   '/admin/audit': { GET: getAudit },
   '/admin/tokens': { POST: postAdminTokens, GET: getAdminTokens },
   '/admin/tokens/:id/revoke': { POST: postRevokeToken },
+  '/admin/export': { GET: getExport },
+  '/admin/export/keys/:id': { GET: getKeyExport },
+  '/admin/import': { POST: postImport },
+  '/admin/import/keys/:id': { POST: postKeyImport },
   '/health': { GET: getHealth },
 };
 

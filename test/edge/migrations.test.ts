@@ -7,6 +7,7 @@ import { recentRequests } from '../../edge/src/ledger/requests.ts';
 import { MIGRATIONS } from '../../edge/src/ledger/schema.ts';
 import { withDefaults } from '../../edge/src/ledger/settings.ts';
 import { dailyTotals } from '../../edge/src/ledger/totals.ts';
+import { EVERYTHING } from '../../edge/src/ledger/usage.ts';
 import { migrate } from '../../edge/src/migrate.ts';
 import type { Sql } from '../../edge/src/sql.ts';
 
@@ -66,7 +67,9 @@ describe('the migration of a ledger of the first version', () => {
       { id: 'open', state: 'open', cost_nanos: 0, tokens_hash: null },
       { id: 'done', state: 'settled', completion_tokens: 5, metadata: { a: 'b' } },
     ]);
-    expect(dailyTotals(sql)).toMatchObject([{ day: '2026-01-01', completion_tokens: 5, cost_nanos: 0 }]);
+    expect(dailyTotals(sql, EVERYTHING)).toMatchObject([
+      { day: '2026-01-01', completion_tokens: 5, cost_nanos: 0 },
+    ]);
   });
 
   it('has the directory told of the key and of all its days', () => {

@@ -1,6 +1,8 @@
 import { DurableObject } from 'cloudflare:workers';
+import { errorBody, TidarError } from '@tidar/shared/errors.ts';
+import { type BackupPage, type BackupRow, checkVersion, dumpPage, loadRows } from '../backup.ts';
 import type { Bindings } from '../env.ts';
-import type { KeyView } from '../ledger/types.ts';
+import type { KeyView, Refused } from '../ledger/types.ts';
 import { migrate } from '../migrate.ts';
 import {
   findKeyView,
@@ -15,6 +17,8 @@ import {
 import { MIGRATIONS } from './schema.ts';
 import { actorOf, findToken, insertToken, listTokens, type NewToken, revokeToken } from './tokens.ts';
 import type { Actor, AuditEntry, Batch, TokenView } from './types.ts';
+
+const BACKUP_TABLES = ['tokens', 'audit'];
 
 /**
  * Which keys there are, who changed what, and what was used each day: told by the ledgers, which know it first, since
@@ -50,6 +54,27 @@ export class Directory extends DurableObject<Bindings> {
 
   audit(beforeId: number, limit: number): AuditEntry[] {
     return listAudit(this.#sql, beforeId, limit);
+  }
+
+  /** A page of what no ledger knows; keys and totals come back with their ledgers. */
+  exportPage(after: string, actor: string): BackupPage {
+    const nowMs = Date.now();
+    if (after === '')
+      recordAudit(this.#sql, { actor, action: 'export', subject: 'directory', detail: {} }, nowMs);
+    return dumpPage(this.#sql, MIGRATIONS.length, BACKUP_TABLES, after);
+  }
+
+  /** Reads a backup's rows back; what differs from what is here already is refused. */
+  importRows(version: number, rows: BackupRow[]): Refused | { numRows: number } {
+    try {
+      checkVersion(version, MIGRATIONS.length);
+      this.ctx.storage.transactionSync(() => loadRows(this.#sql, BACKUP_TABLES, rows));
+      return { numRows: rows.length };
+    } catch (error) {
+      if (error instanceof TidarError) return errorBody(error);
+      const message = 'The directory is not empty: it has another entry under the same id.';
+      return errorBody(new TidarError('conflict', message, { internal: String(error) }));
+    }
   }
 
   /** Who holds an admin token. */

@@ -4,7 +4,7 @@ import type { Sql, SqlValue } from '../sql.ts';
 
 const KEPT_MS = 24 * 60 * 60 * 1000;
 /** A row of a Durable Object holds 2 MB at most; a character takes up to 3 bytes. */
-const PART_CHARACTERS = 500_000;
+const PART_CHARACTERS = 300_000;
 const MAX_ANSWER_CHARACTERS = 8_000_000;
 /** How long after its bill an answer may still come. */
 const ANSWER_GRACE_MS = 30_000;

@@ -1,9 +1,11 @@
 import { DurableObject } from 'cloudflare:workers';
 import { errorBody, TidarError } from '@tidar/shared/errors.ts';
+import { type BackupPage, type BackupRow, checkVersion, dumpPage, loadRows } from '../backup.ts';
 import { directoryOf } from '../directory/client.ts';
 import type { Bindings } from '../env.ts';
 import { migrate } from '../migrate.ts';
 import { admitNow, giveBackTokens } from './admission.ts';
+import { LEDGER_TABLES, rebuildTotals } from './backup.ts';
 import { budgetState } from './budget.ts';
 import { isOutboxDue, nextDueMs } from './due.ts';
 import {
@@ -46,9 +48,10 @@ import type {
   RequestRecord,
   Settlement,
   StoredAnswer,
+  UsageFilter,
   UsageReport,
 } from './types.ts';
-import { sumUsage } from './usage.ts';
+import { EVERYTHING, sumUsage } from './usage.ts';
 import { Waiters } from './waiters.ts';
 
 const MAX_WAIT_MS = 20_000;
@@ -175,11 +178,11 @@ export class Ledger extends DurableObject<Bindings> {
   }
 
   /** What the key has used. */
-  usage(secretHash: string, numRequests: number): UsageReport | Refused {
+  usage(secretHash: string, numRequests: number, filter: UsageFilter = EVERYTHING): UsageReport | Refused {
     const nowMs = Date.now();
     const key = verifiedKey(this.#sql, secretHash, nowMs);
     if (key instanceof TidarError) return errorBody(key);
-    const days = dailyTotals(this.#sql);
+    const days = dailyTotals(this.#sql, filter);
     const budget = budgetState(this.#sql, key.settings, nowMs);
     return {
       object: 'usage',
@@ -188,19 +191,39 @@ export class Ledger extends DurableObject<Bindings> {
       held_tokens: budget.held_tokens,
       budget,
       days,
-      requests: recentRequests(this.#sql, numRequests),
+      requests: recentRequests(this.#sql, numRequests, filter),
     };
   }
 
   /** One request of the key. */
-  request(
-    secretHash: string,
-    requestId: string,
-  ): { key: string; request: RequestRecord } | Refused | undefined {
+  request(secretHash: string, requestId: string): { request: RequestRecord } | Refused | undefined {
     const key = verifiedKey(this.#sql, secretHash, Date.now());
     if (key instanceof TidarError) return errorBody(key);
     const request = findRequest(this.#sql, requestId);
-    return request === undefined ? undefined : { key: key.keyId, request };
+    return request && { request };
+  }
+
+  exportPage(after: string): BackupPage {
+    return dumpPage(this.#sql, MIGRATIONS.length, LEDGER_TABLES, after);
+  }
+
+  /** Reads a backup's rows back into a ledger that has no key yet. */
+  async importRows(
+    version: number,
+    rows: BackupRow[],
+    actor: string,
+  ): Promise<Refused | { numRows: number }> {
+    if (findKey(this.#sql) !== undefined) {
+      return errorBody(new TidarError('conflict', 'This key is there already: a backup replaces no key.'));
+    }
+    try {
+      this.ctx.storage.transactionSync(() => this.#importNow(version, rows, actor, Date.now()));
+    } catch (error) {
+      if (error instanceof TidarError) return errorBody(error);
+      throw error;
+    }
+    if (findKey(this.#sql) !== undefined) await this.#tell();
+    return { numRows: rows.length };
   }
 
   /** Settles what was left open, forgets what is old, tells the directory, then waits for the next that is due. */
@@ -224,6 +247,14 @@ export class Ledger extends DurableObject<Bindings> {
     const { estimated, finishReason } = settlement;
     if (estimated || finishReason === 'error') closeIdempotency(this.#sql, requestId, estimated);
     this.#waiters.wake(requestId);
+  }
+
+  #importNow(version: number, rows: BackupRow[], actor: string, nowMs: number): void {
+    checkVersion(version, MIGRATIONS.length);
+    loadRows(this.#sql, LEDGER_TABLES, rows);
+    if (findKey(this.#sql) === undefined) return;
+    rebuildTotals(this.#sql, nowMs);
+    recordEvent(this.#sql, { actor, action: 'key.import', detail: {} }, nowMs);
   }
 
   async #manage(change: (key: KeyRecord, nowMs: number) => void): Promise<KeyView | undefined> {

@@ -2,9 +2,11 @@ import { z } from 'zod';
 import { checkedCounts, COUNTS, countsDifference, highestCounts, NO_TOKENS } from './counts.ts';
 import { costNanos, type Hold, type Price } from './price.ts';
 import { addToTotals } from './totals.ts';
-import type { NewRequest, Report, RequestRecord, Settlement, TokenCounts } from './types.ts';
+import type { NewRequest, Report, RequestRecord, Settlement, TokenCounts, UsageFilter } from './types.ts';
+import { EVERYTHING } from './usage.ts';
 import type { Sql, SqlValue } from '../sql.ts';
 
+const DAY_MS = 24 * 60 * 60 * 1000;
 const metadataSchema = z.record(z.string(), z.string());
 
 interface RequestRow extends Record<string, SqlValue> {
@@ -140,9 +142,18 @@ export function heldByOpen(sql: Sql): Hold & { numOpen: number } {
 }
 
 /** The last admitted requests, newest first. */
-export function recentRequests(sql: Sql, limit: number): RequestRecord[] {
-  const query = 'SELECT * FROM requests ORDER BY admitted_at_ms DESC, rowid DESC LIMIT ?';
-  return sql.exec<RequestRow>(query, limit).toArray().map(recordOf);
+export function recentRequests(
+  sql: Sql,
+  limit: number,
+  { model, from, to }: UsageFilter = EVERYTHING,
+): RequestRecord[] {
+  const query = `SELECT * FROM requests WHERE admitted_at_ms >= ? AND admitted_at_ms < ?
+    AND model = COALESCE(?, model) ORDER BY admitted_at_ms DESC, rowid DESC LIMIT ?`;
+  const endMs = Date.parse(to) + DAY_MS;
+  return sql
+    .exec<RequestRow>(query, Date.parse(from), endMs, model ?? null, limit)
+    .toArray()
+    .map(recordOf);
 }
 
 export function findRequest(sql: Sql, requestId: string): RequestRecord | undefined {

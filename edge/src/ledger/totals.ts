@@ -1,6 +1,6 @@
 import { COUNTS } from './counts.ts';
 import { scheduleOutbox } from './due.ts';
-import type { DailyUsage, TokenCounts, UsageCounts } from './types.ts';
+import type { DailyUsage, TokenCounts, UsageCounts, UsageFilter } from './types.ts';
 import type { Sql } from '../sql.ts';
 
 interface Addition {
@@ -36,8 +36,10 @@ const COLUMNS = `day, model, num_requests, prompt_tokens, cached_tokens, complet
 type TotalsRow = Record<keyof UsageCounts, number> & { day: string; model: string };
 
 /** What each day and model was billed. */
-export function dailyTotals(sql: Sql): DailyUsage[] {
-  return sql.exec<TotalsRow>(`SELECT ${COLUMNS} FROM totals ORDER BY day DESC, model`).toArray();
+export function dailyTotals(sql: Sql, { model, from, to }: UsageFilter): DailyUsage[] {
+  const query = `SELECT ${COLUMNS} FROM totals WHERE day BETWEEN ? AND ? AND model = COALESCE(?, model)
+    ORDER BY day DESC, model`;
+  return sql.exec<TotalsRow>(query, from, to, model ?? null).toArray();
 }
 
 export interface UnsentTotals {

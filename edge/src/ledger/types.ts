@@ -93,6 +93,14 @@ export interface UsageCounts {
 
 export type DailyUsage = UsageCounts & { day: string; model: string };
 
+/** Which bills are meant. */
+export interface UsageFilter {
+  model?: string | undefined;
+  /** Days such as 2026-11-24, in UTC, both included. */
+  from: string;
+  to: string;
+}
+
 /** A key as its holder and the admin see it: never a secret. */
 export interface KeyView extends KeySettings {
   id: string;

@@ -1,4 +1,6 @@
-import type { UsageCounts } from './types.ts';
+import type { UsageCounts, UsageFilter } from './types.ts';
+
+export const EVERYTHING: UsageFilter = { from: '0000-01-01', to: '9999-12-31' };
 
 /** The sum of several days and models. */
 export function sumUsage(parts: readonly UsageCounts[]): UsageCounts {
