@@ -41,7 +41,6 @@ const FUNCTIONS = {
   CreateIoBinding: [134, ['pointer', 'pointer']],
   BindInput: [136, ['pointer', 'text', 'pointer']],
   BindOutput: [137, ['pointer', 'text', 'pointer']],
-  AddRunConfigEntry: [165, ['pointer', 'text', 'text']],
 } as const satisfies Record<string, readonly [index: number, args: readonly ArgumentType[]]>;
 
 /** What frees each kind of object; these return nothing. */

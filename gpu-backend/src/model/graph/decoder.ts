@@ -99,7 +99,7 @@ export function evenMix(b: GraphBuilder, config: ModelConfig, rows: EvenRows, at
 }
 
 /** Queries, keys or values of all rows, [rows, heads · headDim], heads not yet normed nor rotated. */
-export function projection(
+function projection(
   b: GraphBuilder,
   config: ModelConfig,
   weight: WeightSource,
@@ -136,7 +136,7 @@ function plainAddNorm(b: GraphBuilder, config: ModelConfig): AddNorm {
   };
 }
 
-export function norm(b: GraphBuilder, config: ModelConfig, x: Value, scale: Value): Value {
+function norm(b: GraphBuilder, config: ModelConfig, x: Value, scale: Value): Value {
   return rmsNorm(b, x, cast(b, scale, 'float32'), config.rmsNormEps);
 }
 
