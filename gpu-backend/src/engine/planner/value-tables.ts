@@ -14,7 +14,7 @@ const FIRST_TRIALS = 6;
 /** Steps between sweeps, until so many steps: at first there is much to learn, later a sweep should cost nothing. */
 const REFRESH_PACE = [
   { untilStep: 256, every: 4 },
-  { untilStep: 2048, every: 16 },
+  { untilStep: 1024, every: 32 },
   { untilStep: Infinity, every: 64 },
 ];
 
