@@ -28,8 +28,8 @@ const SCRIPT = `
     globalThis.gc();
     return process.memoryUsage.rss() / 2 ** 20;
   }
-  await steps(2000);
-  const before = await steps(2000);
+  // The first round lets V8's heap find its size.
+  const before = await steps(10000);
   const after = await steps(10000);
   console.log(JSON.stringify({ before, after }));
 `;
