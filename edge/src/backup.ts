@@ -26,14 +26,16 @@ export function dumpPage(sql: Sql, version: number, tables: readonly string[], a
   const table = tables[tableIndex];
   if (table === undefined) return { version, rows: [], next: null };
   const query = `SELECT rowid AS backup_place, * FROM ${table} WHERE rowid > ? ORDER BY rowid LIMIT ?`;
-  const found = sql.exec<Record<string, SqlValue>>(query, rowId, PAGE_ROWS).toArray();
+  const found = sql
+    .exec<Record<string, SqlValue> & { backup_place: number }>(query, rowId, PAGE_ROWS)
+    .toArray();
   const rows: BackupRow[] = [];
   let [next, numCharacters] = [`${tableIndex + 1}:0`, 0];
   for (const { backup_place: place, ...row } of found) {
     rows.push(backupRowSchema.parse({ table, row }));
     numCharacters += JSON.stringify(row).length;
     const isLast = rows.length === PAGE_ROWS || numCharacters > PAGE_CHARACTERS;
-    if (isLast) next = `${tableIndex}:${String(place)}`;
+    if (isLast) next = `${tableIndex}:${place}`;
     if (isLast) break;
   }
   return { version, rows, next };
