@@ -28,10 +28,9 @@ const SCRIPT = `
     globalThis.gc();
     return process.memoryUsage.rss() / 2 ** 20;
   }
-  // The first round lets V8's heap find its size.
-  const before = await steps(10000);
-  const after = await steps(10000);
-  console.log(JSON.stringify({ before, after }));
+  const sizes = [];
+  for (let round = 0; round < 4; round += 1) sizes.push(await steps(10000));
+  console.log(JSON.stringify(sizes));
 `;
 
 /** V8's young generation may grow for long by itself, up to this many MiB. */
@@ -43,8 +42,9 @@ describe.each(DEVICES)('%s', (device) => {
       encoding: 'utf8',
     });
     expect(child.stderr).toBe('');
-    const { before, after } = JSON.parse(child.stdout) as { before: number; after: number };
-    // A leak of one small tensor a step would be 10 MiB or more.
-    expect(after - before).toBeLessThan(5);
+    const sizes = JSON.parse(child.stdout) as number[];
+    const growths = sizes.slice(1).map((size, round) => size - sizes[round]!);
+    // V8's heap takes a step up now and then; a leak grows in every round, of one small tensor a step by 3 MiB.
+    expect(Math.min(...growths)).toBeLessThan(1.5);
   });
 });
