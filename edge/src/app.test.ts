@@ -124,11 +124,29 @@ describe('refusals that need no storage', () => {
   });
 });
 
+describe('the log', () => {
+  it('has no key and no admin token in it, wherever a client put them', async () => {
+    const [key, token] = await Promise.all([createApiKey([KEY_SECRETS]), createApiKey([KEY_SECRETS], 'tda')]);
+    for (const { text } of [key, token]) {
+      for (const place of [`/v1/${text}`, `/v1/models/${text}/x`, `/admin/keys/${text}?key=${text}`]) {
+        await ask(place, { headers: { authorization: `Bearer ${text}` } });
+        await ask(place, { method: 'DELETE', headers: { authorization: text } });
+      }
+      await post({ model: text, messages: [{ role: text, content: text }], [text]: 1 });
+    }
+    const lines = [console.log, console.error].flatMap((log) => vi.mocked(log).mock.calls.flat()).join('\n');
+    expect(lines).toContain('request_failed');
+    for (const { text } of [key, token]) expect(lines).not.toContain(text.split('_')[2]);
+  });
+});
+
 describe('environment', () => {
   it.each([
     ['a missing secret', { LEASE_SECRETS: undefined }],
     ['a short secret', { KEY_SECRETS: 'short' }],
     ['a short admin token', { ADMIN_TOKEN: 'admin' }],
+    ['one secret for two purposes', { LEASE_SECRETS: KEY_SECRETS }],
+    ['prices that are not whole', { PRICES: '{"m":{"prompt":0.5,"cached":0,"completion":1}}' }],
     ['backends that are not JSON', { BACKENDS: 'http://127.0.0.1' }],
     ['a backend that is no address', { BACKENDS: '[{"url":"somewhere"}]' }],
     ['a time-out that is no number', { GAP_TIMEOUT_MS: 'soon' }],

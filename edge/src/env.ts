@@ -40,7 +40,7 @@ const backendsSchema = z
   .array(z.strictObject({ url: z.url({ protocol: /^https?$/ }) }))
   .transform((list) => list.map(({ url }) => ({ url: url.replace(/\/+$/, '') })));
 
-const envSchema = z.object({
+const shape = z.object({
   BACKENDS: z.string('BACKENDS is missing').transform((text, context) => {
     try {
       return backendsSchema.parse(JSON.parse(text));
@@ -79,7 +79,18 @@ const envSchema = z.object({
   /** How long the ledger waits for an open request's next report before it settles what is proven. */
   SETTLE_GRACE_MS: milliseconds('SETTLE_GRACE_MS', 900_000),
 });
-type EnvName = keyof typeof envSchema.shape;
+type EnvName = keyof typeof shape.shape;
+
+const envSchema = shape.superRefine((config, context) => {
+  const { LEASE_SECRETS, KEY_SECRETS, RECEIPT_SECRETS = [], ADMIN_TOKEN } = config;
+  const all = [LEASE_SECRETS, KEY_SECRETS, RECEIPT_SECRETS, [ADMIN_TOKEN]].flatMap((list) => [
+    ...new Set(list),
+  ]);
+  if (new Set(all).size === all.length) return;
+  // Backends know the lease secrets: with the same one for keys, whoever has a backend could make keys.
+  const message = 'LEASE_SECRETS, KEY_SECRETS, RECEIPT_SECRETS and ADMIN_TOKEN must have no secret in common';
+  context.addIssue({ code: 'custom', message });
+});
 
 export type EdgeConfig = Readonly<z.output<typeof envSchema>>;
 

@@ -1,4 +1,3 @@
-import { DatabaseSync } from 'node:sqlite';
 import { describe, expect, it } from 'vitest';
 import { MIGRATIONS as DIRECTORY_MIGRATIONS } from '../../edge/src/directory/schema.ts';
 import { findKey } from '../../edge/src/ledger/key.ts';
@@ -10,24 +9,11 @@ import { dailyTotals } from '../../edge/src/ledger/totals.ts';
 import { EVERYTHING } from '../../edge/src/ledger/usage.ts';
 import { migrate } from '../../edge/src/migrate.ts';
 import type { Sql } from '../../edge/src/sql.ts';
-
-/** Node's SQLite behind the part of a Durable Object's interface that the ledger uses. */
-function openSql(): Sql {
-  const database = new DatabaseSync(':memory:');
-  const exec = (query: string, ...values: (string | number | null)[]): object => {
-    if (query.trim().replace(/;$/, '').includes(';')) {
-      database.exec(query);
-      return { toArray: () => [], one: () => undefined };
-    }
-    const rows = database.prepare(query).all(...values);
-    return { toArray: () => rows, one: () => rows[0] };
-  };
-  return { exec } as unknown as Sql;
-}
+import { openNodeSql } from '../support/node-sql.ts';
 
 /** A ledger as the release before it left it: a key, an open request, a settled one, a day's total. */
 function oldLedger(): Sql {
-  const sql = openSql();
+  const sql = openNodeSql();
   migrate(sql, MIGRATIONS.slice(0, 1));
   sql.exec(`INSERT INTO key VALUES (1, 'k1', 'Ann "A"', 'hash', 77, 1700000000000, 42, 1700000001000)`);
   sql.exec(`INSERT INTO requests (id, model, admitted_at_ms, hold_tokens, due_at_ms, state, completion_tokens, metadata)
@@ -84,7 +70,7 @@ describe('the migration of a ledger of the first version', () => {
   });
 
   it('gives the same tables as a new ledger has', () => {
-    const fresh = openSql();
+    const fresh = openNodeSql();
     migrate(fresh, MIGRATIONS);
     const old = oldLedger();
     migrate(old, MIGRATIONS);
@@ -97,7 +83,7 @@ describe('migrations', () => {
     ['ledger', MIGRATIONS],
     ['directory', DIRECTORY_MIGRATIONS],
   ])('of a %s are done once: again they change nothing', (_, migrations) => {
-    const sql = openSql();
+    const sql = openNodeSql();
     migrate(sql, migrations);
     const before = columnsOf(sql);
     migrate(sql, migrations);
@@ -108,7 +94,7 @@ describe('migrations', () => {
   });
 
   it('refuse tables of a newer release, whose meaning an older one cannot know', () => {
-    const sql = openSql();
+    const sql = openNodeSql();
     migrate(sql, [...MIGRATIONS, 'CREATE TABLE later (a TEXT)']);
     expect(() => migrate(sql, MIGRATIONS)).toThrow('deploy a newer');
   });

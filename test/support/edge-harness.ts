@@ -2,28 +2,22 @@ import { createTestHarness, type TestHarness } from 'wrangler';
 import type { SettingsChange } from '../../edge/src/ledger/settings.ts';
 import type {
   Admission,
-  KeyView,
+  KeyAnswer,
   NewKey,
   NewRequest,
   Refused,
   Report,
   Settlement,
-  StoredAnswer,
   UsageReport,
 } from '../../edge/src/ledger/types.ts';
 
 /** A real ledger, called from outside as the Worker calls it. */
 export interface RemoteLedger {
-  create(key: NewKey, actor: string): Promise<KeyView>;
-  update(change: SettingsChange, actor: string): Promise<KeyView | undefined>;
-  rotate(secretHash: string, graceMs: number, actor: string): Promise<KeyView | Refused | undefined>;
-  revoke(actor: string): Promise<KeyView | undefined>;
+  create(key: NewKey, actor: string): Promise<KeyAnswer>;
   verify(secretHash: string): Promise<Refused | { models: string[] | null }>;
   admit(request: NewRequest): Promise<Admission>;
   report(requestId: string, report: Report): Promise<void>;
   settle(requestId: string, settlement: Settlement): Promise<void>;
-  keepAnswer(requestId: string, contentType: string, text: string): Promise<void>;
-  answer(secretHash: string, requestId: string): Promise<StoredAnswer | Refused | undefined>;
   usage(secretHash: string, numRequests: number): Promise<UsageReport | Refused>;
 }
 
@@ -50,10 +44,12 @@ export const TEST_SECRETS = {
 };
 
 /** The project's Worker, as wrangler.toml has it, in a real workerd with its state in memory. */
-export async function startEdgeHarness(vars: Record<string, string> = {}): Promise<EdgeHarness> {
+export async function startEdgeHarness(
+  vars: Record<string, string> = {},
+  configPath = new URL('../../wrangler.toml', import.meta.url),
+): Promise<EdgeHarness> {
   // Nothing here may ask the network.
   process.env.CLOUDFLARE_CF_FETCH_ENABLED = 'false';
-  const configPath = new URL('../../wrangler.toml', import.meta.url);
   const server = createTestHarness({ workers: [{ configPath, vars, secrets: TEST_SECRETS }] });
   const { url } = await server.listen();
   const worker = server.getWorker();

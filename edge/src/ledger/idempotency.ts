@@ -35,8 +35,9 @@ export function claimIdempotency(
   requestId: string,
   nowMs: number,
 ): void {
+  pruneIdempotency(sql, nowMs);
   sql.exec(
-    'INSERT OR REPLACE INTO idempotency (key_hash, request_hash, request_id, expires_at_ms) VALUES (?, ?, ?, ?)',
+    'INSERT INTO idempotency (key_hash, request_hash, request_id, expires_at_ms) VALUES (?, ?, ?, ?)',
     keyHash,
     requestHash,
     requestId,

@@ -1,11 +1,11 @@
 import { DurableObject } from 'cloudflare:workers';
 import { errorBody, TidarError } from '@tidar/shared/errors.ts';
-import { type BackupPage, type BackupRow, checkVersion, dumpPage, loadRows } from '../backup.ts';
+import { type BackupPage, type BackupRow, dumpPage } from '../backup.ts';
 import { directoryOf } from '../directory/client.ts';
 import type { Bindings } from '../env.ts';
 import { migrate } from '../migrate.ts';
 import { admitNow, giveBackTokens } from './admission.ts';
-import { LEDGER_TABLES, rebuildTotals } from './backup.ts';
+import { LEDGER_TABLES } from './backup.ts';
 import { budgetState } from './budget.ts';
 import { isOutboxDue, nextDueMs } from './due.ts';
 import {
@@ -15,17 +15,9 @@ import {
   pruneIdempotency,
   storeAnswer,
 } from './idempotency.ts';
-import {
-  addSecret,
-  findKey,
-  insertKey,
-  type KeyRecord,
-  keyRevoked,
-  verifiedKey,
-  writeRevoked,
-  writeSettings,
-} from './key.ts';
-import { confirmBatch, delayOutbox, nextBatch, recordEvent, viewOf } from './outbox.ts';
+import { findKey, keyRevoked, verifiedKey } from './key.ts';
+import { creation, type KeyChange, restoration, revocation, rotation, update } from './management.ts';
+import { confirmBatch, delayOutbox, nextBatch, viewOf } from './outbox.ts';
 import {
   dueRequests,
   findRequest,
@@ -35,11 +27,12 @@ import {
   settleRequest,
 } from './requests.ts';
 import { MIGRATIONS } from './schema.ts';
-import { changed, type SettingsChange } from './settings.ts';
+import type { SettingsChange } from './settings.ts';
 import { dailyTotals } from './totals.ts';
 import type {
   Admission,
   Idempotency,
+  KeyAnswer,
   KeyView,
   NewKey,
   NewRequest,
@@ -74,42 +67,23 @@ export class Ledger extends DurableObject<Bindings> {
   }
 
   /** Writes the key that this ledger is for. */
-  async create({ keyId, secretHash, settings }: NewKey, actor: string): Promise<KeyView> {
-    const nowMs = Date.now();
-    this.ctx.storage.transactionSync(() => {
-      insertKey(this.#sql, keyId, settings, nowMs);
-      addSecret(this.#sql, secretHash, nowMs, nowMs);
-      recordEvent(this.#sql, { actor, action: 'key.create', detail: settings }, nowMs);
-    });
-    return this.#tell();
+  create(key: NewKey, actor: string): Promise<KeyAnswer> {
+    return this.#change(creation(key), actor);
   }
 
   /** Changes some settings; undefined if there is no such key, as with all that manages keys. */
-  async update(change: SettingsChange, actor: string): Promise<KeyView | undefined> {
-    return this.#manage((key, nowMs) => {
-      writeSettings(this.#sql, changed(key.settings, change));
-      recordEvent(this.#sql, { actor, action: 'key.update', detail: change }, nowMs);
-    });
+  async update(change: SettingsChange, actor: string): Promise<KeyAnswer | undefined> {
+    return this.view() && this.#change(update(change), actor);
   }
 
   /** Gives the key another secret; the old ones end after the grace. */
-  async rotate(secretHash: string, graceMs: number, actor: string): Promise<KeyView | Refused | undefined> {
-    if (findKey(this.#sql)?.revokedAtMs != null) return errorBody(keyRevoked());
-    return this.#manage((_, nowMs) => {
-      addSecret(this.#sql, secretHash, nowMs, nowMs + graceMs);
-      const detail = { old_valid_until: Math.floor((nowMs + graceMs) / 1000) };
-      recordEvent(this.#sql, { actor, action: 'key.rotate', detail }, nowMs);
-    });
+  async rotate(secretHash: string, graceMs: number, actor: string): Promise<KeyAnswer | undefined> {
+    return this.view() && this.#change(rotation(secretHash, graceMs), actor);
   }
 
   /** Ends the key for good, and every open request of it. */
-  async revoke(actor: string): Promise<KeyView | undefined> {
-    return this.#manage((key, nowMs) => {
-      if (key.revokedAtMs !== null) return;
-      writeRevoked(this.#sql, nowMs);
-      recordEvent(this.#sql, { actor, action: 'key.revoke', detail: {} }, nowMs);
-      this.#waiters.wakeAll();
-    });
+  async revoke(actor: string): Promise<KeyAnswer | undefined> {
+    return this.view() && this.#change(revocation, actor);
   }
 
   /** The key as the admin sees it. */
@@ -207,23 +181,14 @@ export class Ledger extends DurableObject<Bindings> {
     return dumpPage(this.#sql, MIGRATIONS.length, LEDGER_TABLES, after);
   }
 
-  /** Reads a backup's rows back into a ledger that has no key yet. */
+  /** Reads a page of a backup back; the last one has the key. */
   async importRows(
     version: number,
     rows: BackupRow[],
     actor: string,
   ): Promise<Refused | { numRows: number }> {
-    if (findKey(this.#sql) !== undefined) {
-      return errorBody(new TidarError('conflict', 'This key is there already: a backup replaces no key.'));
-    }
-    try {
-      this.ctx.storage.transactionSync(() => this.#importNow(version, rows, actor, Date.now()));
-    } catch (error) {
-      if (error instanceof TidarError) return errorBody(error);
-      throw error;
-    }
-    if (findKey(this.#sql) !== undefined) await this.#tell();
-    return { numRows: rows.length };
+    const answer = await this.#change(restoration(rows, version, MIGRATIONS.length), actor);
+    return 'error' in answer ? answer : { numRows: rows.length };
   }
 
   /** Settles what was left open, forgets what is old, tells the directory, then waits for the next that is due. */
@@ -249,28 +214,18 @@ export class Ledger extends DurableObject<Bindings> {
     this.#waiters.wake(requestId);
   }
 
-  #importNow(version: number, rows: BackupRow[], actor: string, nowMs: number): void {
-    checkVersion(version, MIGRATIONS.length);
-    loadRows(this.#sql, LEDGER_TABLES, rows);
-    if (findKey(this.#sql) === undefined) return;
-    rebuildTotals(this.#sql, nowMs);
-    recordEvent(this.#sql, { actor, action: 'key.import', detail: {} }, nowMs);
-  }
-
-  async #manage(change: (key: KeyRecord, nowMs: number) => void): Promise<KeyView | undefined> {
-    const key = findKey(this.#sql);
-    if (key === undefined) return undefined;
-    this.ctx.storage.transactionSync(() => change(key, Date.now()));
-    return this.#tell();
-  }
-
-  /** Tells the directory at once; should that fail, the alarm does it. */
-  async #tell(): Promise<KeyView> {
+  /** Makes a change and tells the directory at once; should that fail, the alarm does it. */
+  async #change(change: KeyChange, actor: string): Promise<KeyAnswer> {
+    try {
+      this.ctx.storage.transactionSync(() => change(this.#sql, actor, Date.now()));
+    } catch (error) {
+      if (error instanceof TidarError) return errorBody(error);
+      throw error;
+    }
+    this.#waiters.wakeAll();
     await this.#armAlarm();
     await this.#sendOutbox();
-    const key = findKey(this.#sql);
-    if (key === undefined) throw new Error('the ledger has no key');
-    return viewOf(key);
+    return { key: this.view() };
   }
 
   async #sendOutbox(): Promise<void> {

@@ -109,6 +109,9 @@ export interface KeyView extends KeySettings {
   revoked_at: number | null;
 }
 
+/** The key after a change; none while a backup is read back. */
+export type KeyAnswer = Refused | { key: KeyView | undefined };
+
 /** Tokens and money: what was used since the last refill, and what open requests may still use. */
 export interface BudgetState {
   spent_tokens: number;

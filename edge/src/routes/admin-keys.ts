@@ -6,9 +6,9 @@ import { createApiKey, createSecret } from '../auth/api-key.ts';
 import { authorize } from '../auth/authorize.ts';
 import { directoryOf } from '../directory/client.ts';
 import type { AppEnv } from '../env.ts';
-import { isRefused, ledgerOf } from '../ledger/client.ts';
+import { accepted, ledgerOf } from '../ledger/client.ts';
 import { settingsChangeSchema, withDefaults } from '../ledger/settings.ts';
-import type { KeyView } from '../ledger/types.ts';
+import type { KeyAnswer, KeyView } from '../ledger/types.ts';
 import { readJsonText } from './body.ts';
 import { pageLimit, textParam } from './query.ts';
 
@@ -31,8 +31,8 @@ export async function postAdminKeys(c: Context<AppEnv>): Promise<Response> {
   const actor = await authorize(c, 'keys:write');
   const settings = withDefaults(parseJson(settingsChangeSchema, await readJsonText(c.req.raw)));
   const { keyId, secretHash, text } = await createApiKey(c.get('config').KEY_SECRETS);
-  const view = await ledgerOf(c.env, keyId).create({ keyId, secretHash, settings }, actor.name);
-  return c.json({ ...keyObject(view), key: text }, 201);
+  const made = await ledgerOf(c.env, keyId).create({ keyId, secretHash, settings }, actor.name);
+  return c.json({ ...keyObject(changedKey(made)), key: text }, 201);
 }
 
 /** `GET /admin/keys?after=&limit=`: all keys, in pages. */
@@ -54,7 +54,7 @@ export async function getAdminKey(c: Context<AppEnv>): Promise<Response> {
 export async function patchAdminKey(c: Context<AppEnv>): Promise<Response> {
   const actor = await authorize(c, 'keys:write');
   const change = parseJson(settingsChangeSchema, await readJsonText(c.req.raw));
-  return c.json(keyObject(found(await ledgerOf(c.env, keyIdOf(c)).update(change, actor.name))));
+  return c.json(keyObject(changedKey(await ledgerOf(c.env, keyIdOf(c)).update(change, actor.name))));
 }
 
 /** `POST /admin/keys/:id/rotate`: a new secret, shown this once; the old one stays valid for a while. */
@@ -63,14 +63,13 @@ export async function postRotate(c: Context<AppEnv>): Promise<Response> {
   const { grace_seconds: graceSeconds } = parseJson(rotateSchema, await readJsonText(c.req.raw));
   const { keyId, secretHash, text } = await createSecret(c.get('config').KEY_SECRETS, keyIdOf(c));
   const rotated = await ledgerOf(c.env, keyId).rotate(secretHash, graceSeconds * 1000, actor.name);
-  if (isRefused(rotated)) throw TidarError.from(rotated.error);
-  return c.json({ ...keyObject(found(rotated)), key: text });
+  return c.json({ ...keyObject(changedKey(rotated)), key: text });
 }
 
 /** `POST /admin/keys/:id/revoke`: ends the key now and for good. */
 export async function postRevoke(c: Context<AppEnv>): Promise<Response> {
   const actor = await authorize(c, 'keys:write');
-  return c.json(keyObject(found(await ledgerOf(c.env, keyIdOf(c)).revoke(actor.name))));
+  return c.json(keyObject(changedKey(await ledgerOf(c.env, keyIdOf(c)).revoke(actor.name))));
 }
 
 /** The id in the path; one that cannot be a key's is not looked up. */
@@ -83,6 +82,10 @@ export function keyIdOf(c: Context<AppEnv>): string {
 function found(view: KeyView | undefined): KeyView {
   if (view === undefined) throw noSuchKey();
   return view;
+}
+
+function changedKey(answer: KeyAnswer | undefined): KeyView {
+  return found(answer && accepted(answer).key);
 }
 
 function noSuchKey(): TidarError {
