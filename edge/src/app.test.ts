@@ -134,7 +134,8 @@ describe('the log', () => {
       }
       await post({ model: text, messages: [{ role: text, content: text }], [text]: 1 });
     }
-    const lines = [console.log, console.error].flatMap((log) => vi.mocked(log).mock.calls.flat()).join('\n');
+    const calls: unknown[][] = [console.log, console.error].flatMap((log) => vi.mocked(log).mock.calls);
+    const lines = calls.flat().map(String).join('\n');
     expect(lines).toContain('request_failed');
     for (const { text } of [key, token]) expect(lines).not.toContain(text.split('_')[2]);
   });

@@ -1,26 +1,30 @@
-import { readFile, rm, writeFile } from 'node:fs/promises';
-import { fileURLToPath } from 'node:url';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type EdgeHarness, startEdgeHarness } from '../support/edge-harness.ts';
 
 const CONFIG = new URL('../../wrangler.toml', import.meta.url);
-/** Beside wrangler.toml, since its paths are relative to it. */
-const SHIELDED = new URL('../../wrangler.shielded-test.toml', import.meta.url);
+const MAIN = 'edge/src/index.ts';
 
 describe('the flood shield', () => {
   let edge: EdgeHarness;
+  let folder: string;
   beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'tidar-shield-'));
     const text = await readFile(CONFIG, 'utf8');
     const shielded = text
       .replaceAll(/^# (\[\[ratelimits\]\]|name = "FLOOD_SHIELD"|namespace_id = .*|simple = .*)$/gm, '$1')
-      .replace('limit = 6000', 'limit = 5');
-    expect(shielded).toContain('\n[[ratelimits]]\n');
-    await writeFile(SHIELDED, shielded);
-    edge = await startEdgeHarness({}, SHIELDED);
+      .replace('limit = 6000', 'limit = 5')
+      .replace(`"${MAIN}"`, JSON.stringify(fileURLToPath(new URL(MAIN, CONFIG))));
+    const path = join(folder, 'wrangler.toml');
+    await writeFile(path, shielded);
+    edge = await startEdgeHarness({}, pathToFileURL(path));
   });
   afterAll(async () => {
     await edge.close();
-    await rm(fileURLToPath(SHIELDED), { force: true });
+    await rm(folder, { recursive: true, force: true });
   });
 
   it('as wrangler.toml has it commented out keeps more than its limit from one address off', async () => {
