@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { AdminClient } from '../support/admin-client.ts';
 import { EdgeProcess } from '../support/edge-process.ts';
 import { RawClient } from '../support/openai-http.ts';
 import { SCRIPTED_MODEL, type ScriptedBackend, startScriptedBackend } from '../support/scripted-backend.ts';
@@ -58,6 +59,12 @@ describe('an edge that is killed in mid-stream', () => {
       const { total, key: limits } = await client.usage();
       expect(total).toMatchObject({ num_requests: 2, prompt_tokens: 6, completion_tokens: 66 });
       expect(limits.requests_per_minute).toBe(50);
+      // The directory hears of every bill in the end, also of those that it had not heard of before the kill.
+      const admin = new AdminClient(second.url);
+      expect((await admin.get(`/keys/${limits.id}`)).body).toMatchObject({ requests_per_minute: 50 });
+      await expect
+        .poll(async () => (await admin.get(`/usage?key=${limits.id}`)).body, { timeout: 30_000 })
+        .toMatchObject({ data: [{ num_requests: 2, completion_tokens: 66 }] });
     } finally {
       await second.stop();
     }
