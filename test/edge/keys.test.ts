@@ -151,6 +151,20 @@ describe('a key', () => {
       .toMatchObject([{ num_requests: 1, completion_tokens: 3 }]);
   });
 
+  it('that is revoked while its request waits for its turn ends it, and costs nothing', async () => {
+    const key = await newKey();
+    backend.play(() => undefined);
+    const waiting = clientOf(key).post(body);
+    await expect.poll(async () => (await clientOf(key).usage()).requests.length).toBe(1);
+    await admin.post(`/keys/${key.id}/revoke`);
+    expect(await errorOf(await waiting)).toMatchObject({ status: 401, code: 'key_revoked' });
+    await expect
+      .poll(async () => (await admin.get<List<object>>(`/usage?key=${key.id}`)).body.data, {
+        timeout: 20_000,
+      })
+      .toMatchObject([{ num_requests: 1, prompt_tokens: 0, completion_tokens: 0, cost_nanos: 0 }]);
+  });
+
   it('that has expired says so', async () => {
     const key = await newKey({ expires_at: Math.floor(Date.now() / 1000) - 1 });
     expect(await errorOf(await clientOf(key).post(body))).toMatchObject({ status: 401, code: 'key_expired' });

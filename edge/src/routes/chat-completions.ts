@@ -64,7 +64,7 @@ export async function postChatCompletions(c: Context<AppEnv>): Promise<Response>
   const meter = meterOf(ledger, grant, price, config);
   const opened = { ...upstream, numChoices: request.num_choices, requestId };
   const generation = await start(c, ledger, meter, opened, chat);
-  const keep = idempotency && ((type: string, whole: string) => ledger.keepAnswer(requestId, type, whole));
+  const keep = idempotency && keeperOf(ledger, requestId);
   return answer(c, chat, generation, request.num_choices, keep);
 }
 
@@ -137,6 +137,17 @@ async function start(
 }
 
 type KeepAnswer = (contentType: string, text: string) => Promise<void>;
+
+/** An answer that cannot be kept is still an answer: only its repetition is refused. */
+function keeperOf(ledger: LedgerStub, requestId: string): KeepAnswer {
+  return async (contentType, text) => {
+    try {
+      await ledger.keepAnswer(requestId, contentType, text);
+    } catch (error) {
+      logError(toTidarError(error), requestId);
+    }
+  };
+}
 
 async function answer(
   c: Context<AppEnv>,
