@@ -26,8 +26,9 @@ function refuse(what: string): never {
 
 function checkCounts(batch: ForwardBatch, cache: KvCache, limits: BatchLimits): void {
   const { minRows, maxCandidates } = limits;
-  const { numSlots, numRows, numPaddedRows, numLogitRows, numCandidates } = batch;
-  if (numSlots < 1 || numSlots > cache.numSlots) refuse(`${numSlots} slots of ${cache.numSlots}`);
+  const { firstSlot = 0, numSlots, numRows, numPaddedRows, numLogitRows, numCandidates } = batch;
+  if (firstSlot < 0 || numSlots < 1 || firstSlot + numSlots > cache.numSlots)
+    refuse(`slots ${firstSlot} to ${firstSlot + numSlots} of ${cache.numSlots}`);
   const atLeast = `one row runs another kernel, give at least ${minRows}`;
   if (numRows < minRows) refuse(`${numRows} rows; ${atLeast}`);
   if (numPaddedRows < minRows) refuse(`${numPaddedRows} padded rows; ${atLeast}`);

@@ -22,7 +22,9 @@ export interface ModelSession {
  * reused): what follows doesn't count. No product has fewer than 2 rows (see docs/exactness.md).
  */
 export interface ForwardBatch {
-  /** B: cache slots [0, B) take part; a slot without rows is idle. */
+  /** F, absent: 0. */
+  readonly firstSlot?: number;
+  /** B: cache slots [F, F + B) take part; a slot without rows is idle. Slot b below is cache slot F + b. */
   readonly numSlots: number;
   /** N ≥ 2: packed rows of all slots. */
   readonly numRows: number;

@@ -76,7 +76,7 @@ class NodeSession implements ModelSession {
     }
     this.#inputs.fill(batch, cache.capacity);
     this.#outputs.resize(batch);
-    const { feeds, fetches } = cache.firstSlots(batch.numSlots);
+    const { feeds, fetches } = cache.slots(batch.firstSlot ?? 0, batch.numSlots);
     for (const input of this.#inputs.all) feeds[input.name] = this.#tensor(input);
     for (const output of this.#outputs.all) fetches[output.name] = this.#tensor(output);
     await this.#session.run(feeds, fetches);
@@ -107,7 +107,7 @@ function toTensor({ type, buffer, shape }: BoundArray): ort.Tensor {
 
 /** JavaScript's own memory; each number of slots that takes part has its views of it. */
 class NodeCache extends HostCache {
-  readonly #views = new Map<number, { feeds: Tensors; fetches: Tensors }>();
+  readonly #views = new Map<string, { feeds: Tensors; fetches: Tensors }>();
 
   readonly session: ModelSession;
 
@@ -116,22 +116,24 @@ class NodeCache extends HostCache {
     this.session = session;
   }
 
-  /** What a run over slots [0, numSlots) reads and writes. */
-  firstSlots(numSlots: number): { feeds: Tensors; fetches: Tensors } {
-    const known = this.#views.get(numSlots);
+  /** What a run over slots [firstSlot, firstSlot + numSlots) reads and writes. */
+  slots(firstSlot: number, numSlots: number): { feeds: Tensors; fetches: Tensors } {
+    const key = `${firstSlot} ${numSlots}`;
+    const known = this.#views.get(key);
     if (known !== undefined) return known;
     const { config, capacity } = this;
-    const length = cacheTensorLength(config, numSlots, capacity);
+    const start = cacheTensorLength(config, firstSlot, capacity);
+    const end = cacheTensorLength(config, firstSlot + numSlots, capacity);
     const shape = [numSlots, config.numKeyValueHeads, capacity, config.headDim];
     const view: { feeds: Tensors; fetches: Tensors } = { feeds: {}, fetches: {} };
     this.tensors.forEach((data, index) => {
       const kind = index % 2 === 0 ? 'key' : 'value';
       const layer = Math.floor(index / 2);
-      const tensor = new ort.Tensor('float32', data.subarray(0, length), shape);
+      const tensor = new ort.Tensor('float32', data.subarray(start, end), shape);
       view.feeds[cacheName(kind, layer)] = tensor;
       view.fetches[newCacheName(kind, layer)] = tensor;
     });
-    this.#views.set(numSlots, view);
+    this.#views.set(key, view);
     return view;
   }
 

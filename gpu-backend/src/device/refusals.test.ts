@@ -17,7 +17,7 @@ describe.each(DEVICES)('%s', (device) => {
     ['one row', oneRow(), /1 rows; one row runs another kernel/],
     ['one padded row', { numPaddedRows: 1 }, /1 padded rows/],
     ['one logit row', { numLogitRows: 1 }, /1 logit rows/],
-    ['too many slots', { numSlots: 3 }, /3 slots of 2/],
+    ['too many slots', { numSlots: 3 }, /slots 0 to 3 of 2/],
     ['a slot with more rows than are padded', { numPaddedRows: 3 }, /slot 0 has 4 rows of 3/],
     ['row starts that fall', { rowStarts: Int32Array.of(0, 9, 4) }, /slot 0 has 9|fall/],
     ['row starts that end elsewhere', { rowStarts: Int32Array.of(0, 4, 5) }, /end at 5/],

@@ -29,14 +29,15 @@ export class BatchPacker {
   #rowStarts = new Int32Array(2);
   #writeIndexes = new Int32Array(1);
 
-  /** `slots[b]` is what cache slot b does. Throws RangeError where a slot lacks columns for the padded rows. */
-  pack(slots: readonly SlotRows[], capacity: number, numCandidates: number): ForwardBatch {
+  /** `slots[b]` is what cache slot firstSlot + b does. Throws RangeError where a slot lacks columns for the padded rows. */
+  pack(slots: readonly SlotRows[], capacity: number, numCandidates: number, firstSlot = 0): ForwardBatch {
     const layouts = slots.flatMap(({ layout }) => (layout === undefined ? [] : [layout]));
     const numPadded = numPaddedRows(layouts);
     const numScratch = Math.max(0, MIN_ROWS - sum(layouts, ({ numRows }) => numRows));
     this.#reserve(slots.length, numPadded, capacity, layouts, numScratch);
     const filled = this.#fill(slots, numPadded, capacity, numScratch);
     return {
+      firstSlot,
       numSlots: slots.length,
       numPaddedRows: numPadded,
       ...filled,

@@ -51,8 +51,7 @@ describe('a model whose rows leave the graph as candidates', () => {
       ]),
     ]) {
       const expected = await decode(whole, sampling, 0);
-      for (const draftLength of [0, 7])
-        expect(await decode(few, sampling, draftLength)).toEqual(expected);
+      for (const draftLength of [0, 7]) expect(await decode(few, sampling, draftLength)).toEqual(expected);
       texts.add(expected.join());
     }
     expect(texts.size).toBeGreaterThan(6);

@@ -147,7 +147,7 @@ describe('texts that are decoded together', () => {
     let numHits = 0;
     let numYields = 0;
     const memory = fc.record({
-      maxColumns: fc.integer({ min: 768, max: 1800 }),
+      maxColumns: fc.integer({ min: 560, max: 1200 }),
       prefixColumns: fc.constantFrom(0, 200, 1000),
       prefillTokens: fc.integer({ min: 1, max: 64 }),
     });

@@ -4,12 +4,16 @@ import type { ModelConfig } from '../model/config.ts';
 import { Resident } from './active.ts';
 import type { Active, OpenOptions } from './active.ts';
 import { BatchPacker } from './batch.ts';
-import type { Slab } from './kv-pool.ts';
+import type { SlotRows } from './batch.ts';
+import type { Slab, Slot } from './kv-pool.ts';
 import type { PlanChooser } from './plan-chooser.ts';
 import { ar, prefillChunk } from './plan.ts';
 import { prepare } from './prepare.ts';
+import type { StepMember } from './prepare.ts';
 import { Residence } from './residence.ts';
 import type { Members, ResidenceOptions } from './residence.ts';
+import { runCosts } from './run-costs.ts';
+import { segmentSlots } from './segments.ts';
 import { Sequence } from './sequence.ts';
 import type { SequenceOptions } from './sequence.ts';
 import { step } from './step.ts';
@@ -91,17 +95,14 @@ export class Engine {
   }
 
   /**
-   * One forward pass for those of `ready` that fit in it (one for each capacity class that they are in). Oldest first:
+   * One forward pass for those of `ready` that fit in it (see `segmentSlots` for when it is several). Oldest first:
    * a prompt that does not fit in this pass follows in later ones, and who finds no memory waits.
    */
   async step(ready: ReadonlySet<Active>): Promise<Turn[]> {
     const members = this.#prepareAll([...this.#active].filter((active) => ready.has(active)));
     this.#residence.fit(members, [...this.#active]);
     const turns: Turn[] = [];
-    for (const slab of this.#residence.slabs) {
-      const here = [...members.keys()].filter(({ slot }) => slot?.slab === slab);
-      if (here.length > 0) turns.push(...(await this.#run(slab, here, members)));
-    }
+    for (const slab of this.#residence.slabs) turns.push(...(await this.#runSlab(slab, members)));
     return turns;
   }
 
@@ -143,24 +144,52 @@ export class Engine {
     return members;
   }
 
-  async #run(slab: Slab, here: readonly Resident[], members: Members): Promise<Turn[]> {
-    const bySlot = new Map(here.map((resident) => [resident.slot?.index, members.get(resident)]));
-    const slots = slab.slots.map(
-      ({ numColumns }, index) => bySlot.get(index) ?? { numCommitted: numColumns },
+  /** One run, or several where a slot with many rows would make all others' attention wide. */
+  async #runSlab(slab: Slab, members: Members): Promise<Turn[]> {
+    const bySlot = new Map([...members].map(([resident, member]) => [resident.slot, { resident, member }]));
+    const here = slab.slots.map((slot) => bySlot.get(slot));
+    const costs = runCosts(this.#session.config, slab.capacity);
+    const segments = segmentSlots(
+      here.map((one) => one?.member.layout.numRows ?? 0),
+      costs,
     );
+    const turns: Turn[] = [];
+    for (const { start, end } of segments) {
+      const slots = here.slice(start, end).map((one, at) => one?.member ?? idle(slab.slots[start + at]));
+      const residents = here.slice(start, end).map((one) => one?.resident);
+      turns.push(...(await this.#run(slab, { firstSlot: start, slots, residents })));
+    }
+    return turns;
+  }
+
+  async #run(slab: Slab, { firstSlot, slots, residents }: Run): Promise<Turn[]> {
     const startedAt = performance.now();
-    const results = await step(this.#session, slab.cache, this.#packer, slots);
+    const results = await step(this.#session, slab.cache, this.#packer, slots, firstSlot);
     const milliseconds = performance.now() - startedAt;
-    const turns = here.map((active): Turn => {
-      const result = results[active.slot?.index ?? -1] ?? new Error('a member of the pass has no result');
+    const numSequences = residents.filter((one) => one !== undefined).length;
+    const turns: Turn[] = [];
+    residents.forEach((active, at) => {
+      const [slot, result] = [slots[at], results[at]];
+      if (active === undefined || slot === undefined || result === undefined) return;
       this.#residence.settle(active);
-      const isPrefill = (members.get(active)?.layout.numPendingRows ?? 0) > 1 || !hasDecided(result);
+      const isPrefill = (slot.layout?.numPendingRows ?? 0) > 1 || !hasDecided(result);
       if (isPrefill && hasDecided(result)) this.#residence.keepPrefix(active);
-      return { active, result, isPrefill, milliseconds, numSequences: here.length };
+      turns.push({ active, result, isPrefill, milliseconds, numSequences });
     });
     this.#options.chooser.observe(turns, slab.capacity);
     return turns;
   }
+}
+
+/** What one run's slots do: members of it, and idle ones between them. */
+interface Run {
+  readonly firstSlot: number;
+  readonly slots: readonly (StepMember | SlotRows)[];
+  readonly residents: readonly (Resident | undefined)[];
+}
+
+function idle(slot: Slot | undefined): SlotRows {
+  return { numCommitted: slot?.numColumns ?? 0 };
 }
 
 function hasDecided(result: StepResult | Error): boolean {

@@ -1,4 +1,5 @@
 import type { KvCache, ModelSession } from '../device/device.ts';
+import { SMALLEST_CAPACITY } from './admission/memory-budget.ts';
 import type { MemoryBudget } from './admission/memory-budget.ts';
 
 /** A sequence's place in a cache. It moves when its sequence outgrows it, or when a neighbour's place is filled. */
@@ -15,6 +16,9 @@ export interface Slab {
   readonly cache: KvCache;
   readonly slots: readonly Slot[];
 }
+
+/** Moving a slot's neighbours along is worth a copy of so much, a few milliseconds. */
+const MOST_COPIED_BYTES = 32 << 20;
 
 interface OwnSlab extends Slab {
   cache: KvCache;
@@ -34,8 +38,8 @@ class OwnSlot implements Slot {
 
 /**
  * Owns the caches and gives slots in them. A cache of a class doubles its slots when they are all used; an empty one is
- * kept for the next sequence until its memory is needed. Columns are copied only for a sequence that grows into
- * another class, or when a cache is made anew.
+ * kept for the next sequence until its memory is needed. Columns are copied only for sequences that grow into another
+ * class, or when a cache is made anew.
  */
 export class KvPool {
   readonly #session: ModelSession;
@@ -56,7 +60,7 @@ export class KvPool {
 
   /** A slot with room for so many columns; undefined where memory does not allow it. */
   acquire(numColumns: number): Slot | undefined {
-    const slab = this.#slabWithRoom(numColumns);
+    const slab = this.#joinable(numColumns) ?? this.#slabWithRoom(numColumns, 1);
     if (slab === undefined) return undefined;
     const slot = new OwnSlot(slab, slab.slots.length);
     slab.slots.push(slot);
@@ -68,18 +72,20 @@ export class KvPool {
     own(slot).numColumns = numColumns;
   }
 
-  /** Moves the slot to a class with room for so many columns; false where memory does not allow it. */
+  /**
+   * Moves the slot to a class with room for so many columns, and its neighbours with it where that is little to copy:
+   * so all stay in one run. False where memory does not allow it.
+   */
   grow(slot: Slot, numColumns: number): boolean {
     if (numColumns <= slot.slab.capacity) return true;
     const mine = own(slot);
-    const target = this.#slabWithRoom(numColumns);
+    const all = [...mine.slab.slots];
+    const numBytes = all.reduce((total, one) => total + one.numColumns, 0) * this.#session.numBytesPerColumn;
+    const together = numBytes <= MOST_COPIED_BYTES ? this.#slabWithRoom(numColumns, all.length) : undefined;
+    const target = together ?? this.#slabWithRoom(numColumns, 1);
     if (target === undefined) return false;
-    const { slab, index } = mine;
-    slab.cache.copyColumns(index, { start: 0, end: mine.numColumns }, target.cache, target.slots.length);
-    this.#vacate(mine);
-    mine.slab = target;
-    mine.index = target.slots.length;
-    target.slots.push(mine);
+    // The last first: nobody has to fill a place that is left.
+    for (const one of together === undefined ? [mine] : all.reverse()) this.#move(one, target);
     return true;
   }
 
@@ -105,27 +111,48 @@ export class KvPool {
     }
   }
 
-  /** A slab with a free slot of so many columns, made or enlarged if need be and if memory allows. */
-  #slabWithRoom(numColumns: number): OwnSlab | undefined {
+  /** A slab in use that is not much larger than needed: who joins it shares its runs. */
+  #joinable(numColumns: number): OwnSlab | undefined {
+    const most = Math.max(2 * numColumns, numColumns + SMALLEST_CAPACITY);
+    for (const { capacity, slots } of this.slabs) {
+      if (capacity >= numColumns && capacity <= most && slots.length > 0)
+        return this.#slabWithRoom(capacity, 1);
+    }
+    return undefined;
+  }
+
+  /** A slab of the class for so many columns with room for more slots, made or enlarged if memory allows. */
+  #slabWithRoom(numColumns: number, numMore: number): OwnSlab | undefined {
     const capacity = this.#budget.capacities.find((one) => one >= numColumns);
     if (capacity === undefined) return undefined;
     const slab = this.#slabs.get(capacity);
-    if (slab !== undefined && slab.slots.length < slab.cache.numSlots) return slab;
+    const numNeeded = (slab?.slots.length ?? 0) + numMore;
     const numSlots = slab?.cache.numSlots ?? 0;
+    if (slab !== undefined && numNeeded <= numSlots) return slab;
     const cache =
-      this.#makeCache(Math.max(1, 2 * numSlots), capacity) ?? this.#makeCache(numSlots + 1, capacity);
+      this.#makeCache(Math.max(numNeeded, 2 * numSlots), capacity) ?? this.#makeCache(numNeeded, capacity);
     if (cache === undefined) return undefined;
-    if (slab === undefined) {
+    const known = this.#slabs.get(capacity); // what was empty may have been freed for want of memory
+    if (known === undefined) {
       const made: OwnSlab = { capacity, cache, slots: [] };
       this.#slabs.set(capacity, made);
       return made;
     }
-    for (const { index, numColumns: numKept } of slab.slots) {
-      slab.cache.copyColumns(index, { start: 0, end: numKept }, cache, index);
+    for (const { index, numColumns: numKept } of known.slots) {
+      known.cache.copyColumns(index, { start: 0, end: numKept }, cache, index);
     }
-    this.#free(slab);
-    slab.cache = cache;
-    return slab;
+    this.#free(known);
+    known.cache = cache;
+    return known;
+  }
+
+  #move(slot: OwnSlot, target: OwnSlab): void {
+    const { slab, index, numColumns } = slot;
+    slab.cache.copyColumns(index, { start: 0, end: numColumns }, target.cache, target.slots.length);
+    this.#vacate(slot);
+    slot.slab = target;
+    slot.index = target.slots.length;
+    target.slots.push(slot);
   }
 
   /** Undefined where memory does not allow it. While a cache is enlarged the old one still counts. */

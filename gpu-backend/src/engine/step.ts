@@ -20,7 +20,7 @@ export interface StepResult {
 }
 
 /**
- * One forward pass: layout → forward → verify → commit. `slots[b]` says what the cache's slot b does: a member of the
+ * One forward pass: layout → forward → verify → commit. `slots[b]` says what slot firstSlot + b does: a member of the
  * pass, or an idle slot that only must keep its columns. Works for any plans; they change how many tokens the pass
  * decides, never which. Where a sequence's own numbers are broken, its place holds the error and the others go on.
  */
@@ -29,11 +29,12 @@ export async function step(
   cache: KvCache,
   packer: BatchPacker,
   slots: readonly (StepMember | SlotRows)[],
+  firstSlot = 0,
 ): Promise<(StepResult | Error | undefined)[]> {
   const members = slots.map((slot) => ('sequence' in slot ? slot : undefined));
   const numWanted = Math.max(0, ...members.map((m) => m?.sequence.drawer.numCandidatesWanted ?? 0));
   const numCandidates = Math.min(numWanted, session.maxCandidates);
-  const output = await session.run(cache, packer.pack(slots, cache.capacity, numCandidates));
+  const output = await session.run(cache, packer.pack(slots, cache.capacity, numCandidates, firstSlot));
   let firstLogitRow = 0;
   return members.map((member) => {
     if (member === undefined) return undefined;

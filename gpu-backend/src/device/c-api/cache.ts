@@ -13,19 +13,19 @@ interface Allocation {
   readonly memory: Pointer;
 }
 
-/** For each number of slots: plans come in a few shapes at a time. */
+/** For each range of slots: plans come in a few shapes at a time. */
 const MAX_BINDINGS = 16;
 const BYTES = Float32Array.BYTES_PER_ELEMENT;
 
 /**
- * A cache in onnxruntime's memory. For each number of slots that takes part in runs it has bindings over the same
+ * A cache in onnxruntime's memory. For each range of slots that takes part in runs it has bindings over the same
  * memory, where each tensor is an input and an output: runs write in place.
  */
 export class CApiCache extends HostCache {
   /** The session that its bindings are for. */
   readonly session: Handle;
   readonly #allocations: Allocation[];
-  readonly #bindings = new Map<number, Map<string, Binding>>();
+  readonly #bindings = new Map<string, Map<string, Binding>>();
 
   constructor(session: Handle, config: ModelConfig, numSlots: number, capacity: number) {
     const allocations: Allocation[] = [];
@@ -38,14 +38,15 @@ export class CApiCache extends HostCache {
     this.#allocations = allocations;
   }
 
-  /** What a run over slots [0, numSlots) is bound to: where possible what a run of the same shapes was. */
+  /** What a run over a batch's slots is bound to: where possible what a run of the same shapes was. */
   bindingFor(batch: ForwardBatch): Binding {
     if (this.#allocations.length === 0) throw new Error('the cache was disposed of');
-    const { numSlots, numRows, numPaddedRows, numLogitRows, numCandidates } = batch;
-    const bindings = this.#bindings.get(numSlots) ?? new Map<string, Binding>();
-    this.#bindings.set(numSlots, bindings);
+    const { firstSlot = 0, numSlots, numRows, numPaddedRows, numLogitRows, numCandidates } = batch;
+    const slots = `${firstSlot} ${numSlots}`;
+    const bindings = this.#bindings.get(slots) ?? new Map<string, Binding>();
+    this.#bindings.set(slots, bindings);
     const key = `${numRows} ${numPaddedRows} ${numLogitRows} ${numCandidates}`;
-    const binding = bindings.get(key) ?? this.#otherBinding(numSlots, bindings);
+    const binding = bindings.get(key) ?? this.#otherBinding(firstSlot, numSlots, bindings);
     // The last used stands last.
     bindings.delete(key);
     bindings.set(key, binding);
@@ -53,22 +54,23 @@ export class CApiCache extends HostCache {
   }
 
   /** A new binding while there are few, then the one unused for longest, of which only the shapes are wrong. */
-  #otherBinding(numSlots: number, bindings: Map<string, Binding>): Binding {
+  #otherBinding(firstSlot: number, numSlots: number, bindings: Map<string, Binding>): Binding {
     const [oldest] = bindings;
-    if (oldest === undefined || bindings.size < MAX_BINDINGS) return this.#bindTensors(numSlots);
+    if (oldest === undefined || bindings.size < MAX_BINDINGS) return this.#bindTensors(firstSlot, numSlots);
     bindings.delete(oldest[0]);
     return oldest[1];
   }
 
-  #bindTensors(numSlots: number): Binding {
+  #bindTensors(firstSlot: number, numSlots: number): Binding {
     const binding = new Binding(this.session);
     const { config, capacity } = this;
     const numBytes = cacheTensorLength(config, numSlots, capacity) * BYTES;
+    const start = BigInt(cacheTensorLength(config, firstSlot, capacity) * BYTES);
     const shape = [numSlots, config.numKeyValueHeads, capacity, config.headDim];
     this.#allocations.forEach(({ memory, value: owner }, index) => {
       const kind = index % 2 === 0 ? 'key' : 'value';
       const layer = Math.floor(index / 2);
-      withValueOver(memory, { numBytes, shape, type: 'float32' }, (value) => {
+      withValueOver(memory + start, { numBytes, shape, type: 'float32' }, (value) => {
         binding.bind('input', cacheName(kind, layer), value, owner, shape);
         binding.bind('output', newCacheName(kind, layer), value, owner, shape);
       });

@@ -28,33 +28,24 @@ function keep(prefixCache: PrefixCache, text: number, numTokens: number): void {
 }
 
 describe('capacity classes', () => {
-  it('double from the smallest up to what the longest sequence needs, in whole 128s', () => {
-    expect(capacityClasses(1, 128)).toEqual([128]);
-    expect(capacityClasses(129, 128)).toEqual([128, 256]);
-    expect(capacityClasses(1000, 128)).toEqual([128, 256, 512, 1024]);
-    expect(capacityClasses(8192 + 272, 128)).toEqual([128, 256, 512, 1024, 2048, 4096, 8192, 8576]);
+  it('rise by 64, later by a quarter of a power of two, up to what the longest sequence needs', () => {
+    expect(capacityClasses(1)).toEqual([128]);
+    expect(capacityClasses(129)).toEqual([128, 192]);
+    expect(capacityClasses(1000)).toEqual([128, 192, 256, 320, 384, 448, 512, 640, 768, 896, 1024]);
+    expect(capacityClasses(1300, 1024)).toEqual([1024, 1280, 1344]);
   });
 
-  it('hold every sequence that the model can have, with less than twice the columns and 128 more', () => {
+  it('hold every sequence that the model can have, with at most a quarter more columns, or 64', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 20_000 }), fc.integer({ min: 1, max: 20_000 }), (a, b) => {
-        const capacities = capacityClasses(Math.max(a, b), 128);
-        const capacity = capacities.find((capacity) => capacity >= Math.min(a, b))!;
-        expect(capacity).toBeGreaterThanOrEqual(Math.min(a, b));
-        expect(capacity).toBeLessThan(2 * Math.min(a, b) + 128);
-        expect(capacities.every((capacity, index) => capacity > (capacities[index - 1] ?? 0))).toBe(true);
-        expect(capacities.at(-1)).toBeLessThan(Math.max(a, b) + 128);
+        const capacities = capacityClasses(Math.max(a, b));
+        const numColumns = Math.max(128, Math.min(a, b));
+        const capacity = capacities.find((one) => one >= Math.min(a, b))!;
+        expect(capacity).toBeLessThanOrEqual(Math.max(numColumns + 64, 1.25 * numColumns));
+        expect(capacities.every((one, index) => one > (capacities[index - 1] ?? 0))).toBe(true);
+        expect(capacities.at(-1)).toBeLessThan(Math.max(128, a, b) + 64);
       }),
     );
-  });
-
-  it('count committed columns and scratch, and refuse what no class holds', () => {
-    const { budget: memoryBudget } = budget(1024);
-    expect(memoryBudget.capacityFor(128, 0)).toBe(128);
-    expect(memoryBudget.capacityFor(120, 9)).toBe(256);
-    expect(memoryBudget.capacityFor(1000, 24)).toBe(1024);
-    expect(() => memoryBudget.capacityFor(1000, 25)).toThrow('context');
-    expect(memoryBudget.bytesFor(256, 3)).toBe(256 * 3 * numBytesPerColumn);
   });
 });
 

@@ -1,9 +1,8 @@
-import { TidarError } from '@tidar/shared/errors.ts';
-
-/** Most questions with their answers fit it, so that they share one cache and one pass. */
-export const SMALLEST_CAPACITY = 256;
-/** The largest class is no larger than needed, in steps of so many columns. */
-const COLUMN_UNIT = 128;
+export const SMALLEST_CAPACITY = 128;
+/** Attention reads all columns of a cache: classes are as fine as growing is cheap. */
+const COLUMN_UNIT = 64;
+/** Beyond some columns, classes differ by this share of the power of two below them. */
+const STEP_SHARE = 1 / 4;
 
 /** What gives way to sequences: the prefix cache. */
 export interface Shrinkable {
@@ -25,12 +24,17 @@ export interface MemoryBudgetOptions {
   readonly smallestCapacity?: number;
 }
 
-/** The capacities that caches come in: powers of two times the smallest, and at last what the longest sequence needs. */
+/** The capacities that caches come in, the last as large as the longest sequence needs, in whole units. */
 export function capacityClasses(maxColumns: number, smallestCapacity = SMALLEST_CAPACITY): number[] {
-  const largest = Math.ceil(Math.max(maxColumns, 1) / COLUMN_UNIT) * COLUMN_UNIT;
+  const largest = Math.max(smallestCapacity, Math.ceil(maxColumns / COLUMN_UNIT) * COLUMN_UNIT);
   const capacities: number[] = [];
-  for (let capacity = smallestCapacity; capacity < largest; capacity *= 2) capacities.push(capacity);
+  for (let capacity = smallestCapacity; capacity < largest; capacity += stepAt(capacity))
+    capacities.push(capacity);
   return [...capacities, largest];
+}
+
+function stepAt(capacity: number): number {
+  return Math.max(COLUMN_UNIT, STEP_SHARE * 2 ** Math.floor(Math.log2(capacity)));
 }
 
 /**
@@ -52,16 +56,6 @@ export class MemoryBudget {
 
   get numReservedBytes(): number {
     return this.#numReservedBytes;
-  }
-
-  /** The smallest class that holds what is committed and the rows of a step beyond it. */
-  capacityFor(numCommitted: number, numScratchRows: number): number {
-    const numColumns = numCommitted + numScratchRows;
-    const capacity = this.capacities.find((capacity) => capacity >= numColumns);
-    if (capacity !== undefined) return capacity;
-    throw new TidarError('context_length_exceeded', 'The text is longer than the model’s context.', {
-      internal: `${numCommitted} committed columns and ${numScratchRows} scratch, at most ${this.capacities.at(-1)}`,
-    });
   }
 
   bytesFor(capacity: number, numSlots: number): number {
