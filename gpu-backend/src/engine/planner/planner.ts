@@ -1,5 +1,5 @@
 import type { Draft } from '../sequence.ts';
-import { fitPlan } from '../plan.ts';
+import { ar, fitPlan } from '../plan.ts';
 import type { Plan } from '../plan.ts';
 import { AcceptanceTable } from './acceptance-table.ts';
 import { BlockSamples } from './block-samples.ts';
@@ -8,6 +8,7 @@ import type { LatencyModel, LatencyPoint } from './latency.ts';
 import { PlanChoice } from './plan-choice.ts';
 import { DraftValues, SequenceOdds } from './sequence-odds.ts';
 import { SequenceStatistics } from './statistics.ts';
+import { Rest } from './rest.ts';
 import { ValueSolver } from './value-solver.ts';
 import { ValueTables } from './value-tables.ts';
 
@@ -50,6 +51,10 @@ const NUM_REFINEMENTS = 2;
 /** Of the price, for sequences that take what is left. */
 const DISCOUNTS = [0.6, 0.3, 0.1, 0.02];
 const MIN_ROWS = 2;
+/** From so many texts on all prices are searched only now and then. */
+const FEW_SEQUENCES = 4;
+const SEARCH_EVERY = 8;
+const NEAR_PRICES = [1, 1.5, 1 / 1.5];
 
 interface Member {
   readonly odds: SequenceOdds;
@@ -69,7 +74,10 @@ export class Planner {
   readonly #samples: BlockSamples;
   readonly #values: ValueTables;
   readonly #explorer: Explorer;
+  readonly #rest = new Rest();
   readonly #members: Member[] = [];
+  #numPlans = 0;
+  #lastPrice = 1;
   #rate = 0;
   #turn = 0;
   #numRows = 0;
@@ -103,14 +111,19 @@ export class Planner {
     if (inputs.length === 0) return [];
     const numSequences = inputs.length + fixed.numSequences;
     const numContextTokens = inputs.reduce((most, input) => Math.max(most, input.numContextTokens), 0);
-    this.#values.refresh(numSequences, numContextTokens);
-    this.#prepare(inputs, numSequences, numContextTokens);
     const milliseconds = (numRows: number): number =>
       this.latency.milliseconds(Math.max(MIN_ROWS, numRows + fixed.numRows), numSequences, numContextTokens);
-    const price = this.#bestPrice(inputs.length, milliseconds);
+    if (this.#rest.takes(inputs)) {
+      return this.#explorer.explore(inputs.map(ar), inputs, { numRows: inputs.length, milliseconds });
+    }
+    this.#values.refresh(numSequences, numContextTokens);
+    this.#prepare(inputs, numSequences, numContextTokens);
+    const isSearch = inputs.length < FEW_SEQUENCES || this.#numPlans++ % SEARCH_EVERY === 0;
+    const price = this.#bestPrice(inputs.length, milliseconds, isSearch);
     this.#chooseAt(inputs.length, price);
-    this.#fill(inputs.length, price, milliseconds);
+    if (isSearch) this.#fill(inputs.length, price, milliseconds);
     const plans = inputs.map((input, at) => fit(this.#member(at).choice.toPlan(input.drafts), input));
+    this.#rest.after(plans, inputs);
     return this.#explorer.explore(plans, inputs, { numRows: this.#numRows, milliseconds });
   }
 
@@ -131,7 +144,8 @@ export class Planner {
     this.#rate = rates / inputs.length;
   }
 
-  #bestPrice(numSequences: number, milliseconds: (numRows: number) => number): number {
+  /** Searches all prices, or only near the last one: what a row is worth to many texts changes slowly. */
+  #bestPrice(numSequences: number, milliseconds: (numRows: number) => number, isSearch: boolean): number {
     const rate = this.#rate;
     const unit = (rate * milliseconds(numSequences)) / numSequences;
     const score = (price: number): number =>
@@ -145,7 +159,12 @@ export class Planner {
       bestScore = offered;
       best = price;
     };
+    if (!isSearch) {
+      for (const near of NEAR_PRICES) offer(unit * this.#lastPrice * near);
+      return best;
+    }
     for (let at = 0; at < NUM_PRICES; at++) offer(unit * LEAST_PRICE * factor ** at);
+    this.#lastPrice = best / unit;
     if (best === NEVER * unit) return best;
     for (let at = 1; at <= NUM_REFINEMENTS; at++) {
       const middle = best;
