@@ -13,6 +13,8 @@ export class Mailbox {
   /** Requests whose grammar is being compiled, with the credits that came meanwhile. */
   readonly #compiling = new Map<number, { numCredits: number; isCancelled: boolean }>();
   #wake = (): void => undefined;
+  /** Something was taken since the last `next`, which may have come while nobody waited for it. */
+  #hasNews = false;
   isClosed = false;
 
   constructor(scheduler: Scheduler, compile: CompileGrammar) {
@@ -37,12 +39,18 @@ export class Mailbox {
       case 'close':
         this.isClosed = true;
     }
-    this.#wake();
+    this.#tell();
   }
 
-  /** Resolves when something was taken. */
-  next(): Promise<void> {
-    return new Promise((resolve) => (this.#wake = resolve));
+  /** Resolves when something was taken since the last call. */
+  async next(): Promise<void> {
+    if (!this.#hasNews) await new Promise<void>((resolve) => (this.#wake = resolve));
+    this.#hasNews = false;
+  }
+
+  #tell(): void {
+    this.#hasNews = true;
+    this.#wake();
   }
 
   #submit(message: Submission): void {
@@ -55,6 +63,7 @@ export class Mailbox {
       (error: unknown) => {
         this.#compiling.delete(id);
         this.#scheduler.fail(id, error);
+        this.#tell();
       },
     );
   }
@@ -67,6 +76,6 @@ export class Mailbox {
     } else {
       this.#scheduler.submit(id, request, waited?.numCredits ?? 0, grammar);
     }
-    this.#wake();
+    this.#tell();
   }
 }

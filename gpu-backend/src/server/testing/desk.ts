@@ -94,9 +94,14 @@ export class Desk {
   }
 
   submit(id: number, request: EngineRequest, numCredits = PLENTY): void {
+    this.expect(id, request);
+    this.scheduler.submit(id, request, numCredits);
+  }
+
+  /** Makes room for the answer to a request that somebody else submits. */
+  expect(id: number, request: EngineRequest): void {
     const choices = Array.from({ length: request.numChoices }, () => ({ tokenIds: [], text: '' }));
     this.#answers.set(id, { choices, events: [] });
-    this.scheduler.submit(id, request, numCredits);
   }
 
   async run(): Promise<void> {
