@@ -2,7 +2,7 @@ import type { Plan } from '../plan.ts';
 import type { PlannerInput } from './planner.ts';
 
 /** Of the time that plain steps take. */
-const SHARE_OF_TIME = 0.008;
+const SHARE_OF_TIME = 0.005;
 const NUM_MASKS = 4;
 
 interface Step {

@@ -51,10 +51,9 @@ const NUM_REFINEMENTS = 2;
 /** Of the price, for sequences that take what is left. */
 const DISCOUNTS = [0.6, 0.3, 0.1, 0.02];
 const MIN_ROWS = 2;
-/** From so many texts on all prices are searched only now and then. */
-const FEW_SEQUENCES = 4;
-const SEARCH_EVERY = 8;
-const NEAR_PRICES = [1, 1.5, 1 / 1.5];
+/** From so many texts on fewer prices are tried: each takes longer, and their sum is smoother. */
+const MANY_SEQUENCES = 6;
+const FEWER_PRICES = 10;
 
 interface Member {
   readonly odds: SequenceOdds;
@@ -76,8 +75,6 @@ export class Planner {
   readonly #explorer: Explorer;
   readonly #rest = new Rest();
   readonly #members: Member[] = [];
-  #numPlans = 0;
-  #lastPrice = 1;
   #rate = 0;
   #turn = 0;
   #numRows = 0;
@@ -118,10 +115,9 @@ export class Planner {
     }
     this.#values.refresh(numSequences, numContextTokens);
     this.#prepare(inputs, numSequences, numContextTokens);
-    const isSearch = inputs.length < FEW_SEQUENCES || this.#numPlans++ % SEARCH_EVERY === 0;
-    const price = this.#bestPrice(inputs.length, milliseconds, isSearch);
+    const price = this.#bestPrice(inputs.length, milliseconds);
     this.#chooseAt(inputs.length, price);
-    if (isSearch) this.#fill(inputs.length, price, milliseconds);
+    this.#fill(inputs.length, price, milliseconds);
     const plans = inputs.map((input, at) => fit(this.#member(at).choice.toPlan(input.drafts), input));
     this.#rest.after(plans, inputs);
     return this.#explorer.explore(plans, inputs, { numRows: this.#numRows, milliseconds });
@@ -144,27 +140,22 @@ export class Planner {
     this.#rate = rates / inputs.length;
   }
 
-  /** Searches all prices, or only near the last one: what a row is worth to many texts changes slowly. */
-  #bestPrice(numSequences: number, milliseconds: (numRows: number) => number, isSearch: boolean): number {
+  #bestPrice(numSequences: number, milliseconds: (numRows: number) => number): number {
     const rate = this.#rate;
     const unit = (rate * milliseconds(numSequences)) / numSequences;
     const score = (price: number): number =>
       this.#chooseAt(numSequences, price) - rate * milliseconds(this.#numRows);
     let best = NEVER * unit;
     let bestScore = score(best);
-    const factor = (MOST_PRICE / LEAST_PRICE) ** (1 / (NUM_PRICES - 1));
+    const numPrices = numSequences < MANY_SEQUENCES ? NUM_PRICES : FEWER_PRICES;
+    const factor = (MOST_PRICE / LEAST_PRICE) ** (1 / (numPrices - 1));
     const offer = (price: number): void => {
       const offered = score(price);
       if (offered <= bestScore) return;
       bestScore = offered;
       best = price;
     };
-    if (!isSearch) {
-      for (const near of NEAR_PRICES) offer(unit * this.#lastPrice * near);
-      return best;
-    }
-    for (let at = 0; at < NUM_PRICES; at++) offer(unit * LEAST_PRICE * factor ** at);
-    this.#lastPrice = best / unit;
+    for (let at = 0; at < numPrices; at++) offer(unit * LEAST_PRICE * factor ** at);
     if (best === NEVER * unit) return best;
     for (let at = 1; at <= NUM_REFINEMENTS; at++) {
       const middle = best;

@@ -24,9 +24,9 @@ describe('texts that are decoded plainly', () => {
     const inputs = [input(), input()];
     expect(rest.takes(inputs)).toBe(false);
     rest.after([ar(), ar()], inputs);
-    const answers = Array.from({ length: 12 }, () => rest.takes(inputs));
-    expect(answers.indexOf(false)).toBe(8);
-    expect(answers.slice(8)).not.toContain(true);
+    const answers = Array.from({ length: 16 }, () => rest.takes(inputs));
+    expect(answers.indexOf(false)).toBe(12);
+    expect(answers.slice(12)).not.toContain(true);
   });
 
   it.each<{ change: string; next: (inputs: PlannerInput[]) => PlannerInput[] }>([

@@ -3,7 +3,7 @@ import type { PlannerInput } from './planner.ts';
 import type { SequenceStatistics } from './statistics.ts';
 
 /** Steps that are decoded plainly before it is asked again whether drafts pay. */
-const NUM_STEPS = 8;
+const NUM_STEPS = 12;
 
 /**
  * Where nobody drafts, asking at every step whether to draft costs more than it can tell: the same texts, with nothing
