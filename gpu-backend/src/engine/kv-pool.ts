@@ -1,5 +1,4 @@
 import type { KvCache, ModelSession } from '../device/device.ts';
-import { SMALLEST_CAPACITY } from './admission/memory-budget.ts';
 import type { MemoryBudget } from './admission/memory-budget.ts';
 
 /** A sequence's place in a cache. It moves when its sequence outgrows it, or when a neighbour's place is filled. */
@@ -17,6 +16,8 @@ export interface Slab {
   readonly slots: readonly Slot[];
 }
 
+/** Attention to so many columns more costs less than a run of one's own. */
+const SPARE_COLUMNS = 256;
 /** Moving a slot's neighbours along is worth a copy of so much, a few milliseconds. */
 const MOST_COPIED_BYTES = 32 << 20;
 
@@ -111,14 +112,13 @@ export class KvPool {
     }
   }
 
-  /** A slab in use that is not much larger than needed: who joins it shares its runs. */
+  /** The slab with most sequences of those that are not much larger than needed: who joins it shares its runs. */
   #joinable(numColumns: number): OwnSlab | undefined {
-    const most = Math.max(2 * numColumns, numColumns + SMALLEST_CAPACITY);
-    for (const { capacity, slots } of this.slabs) {
-      if (capacity >= numColumns && capacity <= most && slots.length > 0)
-        return this.#slabWithRoom(capacity, 1);
-    }
-    return undefined;
+    const most = Math.max(2 * numColumns, numColumns + SPARE_COLUMNS);
+    const [slab] = this.slabs
+      .filter(({ capacity }) => capacity >= numColumns && capacity <= most)
+      .sort((a, b) => b.slots.length - a.slots.length);
+    return slab && this.#slabWithRoom(slab.capacity, 1);
   }
 
   /** A slab of the class for so many columns with room for more slots, made or enlarged if memory allows. */

@@ -4,6 +4,7 @@ import type { PlannerInput } from './planner.ts';
 /** Of the time that plain steps take. */
 const SHARE_OF_TIME = 0.005;
 const NUM_MASKS = 4;
+const LEAST_COST = 0.25; // of a step
 
 interface Step {
   readonly numRows: number;
@@ -25,7 +26,8 @@ export class Explorer {
     const input = inputs[at];
     if (plan === undefined || input === undefined || plan.outcomes.length > 0) return plans;
     const stepMs = milliseconds(numRows);
-    const costMs = milliseconds(numRows + NUM_MASKS) - stepMs;
+    // Rows are seldom as cheap as a flat stretch of the curve says.
+    const costMs = Math.max(milliseconds(numRows + NUM_MASKS) - stepMs, LEAST_COST * stepMs);
     this.#savedMs = Math.min(this.#savedMs + SHARE_OF_TIME * stepMs, Math.max(costMs, stepMs));
     const masks = Math.min(
       NUM_MASKS,

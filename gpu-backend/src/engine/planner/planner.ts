@@ -106,21 +106,36 @@ export class Planner {
   /** One plan for each input. */
   plan(inputs: readonly PlannerInput[], fixed: FixedRows = NOTHING_ELSE): Plan[] {
     if (inputs.length === 0) return [];
+    const asked = this.#rest.awake(inputs);
+    const numResting = inputs.length - asked.length;
     const numSequences = inputs.length + fixed.numSequences;
     const numContextTokens = inputs.reduce((most, input) => Math.max(most, input.numContextTokens), 0);
     const milliseconds = (numRows: number): number =>
-      this.latency.milliseconds(Math.max(MIN_ROWS, numRows + fixed.numRows), numSequences, numContextTokens);
-    if (this.#rest.takes(inputs)) {
-      return this.#explorer.explore(inputs.map(ar), inputs, { numRows: inputs.length, milliseconds });
-    }
+      this.latency.milliseconds(
+        Math.max(MIN_ROWS, numRows + numResting + fixed.numRows),
+        numSequences,
+        numContextTokens,
+      );
+    this.#numRows = 0;
+    const planned =
+      asked.length === 0 ? [] : this.#planAll(asked, numSequences, numContextTokens, milliseconds);
+    this.#rest.after(asked, planned, inputs.length);
+    const plans = numResting === 0 ? planned : spread(planned, asked, inputs);
+    return this.#explorer.explore(plans, inputs, { numRows: this.#numRows, milliseconds });
+  }
+
+  #planAll(
+    inputs: readonly PlannerInput[],
+    numSequences: number,
+    numContextTokens: number,
+    milliseconds: (numRows: number) => number,
+  ): Plan[] {
     this.#values.refresh(numSequences, numContextTokens);
     this.#prepare(inputs, numSequences, numContextTokens);
     const price = this.#bestPrice(inputs.length, milliseconds);
     this.#chooseAt(inputs.length, price);
     this.#fill(inputs.length, price, milliseconds);
-    const plans = inputs.map((input, at) => fit(this.#member(at).choice.toPlan(input.drafts), input));
-    this.#rest.after(plans, inputs);
-    return this.#explorer.explore(plans, inputs, { numRows: this.#numRows, milliseconds });
+    return inputs.map((input, at) => fit(this.#member(at).choice.toPlan(input.drafts), input));
   }
 
   /** What a step took. Statistics are told by the sequences themselves. */
@@ -237,4 +252,14 @@ export class Planner {
 
 function fit(plan: Plan, { drafts, numRemainingTokens, numPositions }: PlannerInput): Plan {
   return fitPlan(plan, { numDraftRows: 1 + drafts.length, numRemainingTokens, numPositions });
+}
+
+/** The plans of those that were asked in their places, and plain ones in the others'. */
+function spread(
+  plans: readonly Plan[],
+  asked: readonly PlannerInput[],
+  inputs: readonly PlannerInput[],
+): Plan[] {
+  let next = 0;
+  return inputs.map((input) => (input === asked[next] ? plans[next++] : undefined) ?? ar());
 }

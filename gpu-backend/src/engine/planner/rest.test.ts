@@ -22,31 +22,30 @@ describe('texts that are decoded plainly', () => {
   it('are not asked for some steps, and then again', () => {
     const rest = new Rest();
     const inputs = [input(), input()];
-    expect(rest.takes(inputs)).toBe(false);
-    rest.after([ar(), ar()], inputs);
-    const answers = Array.from({ length: 16 }, () => rest.takes(inputs));
-    expect(answers.indexOf(false)).toBe(12);
-    expect(answers.slice(12)).not.toContain(true);
+    expect(rest.awake(inputs)).toEqual(inputs);
+    rest.after(inputs, [ar(), ar()], 2);
+    const numAsked = Array.from({ length: 16 }, () => rest.awake(inputs).length);
+    expect(numAsked.indexOf(2)).toBe(12);
+    expect(numAsked.slice(0, 12)).toEqual(new Array(12).fill(0));
   });
 
-  it.each<{ change: string; next: (inputs: PlannerInput[]) => PlannerInput[] }>([
-    { change: 'one has drafts', next: ([first, second]) => [first!, { ...second!, drafts }] },
-    { change: 'one joins', next: (inputs) => [...inputs, input()] },
-    { change: 'one leaves', next: ([first]) => [first!] },
-    { change: 'one is another', next: ([first]) => [first!, input()] },
-  ])('are asked at once where $change', ({ next }) => {
+  it('are left alone where another joins or has drafts: only that one is asked, and rests if it drafts not', () => {
     const rest = new Rest();
-    const inputs = [input(), input()];
-    rest.after([ar(), ar()], inputs);
-    expect(rest.takes(inputs)).toBe(true);
-    expect(rest.takes(next(inputs))).toBe(false);
-    expect(rest.takes(inputs)).toBe(false);
+    const [first, second, third] = [input(), input(), input()];
+    rest.after([first, second], [ar(), ar()], 2);
+    expect(rest.awake([first, second, third])).toEqual([third]);
+    rest.after([third], [ar()], 3);
+    expect(rest.awake([first, third])).toEqual([]);
+    const drafting = { ...second, drafts };
+    expect(rest.awake([first, drafting])).toEqual([drafting]);
   });
 
-  it('are asked at every step while any of them drafts', () => {
+  it('are all asked as soon as one of them drafts', () => {
     const rest = new Rest();
-    const inputs = [input(), input()];
-    rest.after([ar(), dense(2)], inputs);
-    expect(rest.takes(inputs)).toBe(false);
+    const [first, second] = [input(), input()];
+    rest.after([first], [ar()], 1);
+    expect(rest.awake([first, second])).toEqual([second]);
+    rest.after([second], [dense(2)], 2);
+    expect(rest.awake([first, second])).toEqual([first, second]);
   });
 });

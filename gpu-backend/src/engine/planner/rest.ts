@@ -6,29 +6,28 @@ import type { SequenceStatistics } from './statistics.ts';
 const NUM_STEPS = 12;
 
 /**
- * Where nobody drafts, asking at every step whether to draft costs more than it can tell: the same texts, with nothing
- * drafted since, get the same answer for some steps.
+ * Where nobody drafts, asking at every step whether to draft costs more than it can tell. So when all were asked and
+ * nobody drafts, they rest for some steps. Only who joins meanwhile is asked, and whoever has drafts; as soon as one
+ * drafts, all are awake.
  */
 export class Rest {
   #numStepsLeft = 0;
-  readonly #statistics: SequenceStatistics[] = [];
+  readonly #resting = new Set<SequenceStatistics>();
 
-  /** Whether these may be decoded plainly without being asked. */
-  takes(inputs: readonly PlannerInput[]): boolean {
-    if (this.#numStepsLeft === 0) return false;
+  /** Those that must be asked in this step; the others are decoded plainly. */
+  awake(inputs: readonly PlannerInput[]): readonly PlannerInput[] {
+    if (this.#numStepsLeft === 0) return inputs;
     this.#numStepsLeft -= 1;
-    const areKnown = inputs.every(
-      ({ drafts, statistics }, at) => drafts.length === 0 && statistics === this.#statistics[at],
-    );
-    if (!areKnown || inputs.length !== this.#statistics.length) this.#numStepsLeft = 0;
-    return areKnown && inputs.length === this.#statistics.length;
+    return inputs.filter(({ drafts, statistics }) => drafts.length > 0 || !this.#resting.has(statistics));
   }
 
-  /** What was planned with all of it considered. */
-  after(plans: readonly Plan[], inputs: readonly PlannerInput[]): void {
-    this.#statistics.length = 0;
+  /** What those that were asked do now, of so many texts in all. */
+  after(asked: readonly PlannerInput[], plans: readonly Plan[], numTexts: number): void {
     const arePlain = plans.every((plan) => plan.numDraftRows === 1 && plan.outcomes.length === 0);
-    this.#numStepsLeft = arePlain ? NUM_STEPS : 0;
-    if (arePlain) for (const { statistics } of inputs) this.#statistics.push(statistics);
+    if (asked.length === numTexts || !arePlain) {
+      this.#resting.clear();
+      this.#numStepsLeft = arePlain ? NUM_STEPS : 0;
+    }
+    if (arePlain) for (const { statistics } of asked) this.#resting.add(statistics);
   }
 }
