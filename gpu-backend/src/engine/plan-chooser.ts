@@ -59,16 +59,20 @@ export class PlannedChooser implements PlanChooser {
     const [first] = turns;
     if (first === undefined) return;
     let numRows = 0;
+    let numTokens = 0;
     for (const { active, result } of turns) {
       if (result instanceof Error) continue;
       numRows += result.numRows;
+      numTokens += result.tokenIds.length;
       if (active.rule.type !== 'auto' || result.tokenIds.length === 0) continue;
       const { drafts, draftOrigin } = active.sequence;
       this.#statisticsOf(active.sequence).observe(result.tokenIds, drafts, draftOrigin);
     }
     const { milliseconds } = first;
     if (numRows === 0) return;
-    this.#planner.observe({ numRows, numSequences: turns.length, numContextTokens: capacity, milliseconds });
+    const pass = { numRows, numSequences: turns.length, numContextTokens: capacity, milliseconds };
+    const isDecoding = turns.every(({ isPrefill }) => !isPrefill);
+    this.#planner.observe(pass, isDecoding ? numTokens : undefined);
   }
 
   #input(sequence: Sequence, maxDraftRows: number): PlannerInput {

@@ -4,6 +4,7 @@ import type { Plan } from '../plan.ts';
 import { AcceptanceTable } from './acceptance-table.ts';
 import { BlockSamples } from './block-samples.ts';
 import { Explorer } from './explorer.ts';
+import { Guard } from './guard.ts';
 import type { LatencyModel, LatencyPoint } from './latency.ts';
 import { PlanChoice } from './plan-choice.ts';
 import { DraftValues, SequenceOdds } from './sequence-odds.ts';
@@ -51,6 +52,8 @@ const NUM_REFINEMENTS = 2;
 /** Of the price, for sequences that take what is left. */
 const DISCOUNTS = [0.6, 0.3, 0.1, 0.02];
 const MIN_ROWS = 2;
+/** From so many texts on each one's rows are dear to the others, and plans are held to what they gave. */
+const GUARDED_SEQUENCES = 3;
 /** From so many texts on fewer prices are tried: each takes longer, and their sum is smoother. */
 const MANY_SEQUENCES = 6;
 const FEWER_PRICES = 10;
@@ -74,6 +77,7 @@ export class Planner {
   readonly #values: ValueTables;
   readonly #explorer: Explorer;
   readonly #rest = new Rest();
+  readonly #guard = new Guard();
   readonly #members: Member[] = [];
   #rate = 0;
   #turn = 0;
@@ -106,9 +110,11 @@ export class Planner {
   /** One plan for each input. */
   plan(inputs: readonly PlannerInput[], fixed: FixedRows = NOTHING_ELSE): Plan[] {
     if (inputs.length === 0) return [];
+    const numSequences = inputs.length + fixed.numSequences;
+    if (numSequences >= GUARDED_SEQUENCES && this.#guard.isClosed(numSequences))
+      return inputs.map(() => ar());
     const asked = this.#rest.awake(inputs);
     const numResting = inputs.length - asked.length;
-    const numSequences = inputs.length + fixed.numSequences;
     const numContextTokens = inputs.reduce((most, input) => Math.max(most, input.numContextTokens), 0);
     const milliseconds = (numRows: number): number =>
       this.latency.milliseconds(
@@ -138,9 +144,16 @@ export class Planner {
     return inputs.map((input, at) => fit(this.#member(at).choice.toPlan(input.drafts), input));
   }
 
-  /** What a step took. Statistics are told by the sequences themselves. */
-  observe(pass: LatencyPoint): void {
+  /**
+   * What a step took, and how many tokens it decided (absent: there was a prompt in it). Statistics are told by the
+   * sequences themselves.
+   */
+  observe(pass: LatencyPoint, numTokens?: number): void {
     this.latency.observe(pass);
+    const { numSequences, numContextTokens, milliseconds } = pass;
+    if (numTokens === undefined || numSequences < GUARDED_SEQUENCES) return;
+    const plainMs = this.latency.milliseconds(numSequences, numSequences, numContextTokens);
+    this.#guard.observe(numSequences, numTokens, milliseconds, plainMs);
   }
 
   #prepare(inputs: readonly PlannerInput[], numSequences: number, numContextTokens: number): void {
