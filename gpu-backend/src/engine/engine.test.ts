@@ -9,7 +9,7 @@ import { FIXED_PLANS } from './plan-chooser.ts';
 import { ar, dense, fitPlan } from './plan.ts';
 import type { Plan } from './plan.ts';
 import type { Sequence, SequenceOptions } from './sequence.ts';
-import { openFixture, sampled, sequenceOptions } from './testing.ts';
+import { openFixture, sampled, sequenceOptions, withConfig } from './testing.ts';
 
 const ROOMY: EngineOptions = {
   chooser: FIXED_PLANS,
@@ -170,5 +170,82 @@ describe('texts that are decoded together', () => {
     );
     expect(numHits).toBeGreaterThan(3);
     expect(numYields).toBeGreaterThan(3);
+  });
+});
+
+describe('memory that is too short', () => {
+  const COLUMNS = 192;
+  function shortEngine(columns: number, of = session): Engine {
+    return new Engine(of, {
+      ...ROOMY,
+      maxCacheBytes: columns * session.numBytesPerColumn,
+      smallestCapacity: 64,
+    });
+  }
+  const rule = { type: 'fixed', name: 'ar', next: ar } as const;
+
+  it('ends the text that outgrew it, not those that gave way to it', async () => {
+    const engine = shortEngine(COLUMNS);
+    const [long, short] = [sequenceOptions({ maxTokens: 200 }), sequenceOptions({ maxTokens: 100 })];
+    const first = engine.open(long, { rule })!;
+    const second = engine.open(short, { rule })!;
+    const ready = new Set([first, second]);
+    const failures: Error[] = [];
+    while (second.sequence.finishReason === undefined) {
+      for (const { active, result } of await engine.step(ready)) {
+        if (!(result instanceof Error)) continue;
+        expect(active).toBe(first);
+        failures.push(result);
+        engine.close(active, { hasFailed: true });
+        ready.delete(active);
+      }
+      engine.checkIntegrity();
+    }
+    expect(failures).toMatchObject([{ code: 'overloaded' }]);
+    expect(engine.residence.numYields).toBeGreaterThan(0);
+    expect(second.sequence.tokenIds.slice(short.promptIds.length)).toEqual(await plainText(short));
+    engine.dispose();
+  });
+
+  it('leaves no grammar of a text without a place', () => {
+    let numHeld = 0;
+    const grammar = () => {
+      numHeld += 1;
+      return {
+        allowed: () => undefined,
+        accept: () => true,
+        rollback: () => undefined,
+        isComplete: false,
+        dispose: () => (numHeld -= 1),
+      };
+    };
+    const engine = shortEngine(64);
+    const taken = engine.open(sequenceOptions({ grammar: grammar() }), { rule })!;
+    expect(engine.open(sequenceOptions({ grammar: grammar() }), { rule })).toBeUndefined();
+    expect(numHeld).toBe(1);
+    engine.close(taken);
+    const promptIds = Array<number>(64).fill(3);
+    expect(() => engine.open(sequenceOptions({ promptIds, grammar: grammar() }), { rule })).toThrow(
+      'does not fit',
+    );
+    expect(numHeld).toBe(0);
+    engine.dispose();
+  });
+
+  it('leaves nothing of a cache that could not be made', () => {
+    let isShort = true;
+    const failing: ModelSession = {
+      ...withConfig(session, session.config),
+      createCache: (numSlots, capacity) => {
+        if (isShort) throw new RangeError('Array buffer allocation failed');
+        return session.createCache(numSlots, capacity);
+      },
+    };
+    const engine = shortEngine(64, failing);
+    expect(() => engine.open(sequenceOptions(), { rule })).toThrow('allocation failed');
+    engine.checkIntegrity();
+    isShort = false;
+    expect(engine.open(sequenceOptions(), { rule })).toBeDefined();
+    engine.dispose();
   });
 });

@@ -68,18 +68,27 @@ export class Engine {
     return this.#residence;
   }
 
-  /** Takes a sequence in; undefined where there is no memory for it now. Close it in the end, however it ends. */
+  /**
+   * Takes a sequence in; undefined where there is no memory for it now. Close it in the end, however it ends. Its
+   * grammar is disposed of then, and at once where it is not taken in.
+   */
   open(options: SequenceOptions, open: OpenOptions): Active | undefined {
-    const resident = new Resident(new Sequence(options, this.#session.config.vocabSize), open);
-    if (!this.#residence.place(resident, this.#options.prefillTokens)) {
-      if (this.#active.size > 0) return undefined;
-      throw new TidarError(
-        'overloaded',
-        'The prompt does not fit in the memory that the backend may use for caches.',
-      );
+    try {
+      const resident = new Resident(new Sequence(options, this.#session.config.vocabSize), open);
+      if (this.#residence.place(resident, this.#options.prefillTokens)) {
+        this.#active.add(resident);
+        return resident;
+      }
+    } catch (error) {
+      options.grammar?.dispose();
+      throw error;
     }
-    this.#active.add(resident);
-    return resident;
+    options.grammar?.dispose();
+    if (this.#active.size > 0) return undefined;
+    throw new TidarError(
+      'overloaded',
+      'The prompt does not fit in the memory that the backend may use for caches.',
+    );
   }
 
   /**
@@ -89,19 +98,26 @@ export class Engine {
   close(active: Active, { hasFailed = false } = {}): void {
     const resident = residentOf(active);
     if (!this.#active.delete(resident)) return;
-    if (!hasFailed) this.#residence.keepPrefix(resident);
-    this.#residence.leave(resident);
-    resident.sequence.dispose();
+    try {
+      if (!hasFailed) this.#residence.keepPrefix(resident);
+    } finally {
+      this.#residence.leave(resident);
+      resident.sequence.dispose();
+    }
   }
 
   /**
    * One forward pass for those of `ready` that fit in it (see `segmentSlots` for when it is several). Oldest first:
-   * a prompt that does not fit in this pass follows in later ones, and who finds no memory waits.
+   * a prompt that does not fit in this pass follows in later ones, and who finds no memory waits. No turns: nobody can
+   * go on before others do or leave.
    */
   async step(ready: ReadonlySet<Active>): Promise<Turn[]> {
-    const members = this.#prepareAll([...this.#active].filter((active) => ready.has(active)));
-    this.#residence.fit(members, [...this.#active]);
-    const turns: Turn[] = [];
+    const present = [...this.#active].filter((active) => ready.has(active));
+    const members = this.#prepareAll(present);
+    const crowded = this.#residence.fit(members, [...this.#active]);
+    const hasSlots = [...this.#active].some(({ slot }) => slot !== undefined);
+    const outgrown = hasSlots ? crowded : present[0];
+    const turns: Turn[] = outgrown === undefined ? [] : [outgrownTurn(outgrown)];
     for (const slab of this.#residence.slabs) turns.push(...(await this.#runSlab(slab, members)));
     return turns;
   }
@@ -186,6 +202,13 @@ interface Run {
   readonly firstSlot: number;
   readonly slots: readonly (StepMember | SlotRows)[];
   readonly residents: readonly (Resident | undefined)[];
+}
+
+/** All memory there is holds no more of this text: it ends, and who gave way to it goes on. */
+function outgrownTurn(active: Resident): Turn {
+  const sentence = 'The text outgrew the memory that the backend may use for caches.';
+  const result = new TidarError('overloaded', sentence);
+  return { active, result, isPrefill: false, milliseconds: 0, numSequences: 1 };
 }
 
 function idle(slot: Slot | undefined): SlotRows {

@@ -162,7 +162,12 @@ export class KvPool {
       this.#freeEmpty();
       if (!this.#budget.reserve(numBytes)) return undefined;
     }
-    return this.#session.createCache(numSlots, capacity);
+    try {
+      return this.#session.createCache(numSlots, capacity);
+    } catch (error) {
+      this.#budget.release(numBytes);
+      throw error;
+    }
   }
 
   #freeEmpty(): void {

@@ -1,4 +1,3 @@
-import { TidarError } from '@tidar/shared/errors.ts';
 import type { ModelSession } from '../device/device.ts';
 import type { Resident } from './active.ts';
 import { MemoryBudget, SMALLEST_CAPACITY } from './admission/memory-budget.ts';
@@ -59,16 +58,21 @@ export class Residence {
     const { sequence, salt } = resident;
     const numTokens = Math.min(sequence.tokenIds.length, numColumnsAtOnce);
     const hit = salt === undefined ? undefined : this.prefixes.lookup(salt, sequence.tokenIds);
-    let slot = this.#pool.acquire(Math.max(numTokens, hit?.numTokens ?? 0) + SCRATCH_COLUMNS);
-    if (slot === undefined) {
-      // What was found may be what is in the way: it can't be evicted while it is held.
+    try {
+      resident.slot = this.#pool.acquire(Math.max(numTokens, hit?.numTokens ?? 0) + SCRATCH_COLUMNS);
+      if (resident.slot !== undefined) {
+        if (hit !== undefined && hit.numTokens > 0) this.#restore(resident, hit, resident.slot);
+        return true;
+      }
+    } catch (error) {
+      this.leave(resident);
+      throw error;
+    } finally {
       hit?.release();
-      slot = this.#pool.acquire(numTokens + SCRATCH_COLUMNS);
-    } else if (hit !== undefined && hit.numTokens > 0) {
-      this.#restore(resident, hit, slot);
     }
-    resident.slot = slot;
-    return slot !== undefined;
+    // What was found may have been what was in the way: it can't be evicted while it is held.
+    resident.slot = this.#pool.acquire(numTokens + SCRATCH_COLUMNS);
+    return resident.slot !== undefined;
   }
 
   /** Frees the slot. */
@@ -93,19 +97,21 @@ export class Residence {
   /**
    * Makes room for the rows of all members, `residents` being everybody in the order of arrival. Where memory is short
    * plans shrink first; then the youngest gives up its slot and leaves the members: it begins again when there is room.
+   * The only one with a slot that still has no room leaves the members too and is returned: all memory is too little.
    */
-  fit(members: Members, residents: readonly Resident[]): void {
+  fit(members: Members, residents: readonly Resident[]): Resident | undefined {
     for (;;) {
       const crowded = firstCrowded(members, residents);
-      if (crowded === undefined) return;
+      if (crowded === undefined) return undefined;
       const { slot, numColumns } = crowded;
       if (this.#pool.grow(slot, numColumns) || this.#shrinkPlans(members, slot.slab)) continue;
       const withSlots = residents.filter((one) => one.slot !== undefined);
       const youngest = withSlots.at(-1);
-      if (youngest === undefined || withSlots.length === 1) throw outgrown();
+      if (youngest === undefined) throw new Error('a slot belongs to no sequence');
+      members.delete(youngest);
+      if (withSlots.length === 1) return youngest;
       this.leave(youngest);
       youngest.sequence.uncommit();
-      members.delete(youngest);
       this.#numYields += 1;
     }
   }
@@ -167,8 +173,4 @@ function firstCrowded(
     if (numColumns > slot.slab.capacity) return { slot, numColumns };
   }
   return undefined;
-}
-
-function outgrown(): TidarError {
-  return new TidarError('overloaded', 'The text outgrew the memory that the backend may use for caches.');
 }
