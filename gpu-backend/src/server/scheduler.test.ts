@@ -1,8 +1,12 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelSession } from '../device/device.ts';
+import { Engine } from '../engine/engine.ts';
+import { FIXED_PLANS } from '../engine/plan-chooser.ts';
 import { recording, sampled, withConfig } from '../engine/testing.ts';
-import { Demo } from './testing/desk.ts';
+import type { FromEngine } from './engine-messages.ts';
+import { Scheduler } from './scheduler.ts';
+import { Demo, Desk } from './testing/desk.ts';
 
 let demo: Demo;
 beforeAll(async () => {
@@ -140,6 +144,58 @@ describe('requests together', () => {
     expect(desk.answer(2).choices).toEqual((await demo.answerTo(other)).choices);
     expect(desk.engine.numActive).toBe(0);
     desk.engine.dispose();
+  });
+});
+
+describe('where no text can go on', () => {
+  it('a step says so: who waits for the memory of a slow reader’s text is not tried again and again', async () => {
+    const engine = new Engine(demo.session, {
+      chooser: FIXED_PLANS,
+      maxCacheBytes: 256 * demo.session.numBytesPerColumn,
+      prefixCacheBytes: 0,
+      prefillTokens: 64,
+      sharedPrefillTokens: 64,
+      smallestCapacity: 64,
+    });
+    const desk = new Desk(engine, demo.tokenizer);
+    const asked = [9n, 10n].map((seed) =>
+      demo.request({
+        decoder: { type: 'ar' },
+        maxTokens: 60,
+        sampling: sampled({ temperature: 1.3, seed, minTokens: 60 }),
+      }),
+    );
+    const numCreditsUntilCrowded = 64 - demo.promptIds.length + 6;
+    desk.submit(1, asked[0]!, numCreditsUntilCrowded);
+    desk.submit(2, asked[1]!);
+    let numSteps = 0;
+    while ((await desk.scheduler.step()) && numSteps < 1000) numSteps += 1;
+    expect(numSteps).toBeLessThan(1000);
+    expect(engine.residence.numYields).toBeGreaterThan(0);
+    expect(engine.numActive).toBe(2);
+    desk.scheduler.addCredits(1, 1000);
+    await desk.run();
+    for (const [at, one] of asked.entries())
+      expect(desk.answer(at + 1).choices).toEqual((await demo.answerTo(one)).choices);
+    engine.dispose();
+  });
+
+  it('since the pass failed, each request ends in one error, however many texts it has', async () => {
+    const failing: ModelSession = {
+      ...withConfig(demo.session, demo.session.config),
+      run: (cache, batch) =>
+        batch.numSlots === 3 ? Promise.reject(new Error('lost')) : demo.session.run(cache, batch),
+    };
+    const { engine } = demo.desk(failing);
+    const messages: FromEngine[] = [];
+    const { tokenizer } = demo;
+    const emit = (message: FromEngine): void => void messages.push(message);
+    const scheduler = new Scheduler({ engine, tokenizer, sharePrefixes: false, emit });
+    scheduler.submit(1, demo.request({}, { numChoices: 3 }), 1000);
+    while (await scheduler.step()) scheduler.checkIntegrity();
+    expect(messages.filter(({ type }) => type === 'error')).toHaveLength(1);
+    expect(engine.numActive).toBe(0);
+    engine.dispose();
   });
 });
 

@@ -69,7 +69,7 @@ export class Scheduler {
     this.#options.emit({ type: 'error', id, error: toEngineError(error) });
   }
 
-  /** One forward pass of all that can run; false where none can. */
+  /** One forward pass of all that can run; false where none can until a message comes. */
   async step(): Promise<boolean> {
     this.#sweep();
     this.#place();
@@ -79,11 +79,12 @@ export class Scheduler {
     try {
       const turns = await this.#options.engine.step(ready);
       for (const turn of turns) this.#deliver(turn);
+      return turns.length > 0;
     } catch (error) {
       // The pass failed as a whole: none of its texts can be trusted to go on.
-      for (const { open } of this.#placesOf(ready)) this.fail(open.id, error);
+      for (const { id } of this.#requestsOf(ready)) this.fail(id, error);
+      return true;
     }
-    return true;
   }
 
   /** What must hold when nothing can run; throws where a slot leaked. */
@@ -196,8 +197,8 @@ export class Scheduler {
     this.#options.engine.close(active, { hasFailed });
   }
 
-  #placesOf(ready: ReadonlySet<Active>): Place[] {
-    return [...ready].flatMap((active) => this.#places.get(active) ?? []);
+  #requestsOf(ready: ReadonlySet<Active>): Set<OpenRequest> {
+    return new Set([...ready].flatMap((active) => this.#places.get(active)?.open ?? []));
   }
 }
 
