@@ -207,6 +207,27 @@ describe('memory that is too short', () => {
     engine.dispose();
   });
 
+  it('ends no text for room that its cache keeps for others: it moves to a smaller one', async () => {
+    const engine = shortEngine(COLUMNS);
+    const options = [1n, 2n].map((seed) =>
+      sequenceOptions({ maxTokens: 100, sampling: sampled({ temperature: 1, seed }) }),
+    );
+    const actives = options.map((one) => engine.open(one, { rule })!);
+    const ready = new Set(actives);
+    while (ready.size > 0) {
+      for (const { active, result } of await engine.step(ready)) {
+        if (result instanceof Error) throw result;
+        if (active.sequence.finishReason === undefined) continue;
+        engine.close(active);
+        ready.delete(active);
+      }
+      engine.checkIntegrity();
+    }
+    for (const [at, { sequence }] of actives.entries())
+      expect(sequence.tokenIds.slice(sequence.numPromptTokens)).toEqual(await plainText(options[at]!));
+    engine.dispose();
+  });
+
   it('leaves no grammar of a text without a place', () => {
     let numHeld = 0;
     const grammar = () => {

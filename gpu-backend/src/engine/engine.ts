@@ -114,9 +114,7 @@ export class Engine {
   async step(ready: ReadonlySet<Active>): Promise<Turn[]> {
     const present = [...this.#active].filter((active) => ready.has(active));
     const members = this.#prepareAll(present);
-    const crowded = this.#residence.fit(members, [...this.#active]);
-    const hasSlots = [...this.#active].some(({ slot }) => slot !== undefined);
-    const outgrown = hasSlots ? crowded : present[0];
+    const outgrown = this.#residence.fit(members, [...this.#active]) ?? this.#homeless(present);
     const turns: Turn[] = outgrown === undefined ? [] : [outgrownTurn(outgrown)];
     for (const slab of this.#residence.slabs) turns.push(...(await this.#runSlab(slab, members)));
     return turns;
@@ -130,6 +128,11 @@ export class Engine {
   dispose(): void {
     for (const active of [...this.#active]) this.close(active);
     this.#residence.dispose();
+  }
+
+  /** Who finds no memory though nobody has any. */
+  #homeless([first]: readonly Resident[]): Resident | undefined {
+    return [...this.#active].every(({ slot }) => slot === undefined) ? first : undefined;
   }
 
   /** Lays out the next pass of each sequence; those without a slot, or whose prompt must wait, have none. */

@@ -108,6 +108,7 @@ export class Residence {
       const withSlots = residents.filter((one) => one.slot !== undefined);
       const youngest = withSlots.at(-1);
       if (youngest === undefined) throw new Error('a slot belongs to no sequence');
+      if (withSlots.length === 1 && this.#moveAlone(youngest, numColumns)) continue;
       members.delete(youngest);
       if (withSlots.length === 1) return youngest;
       this.leave(youngest);
@@ -141,6 +142,30 @@ export class Residence {
     sequence.commitPending(hit.numTokens);
     this.#pool.keep(slot, hit.numTokens);
     if (sequence.numCompletionTokens === 0) resident.numCachedTokens = hit.numTokens;
+  }
+
+  /**
+   * The cache of the only one with a slot may still have room for others: it makes way for the next before that is
+   * made. Its columns are held aside meanwhile, a copy that counts for nothing. False where memory is too little, and
+   * the slot is gone then.
+   */
+  #moveAlone(resident: Resident, numColumns: number): boolean {
+    const { slot, sequence } = resident;
+    if (slot === undefined) return false;
+    const range = { start: 0, end: sequence.numCommitted };
+    const saved = range.end === 0 ? undefined : slot.slab.cache.save(slot.index, range);
+    this.leave(resident);
+    try {
+      const larger = this.#pool.acquire(numColumns);
+      resident.slot = larger;
+      if (larger === undefined) return false;
+      if (saved !== undefined) larger.slab.cache.restore(larger.index, 0, saved, range);
+      this.#pool.keep(larger, range.end);
+      return true;
+    } finally {
+      if (resident.slot === undefined) sequence.uncommit();
+      saved?.dispose();
+    }
   }
 
   /** Plain decoding, or one row of a prompt, for all in the slab; false if nothing was larger. */
