@@ -19,11 +19,6 @@ const DRAIN_SECONDS = 5;
 
 type OnLine = ChildOptions['onLine'];
 
-export interface Addresses {
-  readonly backend: string;
-  readonly edge: string;
-}
-
 /** The backend as a process of its own, with the environment that the engine needs from its start. */
 export function startBackend(options: StartOptions, port: number, secrets: Secrets, onLine: OnLine): Child {
   const main = join(REPOSITORY, 'gpu-backend/src/server/main.ts');

@@ -66,10 +66,6 @@ export class AdmissionQueue<T> {
     return this.#tenants.size;
   }
 
-  has(item: T): boolean {
-    return this.#tenantsByItem.has(item);
-  }
-
   /** Cost in tokens, above 0. A refused item leaves nothing behind; its caller may try again after the time given. */
   push(tenant: string, cost: number, item: T): PushResult {
     if (!(cost > 0 && cost < Infinity)) throw new RangeError(`a cost of ${cost}`);

@@ -54,10 +54,6 @@ export class MemoryBudget {
     prefixCache.setMaxBytes(this.#prefixCacheLimit(0));
   }
 
-  get numReservedBytes(): number {
-    return this.#numReservedBytes;
-  }
-
   bytesFor(capacity: number, numSlots: number): number {
     return capacity * numSlots * this.#options.numBytesPerColumn;
   }

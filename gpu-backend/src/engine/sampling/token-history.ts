@@ -14,10 +14,6 @@ export class TokenHistory {
     for (const tokenId of promptIds) if (!this.#entries.has(tokenId)) this.#add(tokenId, 0, true);
   }
 
-  get numPushed(): number {
-    return this.#pushed.length;
-  }
-
   /** How often the completion holds the token; -1 where it came in neither prompt nor completion. */
   count(tokenId: number): number {
     const entry = this.#entries.get(tokenId);

@@ -38,6 +38,3 @@ export const ANNOTATIONS: ReadonlySet<string> = new Set([
   'readOnly',
   'writeOnly',
 ]);
-
-/** Keywords that hold schemas but assert nothing by themselves. */
-export const DEFINITIONS: ReadonlySet<string> = new Set(['$defs', 'definitions']);
