@@ -1,7 +1,7 @@
 import type { Layout } from './layout.ts';
 import type { Plan } from './plan.ts';
 import type { RowReader } from './row-reader.ts';
-import type { GrammarState } from './sampling/grammar-state.ts';
+import type { GrammarState } from './grammar/grammar-state.ts';
 import { tokenLogprobs } from './sampling/logprobs.ts';
 import type { TokenLogprob } from './sampling/logprobs.ts';
 import { TokenDrawer } from './sampling/token-drawer.ts';
@@ -39,7 +39,7 @@ export interface SequenceOptions {
   readonly numLogprobs?: number | undefined;
   readonly numPromptLogprobs?: number | undefined;
   /** Owned by the sequence, which disposes of it. */
-  readonly grammar?: (GrammarState & { dispose(): void }) | undefined;
+  readonly grammar?: GrammarState | undefined;
 }
 
 /**

@@ -2,7 +2,7 @@ import { TidarError } from '@tidar/shared/errors.ts';
 import { REMOVED } from './row.ts';
 import { hasPenalties } from './settings.ts';
 import type { Sampling } from './settings.ts';
-import type { GrammarState } from './grammar-state.ts';
+import type { GrammarState } from '../grammar/grammar-state.ts';
 import { TokenHistory } from './token-history.ts';
 
 export interface ProcessorOptions {

@@ -1,5 +1,5 @@
 import { gumbelNoise } from '@tidar/shared/noise.ts';
-import type { GrammarState } from './grammar-state.ts';
+import type { GrammarState } from '../grammar/grammar-state.ts';
 import type { TokenDrawerOptions } from './token-drawer.ts';
 import { isGreedy } from './settings.ts';
 import type { Draw, LogitsRow, Row } from './settings.ts';
@@ -73,6 +73,10 @@ export class SumGrammar implements GrammarState {
   rollback(numTokens: number): void {
     if (numTokens > this.accepted.length) throw new RangeError('rolled back past the start');
     this.accepted.length -= numTokens;
+  }
+
+  dispose(): void {
+    this.accepted.length = 0;
   }
 }
 

@@ -5,7 +5,7 @@ import { BestTwo } from './best-two.ts';
 import { drawFromCandidates } from './candidate-row.ts';
 import { drawFromFullRow } from './full-row.ts';
 import type { RowContext } from './full-row.ts';
-import type { GrammarState } from './grammar-state.ts';
+import type { GrammarState } from '../grammar/grammar-state.ts';
 import { Processors } from './processors.ts';
 import { isGreedy } from './settings.ts';
 import type { Draw, LogitsRow, Sampling } from './settings.ts';

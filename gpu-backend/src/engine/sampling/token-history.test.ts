@@ -134,6 +134,7 @@ describe('processors', () => {
       allowed: () => Int32Array.of(1 << 5, 0),
       accept: () => true,
       rollback: () => undefined,
+      dispose: () => undefined,
     };
     const options = { sampling, vocabSize: VOCAB, promptIds: [], committedIds: [], endTokenIds };
     const scores = processed(new Processors({ ...options, grammar: complete }));
