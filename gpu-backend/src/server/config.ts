@@ -17,13 +17,13 @@ export interface ServerConfig {
   readonly numThreadsReason: string;
   /** Of requests that name none; absent: the default for the device. */
   readonly draftLength?: number | undefined;
-  /** Sequences that are decoded in turns. */
+  /** Texts that are decoded at once; `n` choices are `n` texts. */
   readonly maxConcurrent: number;
-  /** Requests that may wait for their turn; one more is refused as `overloaded`. */
+  /** Requests that may wait for a place; one more is refused as `overloaded`. */
   readonly maxWaiting: number;
   /** How long open streams may go on after the first SIGTERM. */
   readonly drainLimitMs: number;
-  /** Of the key-value caches of running sequences; absent: the engine chooses. */
+  /** Of all keys and values, kept prefixes included; absent: the engine chooses. */
   readonly maxCacheBytes?: number | undefined;
   /** Of the prefix cache; 0 turns it off. */
   readonly prefixCacheBytes: number;
@@ -65,18 +65,18 @@ export const SETTINGS = {
     env: 'DRAFT_LENGTH',
     help: 'draft length of requests that name none',
   },
-  maxConcurrent: { flag: 'max-concurrent', env: 'MAX_CONCURRENT', help: 'sequences at once, 8 by default' },
+  maxConcurrent: { flag: 'max-concurrent', env: 'MAX_CONCURRENT', help: 'texts at once, 8 by default' },
   maxWaiting: { flag: 'max-waiting', env: 'MAX_WAITING', help: 'requests that may wait, 64 by default' },
   drainSeconds: { flag: 'drain-seconds', env: 'DRAIN_SECONDS', help: 'time for open streams at the end, 25' },
   maxCacheMib: {
     flag: 'max-cache-mib',
     env: 'MAX_CACHE_MIB',
-    help: 'memory for the caches of running sequences',
+    help: 'memory for keys and values in all; a quarter of the machine by default',
   },
   prefixCacheMib: {
     flag: 'prefix-cache-mib',
     env: 'PREFIX_CACHE_MIB',
-    help: `memory for the prefix cache, ${DEFAULT_PREFIX_CACHE_MIB} by default; 0: none`,
+    help: `of it, what kept prefixes may take, ${DEFAULT_PREFIX_CACHE_MIB} by default; 0: none`,
   },
   sharePrefixes: {
     flag: 'share-prefixes',
