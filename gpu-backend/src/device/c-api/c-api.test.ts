@@ -7,6 +7,7 @@ import { describe, expect, it } from 'vitest';
 import { loadModelFolder } from '../../model/folder.ts';
 import { copyOfFixture } from '../../model/testing/temporary-folder.ts';
 import { batchOf, causalRows, tokensOf } from '../testing.ts';
+import { CApiCache } from './cache.ts';
 import { withDenormalsAsZero } from './denormals.ts';
 import { ortApi } from './library.ts';
 import { cancelRun, openCApiSession } from './session.ts';
@@ -102,6 +103,25 @@ describe('onnxruntime’s C API', () => {
       encoding: 'utf8',
     });
     expect(child).toMatchObject({ status: 0, signal: null, stdout: 'alive\n' });
+  });
+
+  it('keeps what it binds of few ranges of slots, and runs those that it forgot as before', async () => {
+    const session = await openCApiSession(loadModelFolder(FOLDER), { numThreads: 1 });
+    const [numSlots, capacity] = [10, 32];
+    const cache = session.createCache(numSlots, capacity);
+    if (!(cache instanceof CApiCache)) throw new Error('not a cache of this device');
+    const run = async (firstSlot: number, numOfRange: number): Promise<number[]> => {
+      const slots = Array.from({ length: numOfRange }, () => causalRows(tokensOf(4)));
+      return [...(await session.run(cache, { ...batchOf(capacity, slots), firstSlot })).logits(3)];
+    };
+    const before = await run(0, 1);
+    for (let first = 0; first < numSlots; first += 1)
+      for (let count = 1; first + count <= numSlots; count += 1)
+        expect(await run(first, count)).toEqual(before);
+    expect(cache.numBoundRanges).toBe(32);
+    expect(await run(0, 1)).toEqual(before);
+    cache.dispose();
+    await session.dispose();
   });
 
   it('leaves JavaScript’s own denormals alone', () => {

@@ -15,6 +15,8 @@ interface Allocation {
 
 /** For each range of slots: plans come in a few shapes at a time. */
 const MAX_BINDINGS = 16;
+/** Of many slots there are many ranges, and a binding holds tensors for every layer. */
+const MAX_RANGES = 32;
 const BYTES = Float32Array.BYTES_PER_ELEMENT;
 
 /**
@@ -25,6 +27,7 @@ export class CApiCache extends HostCache {
   /** The session that its bindings are for. */
   readonly session: Handle;
   readonly #allocations: Allocation[];
+  /** By range, then by shape; the last used stands last in both. */
   readonly #bindings = new Map<string, Map<string, Binding>>();
 
   constructor(session: Handle, config: ModelConfig, numSlots: number, capacity: number) {
@@ -44,13 +47,26 @@ export class CApiCache extends HostCache {
     const { firstSlot = 0, numSlots, numRows, numPaddedRows, numLogitRows, numCandidates } = batch;
     const slots = `${firstSlot} ${numSlots}`;
     const bindings = this.#bindings.get(slots) ?? new Map<string, Binding>();
+    this.#bindings.delete(slots);
     this.#bindings.set(slots, bindings);
+    if (this.#bindings.size > MAX_RANGES) this.#forgetOldestRange();
     const key = `${numRows} ${numPaddedRows} ${numLogitRows} ${numCandidates}`;
     const binding = bindings.get(key) ?? this.#otherBinding(firstSlot, numSlots, bindings);
-    // The last used stands last.
     bindings.delete(key);
     bindings.set(key, binding);
     return binding;
+  }
+
+  /** How many ranges of slots bindings are kept for. */
+  get numBoundRanges(): number {
+    return this.#bindings.size;
+  }
+
+  #forgetOldestRange(): void {
+    const [oldest] = this.#bindings;
+    if (oldest === undefined) return;
+    this.#bindings.delete(oldest[0]);
+    for (const binding of oldest[1].values()) binding.dispose();
   }
 
   /** A new binding while there are few, then the one unused for longest, of which only the shapes are wrong. */
