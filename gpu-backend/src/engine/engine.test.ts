@@ -236,7 +236,6 @@ describe('memory that is too short', () => {
         allowed: () => undefined,
         accept: () => true,
         rollback: () => undefined,
-        isComplete: false,
         dispose: () => (numHeld -= 1),
       };
     };

@@ -5,7 +5,5 @@ export interface GrammarState {
   /** False, and nothing changes, if the token is illegal here. */
   accept(tokenId: number): boolean;
   rollback(numTokens: number): void;
-  /** Nothing but an end token may follow, or one has been accepted. */
-  readonly isComplete: boolean;
   dispose(): void;
 }

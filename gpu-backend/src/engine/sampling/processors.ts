@@ -84,10 +84,9 @@ export class Processors {
   /** Looks up what holds for the next row; `apply`, `process` and the others then speak of that row. */
   prepare(): void {
     const grammar = this.#numBeyondGrammar === 0 ? this.#grammar : undefined;
-    // Where a grammar leaves nothing but an end, the end is right however few tokens there are.
-    this.#isEndForbidden =
-      this.#numCompletionTokens < this.#sampling.minTokens && grammar?.isComplete !== true;
     this.#allowed = grammar?.allowed();
+    // Where a grammar leaves nothing but an end, the end is right however few tokens there are.
+    this.#isEndForbidden = this.#numCompletionTokens < this.#sampling.minTokens && !this.#mustEnd();
   }
 
   /** Whether the prepared row is left as it is. */
@@ -138,6 +137,18 @@ export class Processors {
     for (const tokenId of this.#biases.keys()) raise(tokenId);
     for (const tokenId of this.#history?.tokenIds ?? []) raise(tokenId);
     return bound;
+  }
+
+  /** Whether the prepared row's grammar allows end tokens only: the model's own, or those that the request names. */
+  #mustEnd(): boolean {
+    if (this.#allowed === undefined) return false;
+    for (let at = 0; at < this.#allowed.length; at++) {
+      for (let bits = this.#allowed[at] ?? 0; bits !== 0; bits &= bits - 1) {
+        const tokenId = 32 * at + 31 - Math.clz32(bits & -bits);
+        if (tokenId < this.#vocabSize && !this.#endTokenIds.has(tokenId)) return false;
+      }
+    }
+    return true;
   }
 
   #penalize(tokenId: number, score: number): number {

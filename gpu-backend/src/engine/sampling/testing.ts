@@ -47,10 +47,6 @@ export class SumGrammar implements GrammarState {
     this.#width = width;
   }
 
-  get isComplete(): boolean {
-    return false;
-  }
-
   isAllowed(tokenId: number): boolean {
     const sum = this.accepted.reduce((total, id) => total + id, 0);
     return (sum + tokenId * tokenId) % this.#modulus < this.#width;

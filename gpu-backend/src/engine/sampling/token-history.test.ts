@@ -128,16 +128,19 @@ describe('processors', () => {
     expect([8, 11, 9].map((id) => processors.push(id))).toEqual([true, false, true]);
   });
 
-  it('let a complete grammar end before the least number of tokens', () => {
-    const complete = {
-      isComplete: true,
-      allowed: () => Int32Array.of(1 << 5, 0),
-      accept: () => true,
-      rollback: () => undefined,
-      dispose: () => undefined,
+  it('let a text end before the least number of tokens where its grammar leaves nothing but an end', () => {
+    const scoresWith = (...allowedIds: number[]): number[] => {
+      const mask = allowedIds.reduce((bits, id) => bits | (1 << id), 0);
+      const grammar = {
+        allowed: () => Int32Array.of(mask, 0),
+        accept: () => true,
+        rollback: () => undefined,
+        dispose: () => undefined,
+      };
+      const options = { sampling, vocabSize: VOCAB, promptIds: [], committedIds: [], endTokenIds, grammar };
+      const scores = processed(new Processors(options));
+      return [...scores.keys()].filter((id) => scores[id] !== -Infinity);
     };
-    const options = { sampling, vocabSize: VOCAB, promptIds: [], committedIds: [], endTokenIds };
-    const scores = processed(new Processors({ ...options, grammar: complete }));
-    expect([...scores.keys()].filter((id) => scores[id] !== -Infinity)).toEqual([5]);
+    expect([scoresWith(5), scoresWith(5, 6), scoresWith(5, 7)]).toEqual([[5], [5, 6], [7]]);
   });
 });

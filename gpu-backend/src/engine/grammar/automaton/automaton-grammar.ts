@@ -101,11 +101,6 @@ class ReadText implements GrammarState {
     this.#history.length -= numTokens;
   }
 
-  get isComplete(): boolean {
-    const state = this.#state;
-    return state === null || (state.canEnd && state.readings.length === 0);
-  }
-
   /** Afterwards nothing is legal. */
   dispose(): void {
     this.#history.length = 0;

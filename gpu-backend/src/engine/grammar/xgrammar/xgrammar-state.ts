@@ -49,17 +49,6 @@ export class XgrammarState implements GrammarState {
     this.#isMaskCurrent = false;
   }
 
-  get isComplete(): boolean {
-    if (this.#isEnded) return true;
-    const { endTokenIds } = this.#xgrammar.vocabulary;
-    return this.allowed().every((word, index) => {
-      const ends = endTokenIds
-        .filter((id) => id >> 5 === index)
-        .reduce((bits, id) => bits | (1 << (id & 31)), 0);
-      return (word & ~ends) === 0;
-    });
-  }
-
   dispose(): void {
     const matcher = this.#matcher;
     this.#matcher = undefined;
