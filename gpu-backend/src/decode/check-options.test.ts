@@ -66,6 +66,7 @@ describe('what is refused by name', () => {
   it.each<[string, Partial<GenerateOptions>]>([
     ['logprobs', { logprobs: 21 }],
     ['prompt_logprobs', { promptLogprobs: -1 }],
+    ['ignore_eos', { ignoreEos: true, grammar: { type: 'regex', pattern: 'a' } }],
     ['beta', { decoder: { type: 'tidar', plan: 'auto', draftLength: 4, beta: 0.5 } }],
   ])('%s in %j', (param, changes) => {
     expect(refusal(changes)).toMatchObject({ code: 'invalid_request', param });

@@ -31,6 +31,11 @@ export function assertOptions(options: GenerateOptions, config: ModelConfig): vo
     const isCount = count === undefined || isWhole(count, 0, MAX_LOGPROBS);
     check(isCount, param, `${param} must be a whole number from 0 to ${MAX_LOGPROBS}.`);
   }
+  check(
+    options.grammar === undefined || options.ignoreEos !== true,
+    'ignore_eos',
+    'ignore_eos contradicts a grammar: after its last token only an end may follow.',
+  );
   if (decoder.type === 'tidar') assertTidar(decoder, config, check);
   assertContext(options, config);
 }

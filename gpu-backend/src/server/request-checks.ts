@@ -68,13 +68,9 @@ function assertStop({ stop }: GenerateRequest, { tokenizer }: RequestContext): v
   if (stop.some((text) => !text.isWellFormed())) refuse('stop', 'A stop string is not well-formed text.');
 }
 
-function assertGrammar({ grammar, ignore_eos: ignoreEos }: GenerateRequest, context: RequestContext): void {
-  if (grammar === undefined) return;
-  if (context.tokenizer === undefined) {
-    refuse('grammar', 'This model has no tokenizer, so that the form of its text cannot be ruled.');
-  }
-  if (ignoreEos)
-    refuse('ignore_eos', 'ignore_eos contradicts a grammar: after its last token only an end may follow.');
+function assertGrammar({ grammar }: GenerateRequest, { tokenizer }: RequestContext): void {
+  if (grammar === undefined || tokenizer !== undefined) return;
+  refuse('grammar', 'This model has no tokenizer, so that the form of its text cannot be ruled.');
 }
 
 function assertPromptLogprobs(request: GenerateRequest, { promptIds }: RequestContext): void {
