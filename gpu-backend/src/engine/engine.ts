@@ -32,7 +32,7 @@ export interface Turn {
   /** An error ends this sequence alone. */
   readonly result: StepResult | Error;
   readonly isPrefill: boolean;
-  /** Of the whole pass, with everybody in it. */
+  /** Of the run that it took part in, with everybody in it. */
   readonly milliseconds: number;
   readonly numSequences: number;
 }

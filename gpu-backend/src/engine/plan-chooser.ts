@@ -11,7 +11,7 @@ import type { Sequence } from './sequence.ts';
 export interface PlanChooser {
   /** One plan for each sequence; `numOtherRows` are in the same pass beside theirs. */
   choose(sequences: readonly Active[], numOtherRows: number): Plan[];
-  /** All turns of one pass, in caches of so many columns. */
+  /** All turns of one run, in a cache of so many columns; a pass may have several. */
   observe(turns: readonly Turn[], capacity: number): void;
 }
 
@@ -27,7 +27,7 @@ export class PlannedChooser implements PlanChooser {
   readonly #planner: Planner;
   readonly #maxPositions: number;
   readonly #statistics = new WeakMap<Sequence, SequenceStatistics>();
-  /** Of the last pass: attention reads all columns of a cache, used or not. */
+  /** Of the last run: attention reads all columns of a cache, used or not. */
   #capacity = 0;
 
   constructor(planner: Planner, maxPositions: number) {

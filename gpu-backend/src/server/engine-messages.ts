@@ -56,7 +56,7 @@ export interface PassStats {
   readonly numRows: number;
   readonly numDrafted: number;
   readonly numAccepted: number;
-  /** Of the whole pass, which `numSequences` texts shared. */
+  /** Of the whole run, which `numSequences` texts shared. */
   readonly milliseconds: number;
   readonly numSequences: number;
   readonly plan: string;
