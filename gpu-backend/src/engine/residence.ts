@@ -132,7 +132,7 @@ export class Residence {
   }
 
   dispose(): void {
-    this.prefixes.clear();
+    this.prefixes.setMaxBytes(0);
     this.#pool.dispose();
   }
 

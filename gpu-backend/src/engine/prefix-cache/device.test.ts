@@ -76,7 +76,7 @@ describe.each(DEVICES)('on %s', (device) => {
         warm.dispose();
       }
       prefixes.checkIntegrity();
-      prefixes.clear();
+      prefixes.setMaxBytes(0);
       expect(prefixes.numBytes).toBe(0);
     },
   );

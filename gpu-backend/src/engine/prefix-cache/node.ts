@@ -12,8 +12,6 @@ export interface PrefixRoot {
   /** By the first token of the child. */
   readonly children: Map<number, PrefixNode>;
   numPins: number;
-  /** The tenant was cleared: nothing is looked up here any more, what is still pinned goes when it is released. */
-  isDetached: boolean;
 }
 
 /** A run of tokens that comes after its parent's, with their cache columns [start, end). */

@@ -46,8 +46,6 @@ const MISS: PrefixHit = { numTokens: 0, restore: () => {}, release: () => {} };
  */
 export class PrefixCache {
   readonly #roots = new Map<string, PrefixRoot>();
-  /** Roots of cleared tenants that an open hit still needs. */
-  readonly #detached = new Set<PrefixRoot>();
   readonly #recency = new RecencyList();
   readonly #numBytesPerColumn: number;
   readonly #minTokens: number;
@@ -103,31 +101,15 @@ export class PrefixCache {
     }
   }
 
-  /** Sets another limit and evicts down to it; what open hits pin follows when they close. */
+  /** Sets another limit and evicts down to it, 0: everything; what open hits pin follows when they close. */
   setMaxBytes(maxBytes: number): void {
     this.#maxBytes = maxBytes;
     this.#evictTo(maxBytes);
   }
 
-  /** Forgets a tenant, or all. What an open hit needs stays until it is restored or released. */
-  clear(salt?: string): void {
-    for (const root of salt === undefined ? [...this.#roots.values()] : [this.#roots.get(salt)]) {
-      if (root === undefined) continue;
-      this.#roots.delete(root.salt);
-      root.isDetached = true;
-      this.#detached.add(root);
-      for (const node of nodesBelow(root).reverse()) if (node.isEvictable) this.#drop(node);
-      this.#closeRoot(root);
-    }
-  }
-
   /** Throws where bytes, references, links, pins or the order of use do not add up. */
   checkIntegrity(): void {
-    const numPins = checkPrefixTrees(
-      [...this.#roots.values(), ...this.#detached],
-      this.#recency,
-      this.#numBytes,
-    );
+    const numPins = checkPrefixTrees([...this.#roots.values()], this.#recency, this.#numBytes);
     if (numPins !== this.#numOpenHits) throw new Error(`${numPins} pins of ${this.#numOpenHits} open hits`);
   }
 
@@ -139,7 +121,8 @@ export class PrefixCache {
       if (!isOpen) return;
       isOpen = false;
       this.#numOpenHits -= 1;
-      this.#unpin(node);
+      node.numPins -= 1;
+      this.#evictTo(this.#maxBytes);
     };
     const restore = (cache: KvCache, slot: number): void => {
       if (!isOpen) throw new Error('the hit was released, its columns may be gone');
@@ -150,19 +133,6 @@ export class PrefixCache {
       }
     };
     return { numTokens, restore, release };
-  }
-
-  #unpin(node: PrefixNode): void {
-    node.numPins -= 1;
-    const { root } = node;
-    if (!root.isDetached) return this.#evictTo(this.#maxBytes);
-    let branch: PrefixNode | PrefixRoot = node;
-    while (branch instanceof PrefixNode && branch.isEvictable) {
-      const { parent }: PrefixNode = branch;
-      this.#drop(branch);
-      branch = parent;
-    }
-    this.#closeRoot(root);
   }
 
   /** The branch that ends at column `at`, which stands in the given one or at its end. */
@@ -231,24 +201,15 @@ export class PrefixCache {
   #openRoot(salt: string): PrefixRoot {
     const known = this.#roots.get(salt);
     if (known !== undefined) return known;
-    const root: PrefixRoot = { salt, children: new Map(), numPins: 0, isDetached: false };
+    const root: PrefixRoot = { salt, children: new Map(), numPins: 0 };
     this.#roots.set(salt, root);
     return root;
   }
 
   /** A tenant without nodes leaves nothing behind. */
   #closeRoot(root: PrefixRoot): void {
-    if (root.children.size > 0 || root.numPins > 0) return;
-    if (root.isDetached) this.#detached.delete(root);
-    else this.#roots.delete(root.salt);
+    if (root.children.size === 0 && root.numPins === 0) this.#roots.delete(root.salt);
   }
-}
-
-/** Every node after its parent. */
-function nodesBelow(root: PrefixRoot): PrefixNode[] {
-  const nodes = [...root.children.values()];
-  for (const node of nodes) for (const child of node.children.values()) nodes.push(child);
-  return nodes;
 }
 
 function restoreColumns(last: PrefixNode, numTokens: number, cache: KvCache, slot: number): void {

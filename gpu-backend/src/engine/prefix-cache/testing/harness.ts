@@ -11,7 +11,6 @@ export type Operation =
   | { type: 'insert'; salt: string; tokenIds: number[]; cut: number }
   | { type: 'lookup'; salt: string; tokenIds: number[] }
   | { type: 'restore' | 'release'; open: number }
-  | { type: 'clear'; salt: string }
   | { type: 'limit'; maxColumns: number };
 
 // Two tokens and few lengths, so that prompts share prefixes, split pieces and meet again.
@@ -22,15 +21,11 @@ const use = fc.oneof(
   fc.record({ type: fc.constant('lookup'), salt: salts, tokenIds: prompts }),
   fc.record({ type: fc.constantFrom('restore', 'release'), open: fc.nat(4) }),
 );
-const clear = fc.record({ type: fc.constant('clear'), salt: salts });
 const limit = fc.record({ type: fc.constant('limit'), maxColumns: fc.integer({ min: 0, max: 20 }) });
 
-export const operations: fc.Arbitrary<Operation[]> = fc.array(
-  fc.oneof({ weight: 10, arbitrary: use }, { weight: 1, arbitrary: clear }),
-  { maxLength: 60 },
-);
+export const operations: fc.Arbitrary<Operation[]> = fc.array(use, { maxLength: 60 });
 export const operationsAndLimits: fc.Arbitrary<Operation[]> = fc.array(
-  fc.oneof({ weight: 10, arbitrary: use }, { weight: 1, arbitrary: clear }, { weight: 1, arbitrary: limit }),
+  fc.oneof({ weight: 10, arbitrary: use }, { weight: 1, arbitrary: limit }),
   { maxLength: 60 },
 );
 /** The most columns of a piece. */
@@ -87,7 +82,6 @@ export class Harness {
       const { salt, tokenIds, cut } = operation;
       this.insert(salt, tokenIds, Math.max(0, tokenIds.length - cut));
     } else if (operation.type === 'lookup') this.lookup(operation.salt, operation.tokenIds);
-    else if (operation.type === 'clear') this.cache.clear(operation.salt);
     else if (operation.type === 'limit') {
       this.maxColumns = operation.maxColumns;
       this.cache.setMaxBytes(operation.maxColumns * this.memory.numBytesPerColumn);

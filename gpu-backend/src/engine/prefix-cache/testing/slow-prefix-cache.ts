@@ -1,8 +1,7 @@
 import type { ColumnValues } from './host-cache.ts';
 
 interface Entry {
-  /** Another one for each time that the tenant was cleared. */
-  readonly tenant: string;
+  readonly salt: string;
   readonly tokenIds: readonly number[];
   readonly column: number;
   numPins: number;
@@ -21,7 +20,6 @@ export class SlowPrefixCache {
   #entries: Entry[] = [];
   readonly #maxColumns: number;
   readonly #values: ColumnValues;
-  #numClears = new Map<string, number>();
 
   constructor(maxColumns: number, values: ColumnValues) {
     this.#maxColumns = maxColumns;
@@ -33,8 +31,7 @@ export class SlowPrefixCache {
   }
 
   lookup(salt: string, tokenIds: readonly number[]): SlowHit {
-    const tenant = this.#tenant(salt);
-    const path = this.#path(tenant, tokenIds.slice(0, -1));
+    const path = this.#path(salt, tokenIds.slice(0, -1));
     const last = path.at(-1);
     if (last === undefined) return { columns: [], release: () => {} };
     this.#touch(path);
@@ -44,40 +41,28 @@ export class SlowPrefixCache {
       if (!isOpen) return;
       isOpen = false;
       last.numPins -= 1;
-      if (tenant !== this.#tenant(salt)) this.#removeUnpinned(tenant);
     };
     return { columns: path.map(({ column }) => column), release };
   }
 
   insert(salt: string, tokenIds: readonly number[], numTokens: number): number {
-    const tenant = this.#tenant(salt);
     const columns = this.#values.of(salt, tokenIds, numTokens);
-    const known = this.#path(tenant, tokenIds.slice(0, numTokens));
+    const known = this.#path(salt, tokenIds.slice(0, numTokens));
     this.#touch(known);
     let last = known.at(-1);
     let numSaved = 0;
     for (let at = known.length; at < numTokens && this.#makeRoom(last); at++) {
-      last = { tenant, tokenIds: tokenIds.slice(0, at + 1), column: columns[at] ?? 0, numPins: 0 };
+      last = { salt, tokenIds: tokenIds.slice(0, at + 1), column: columns[at] ?? 0, numPins: 0 };
       this.#entries.push(last);
-      this.#touch(this.#path(tenant, last.tokenIds));
+      this.#touch(this.#path(salt, last.tokenIds));
       numSaved += 1;
     }
     return numSaved;
   }
 
-  clear(salt: string): void {
-    const tenant = this.#tenant(salt);
-    this.#numClears.set(salt, (this.#numClears.get(salt) ?? 0) + 1);
-    this.#removeUnpinned(tenant);
-  }
-
-  #tenant(salt: string): string {
-    return JSON.stringify([salt, this.#numClears.get(salt) ?? 0]);
-  }
-
-  #path(tenant: string, tokenIds: readonly number[]): Entry[] {
+  #path(salt: string, tokenIds: readonly number[]): Entry[] {
     return this.#entries
-      .filter((entry) => entry.tenant === tenant && isPrefix(entry.tokenIds, tokenIds))
+      .filter((entry) => entry.salt === salt && isPrefix(entry.tokenIds, tokenIds))
       .toSorted((a, b) => a.tokenIds.length - b.tokenIds.length);
   }
 
@@ -97,16 +82,10 @@ export class SlowPrefixCache {
     return true;
   }
 
-  #removeUnpinned(tenant: string): void {
-    this.#entries = this.#entries.filter(
-      (entry) => entry.tenant !== tenant || this.#above(entry).some(({ numPins }) => numPins > 0),
-    );
-  }
-
   /** All that stand on an entry, itself included. */
   #above(entry: Entry): Entry[] {
     return this.#entries.filter(
-      ({ tenant, tokenIds }) => tenant === entry.tenant && isPrefix(entry.tokenIds, tokenIds),
+      ({ salt, tokenIds }) => salt === entry.salt && isPrefix(entry.tokenIds, tokenIds),
     );
   }
 }
