@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { TidarError } from '@tidar/shared/errors.ts';
+import { NAMED_PLAN_DRAFT_LENGTH } from '../decode/decoder.ts';
 import type { Decoder } from '../decode/decoder.ts';
 import type { GenerateOptions } from '../decode/generate.ts';
 import type { CompiledGrammar } from '../engine/grammar/compiled-grammar.ts';
@@ -11,8 +12,6 @@ import { FlagError } from './flags.ts';
 import type { FormatFlag, GenerateFlags, LayoutFlags } from './generate-flags.ts';
 
 const DEFAULT_MAX_TOKENS = 256;
-/** Beyond it, a named plan's rows cost a CPU more than their drafts give (npm run bench). */
-const NAMED_PLAN_DRAFT_LENGTH = 4;
 
 /** What the flags ask of this model. */
 export function generateOptions(flags: GenerateFlags, folder: ModelFolder): GenerateOptions {

@@ -1,11 +1,9 @@
 import { TidarError } from '@tidar/shared/errors.ts';
-import { MAX_DRAFT_LENGTH } from '@tidar/shared/protocol.ts';
+import { MAX_DRAFT_LENGTH, MAX_TOP_LOGPROBS } from '@tidar/shared/protocol.ts';
 import type { Sampling } from '../engine/sampling/settings.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { TidarOptions } from './decoder.ts';
 import type { GenerateOptions } from './generate.ts';
-
-export const MAX_LOGPROBS = 20;
 
 type Check = (holds: boolean, param: string, sentence: string) => void;
 
@@ -28,8 +26,8 @@ export function assertOptions(options: GenerateOptions, config: ModelConfig): vo
     ['logprobs', options.logprobs],
     ['prompt_logprobs', options.promptLogprobs],
   ] as const) {
-    const isCount = count === undefined || isWhole(count, 0, MAX_LOGPROBS);
-    check(isCount, param, `${param} must be a whole number from 0 to ${MAX_LOGPROBS}.`);
+    const isCount = count === undefined || isWhole(count, 0, MAX_TOP_LOGPROBS);
+    check(isCount, param, `${param} must be a whole number from 0 to ${MAX_TOP_LOGPROBS}.`);
   }
   check(
     options.grammar === undefined || options.ignoreEos !== true,

@@ -11,3 +11,6 @@ export interface TidarOptions {
 }
 
 export type Decoder = { readonly type: 'ar' } | ({ readonly type: 'tidar' } & TidarOptions);
+
+/** Of requests that name a plan and no length: beyond it rows cost a CPU more than their drafts give (npm run bench). */
+export const NAMED_PLAN_DRAFT_LENGTH = 4;

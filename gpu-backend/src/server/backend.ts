@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { ModelInfo } from '@tidar/shared/protocol.ts';
+import { NAMED_PLAN_DRAFT_LENGTH } from '../decode/decoder.ts';
 import { fingerprint } from '../model/fingerprint.ts';
 import type { ModelFolder } from '../model/folder.ts';
 import { AttemptRegistry } from './attempts.ts';
@@ -10,9 +11,6 @@ import type { EngineClient } from './engine-client.ts';
 import type { Log } from './log.ts';
 import { Metrics } from './metrics.ts';
 import { OpenStreams } from './open-streams.ts';
-
-/** Beyond it, a named plan's rows cost a CPU more than their drafts give (npm run bench). */
-const NAMED_PLAN_DRAFT_LENGTH = 4;
 
 /** All that the routes share. */
 export class Backend {
