@@ -29,6 +29,8 @@ export class PlannedChooser implements PlanChooser {
   readonly #statistics = new WeakMap<Sequence, SequenceStatistics>();
   /** Of the last run: attention reads all columns of a cache, used or not. */
   #capacity = 0;
+  /** What the runs of the present pass gave so far, those with prompts in them left out. */
+  #pass = { numSequences: 0, numDecoded: 0, numTokens: 0, milliseconds: 0 };
 
   constructor(planner: Planner, maxPositions: number) {
     this.#planner = planner;
@@ -36,6 +38,8 @@ export class PlannedChooser implements PlanChooser {
   }
 
   choose(sequences: readonly Active[], numOtherRows: number): Plan[] {
+    this.#judgeLastPass();
+    this.#pass = { numSequences: sequences.length, numDecoded: 0, numTokens: 0, milliseconds: 0 };
     const inputs: PlannerInput[] = [];
     let numFixedRows = numOtherRows;
     const fixed = sequences.map(({ rule, sequence }) => {
@@ -70,9 +74,17 @@ export class PlannedChooser implements PlanChooser {
     }
     const { milliseconds } = first;
     if (numRows === 0) return;
-    const pass = { numRows, numSequences: turns.length, numContextTokens: capacity, milliseconds };
-    const isDecoding = turns.every(({ isPrefill }) => !isPrefill);
-    this.#planner.observe(pass, isDecoding ? numTokens : undefined);
+    const numSequences = turns.length;
+    this.#planner.observe({ numRows, numSequences, numContextTokens: capacity, milliseconds });
+    if (turns.some(({ isPrefill }) => isPrefill)) return;
+    this.#pass.numDecoded += numSequences;
+    this.#pass.numTokens += numTokens;
+    this.#pass.milliseconds += milliseconds;
+  }
+
+  #judgeLastPass(): void {
+    const { numSequences, ...pass } = this.#pass;
+    this.#planner.judge(numSequences, pass, this.#capacity);
   }
 
   #input(sequence: Sequence, maxDraftRows: number): PlannerInput {

@@ -7,7 +7,7 @@ function run(guard: Guard, numPasses: number, gain: number): number {
   let numPlain = 0;
   for (let pass = 0; pass < numPasses; pass++) {
     if (guard.isClosed(8)) numPlain += 1;
-    else guard.observe(8, 8 * 3 * gain, 6, 2);
+    else guard.observe(8, { numDecoded: 8, numTokens: 8 * 3 * gain, milliseconds: 6, plainMilliseconds: 2 });
   }
   return numPlain;
 }

@@ -11,6 +11,14 @@ interface Record {
   numPlainNext: number;
 }
 
+/** One pass, of all its runs but those of prompts alone. */
+export interface DecodedPass {
+  readonly numDecoded: number;
+  readonly numTokens: number;
+  readonly milliseconds: number;
+  readonly plainMilliseconds: number;
+}
+
 const FADE = 1 / 64;
 /** Passes before a record counts. */
 const NUM_TRIAL_PASSES = 48;
@@ -34,15 +42,18 @@ export class Guard {
     return true;
   }
 
-  /** What a pass of so many texts gave, and what a plain one would take. Passes with prompts in them don't count. */
-  observe(numSequences: number, tokens: number, milliseconds: number, plainMilliseconds: number): void {
+  /**
+   * What a pass of so many texts gave: of those that were decoded in it, not of prompts. `plainMilliseconds` is what
+   * plain decoding of these would take.
+   */
+  observe(numSequences: number, pass: DecodedPass): void {
     const record = this.#recordOf(numSequences);
     if (record.numPlainLeft > 0) return;
     const fade = 1 - FADE;
-    record.tokens = fade * record.tokens + tokens;
-    record.milliseconds = fade * record.milliseconds + milliseconds;
-    record.plainTokens = fade * record.plainTokens + numSequences;
-    record.plainMilliseconds = fade * record.plainMilliseconds + plainMilliseconds;
+    record.tokens = fade * record.tokens + pass.numTokens;
+    record.milliseconds = fade * record.milliseconds + pass.milliseconds;
+    record.plainTokens = fade * record.plainTokens + pass.numDecoded;
+    record.plainMilliseconds = fade * record.plainMilliseconds + pass.plainMilliseconds;
     record.numPasses += 1;
     if (record.numPasses < NUM_TRIAL_PASSES) return;
     const rate = record.tokens / record.milliseconds;

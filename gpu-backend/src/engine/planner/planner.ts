@@ -5,6 +5,7 @@ import { AcceptanceTable } from './acceptance-table.ts';
 import { BlockSamples } from './block-samples.ts';
 import { Explorer } from './explorer.ts';
 import { Guard } from './guard.ts';
+import type { DecodedPass } from './guard.ts';
 import type { LatencyModel, LatencyPoint } from './latency.ts';
 import { PlanChoice } from './plan-choice.ts';
 import { DraftValues, SequenceOdds } from './sequence-odds.ts';
@@ -144,16 +145,18 @@ export class Planner {
     return inputs.map((input, at) => fit(this.#member(at).choice.toPlan(input.drafts), input));
   }
 
-  /**
-   * What a step took, and how many tokens it decided (absent: there was a prompt in it). Statistics are told by the
-   * sequences themselves.
-   */
-  observe(pass: LatencyPoint, numTokens?: number): void {
-    this.latency.observe(pass);
-    const { numSequences, numContextTokens, milliseconds } = pass;
-    if (numTokens === undefined || numSequences < GUARDED_SEQUENCES) return;
-    const plainMs = this.latency.milliseconds(numSequences, numSequences, numContextTokens);
-    this.#guard.observe(numSequences, numTokens, milliseconds, plainMs);
+  /** What a run took. Statistics are told by the sequences themselves. */
+  observe(run: LatencyPoint): void {
+    this.latency.observe(run);
+  }
+
+  /** What a pass of so many texts gave in all its runs, `numDecoded` of them without a prompt. */
+  judge(numSequences: number, pass: Omit<DecodedPass, 'plainMilliseconds'>, numContextTokens: number): void {
+    const { numDecoded } = pass;
+    if (numSequences < GUARDED_SEQUENCES || numDecoded === 0) return;
+    const numRows = Math.max(MIN_ROWS, numDecoded);
+    const plainMilliseconds = this.latency.milliseconds(numRows, numDecoded, numContextTokens);
+    this.#guard.observe(numSequences, { ...pass, plainMilliseconds });
   }
 
   #prepare(inputs: readonly PlannerInput[], numSequences: number, numContextTokens: number): void {
