@@ -53,7 +53,8 @@ export class BlockSamples {
     this.#numSeen[origin] = seen;
     if (seen > NUM_SAMPLES && seen % KEEP_EVERY !== 0) return;
     const sample = Math.floor(seen / (seen > NUM_SAMPLES ? KEEP_EVERY : 1)) % NUM_SAMPLES;
-    if (end > 0 || this.end(origin, sample) <= numDrafts) this.#ends[origin * NUM_SAMPLES + sample] = end;
+    // An end that an older, longer block had would stay for good where blocks are short, and keep them short.
+    this.#ends[origin * NUM_SAMPLES + sample] = end;
     const length = Math.min(numDrafts, this.maxDrafts);
     const at = this.#at(origin, sample);
     const known = Math.max(length, this.#numKnown[origin * NUM_SAMPLES + sample] ?? 0);

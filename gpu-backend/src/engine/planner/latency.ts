@@ -27,6 +27,12 @@ const MAX_SURPRISE = 0.2; // of a natural logarithm
 const ALL_ROWS_GAIN = 0.1;
 const BUCKET_GAIN = 0.04;
 const NUM_BUCKETS = 24;
+/**
+ * Rows that no pass has had for long are believed to cost a little less with every pass, to a limit: a measurement that
+ * was disturbed would else keep the planner from ever seeing that they are cheap. A pass that has them corrects it.
+ */
+const DOUBT_PER_PASS = 2e-4; // of a natural logarithm
+const MOST_DOUBT = 0.5;
 
 /**
  * Milliseconds of a forward pass: piecewise linear in rows, a slope for further sequences, and one for context, which
@@ -83,8 +89,12 @@ export class LatencyModel {
     const place = bucketOf(pass.numRows);
     const lower = Math.floor(place);
     const share = place - lower;
-    this.#byBucket[lower] = (this.#byBucket[lower] ?? 0) + BUCKET_GAIN * step * (1 - share);
-    this.#byBucket[lower + 1] = (this.#byBucket[lower + 1] ?? 0) + BUCKET_GAIN * step * share;
+    for (let bucket = 0; bucket < NUM_BUCKETS; bucket++) {
+      const correction = this.#byBucket[bucket] ?? 0;
+      const weight = bucket === lower ? 1 - share : bucket === lower + 1 ? share : 0;
+      const doubt = correction > -MOST_DOUBT ? DOUBT_PER_PASS * (1 - weight) : 0;
+      this.#byBucket[bucket] = correction + BUCKET_GAIN * step * weight - doubt;
+    }
   }
 
   #measured(numRows: number, numSequences: number, numContextTokens: number): number {
