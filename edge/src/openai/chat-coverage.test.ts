@@ -1,21 +1,11 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import { parse } from '@tidar/shared/parse.ts';
-import { type GenerateRequest, generateRequestSchema, type ModelInfo } from '@tidar/shared/protocol.ts';
+import { type GenerateRequest, generateRequestSchema } from '@tidar/shared/protocol.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toGenerateRequest } from './chat-request.ts';
 import { chatRequestSchema, tidarExtension } from './chat-schema.ts';
-
-const model: ModelInfo = {
-  id: 'demo',
-  fingerprint: 'f',
-  context_length: 256,
-  block_size: 16,
-  draft_length: 4,
-  auto_draft_length: 16,
-  has_tokenizer: true,
-  created: 0,
-};
+import { model } from './testing.ts';
 
 /** A parameter that reaches the backend: its values, and where the backend's request must have each. */
 interface Mapped<Value> {

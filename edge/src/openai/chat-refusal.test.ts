@@ -1,19 +1,9 @@
 import { parse } from '@tidar/shared/parse.ts';
-import type { ModelInfo } from '@tidar/shared/protocol.ts';
 import { describe, expect, it } from 'vitest';
 import { toGenerateRequest } from './chat-request.ts';
 import { chatRequestSchema } from './chat-schema.ts';
+import { model } from './testing.ts';
 
-const model: ModelInfo = {
-  id: 'demo',
-  fingerprint: 'f',
-  context_length: 256,
-  block_size: 16,
-  draft_length: 4,
-  auto_draft_length: 16,
-  has_tokenizer: true,
-  created: 0,
-};
 const messages = [{ role: 'user', content: 'Hello' }];
 
 function refusal(change: object): unknown {

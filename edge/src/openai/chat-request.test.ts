@@ -4,17 +4,8 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { holdOf, toGenerateRequest } from './chat-request.ts';
 import { chatRequestSchema } from './chat-schema.ts';
+import { model } from './testing.ts';
 
-const model: ModelInfo = {
-  id: 'demo',
-  fingerprint: 'f',
-  context_length: 256,
-  block_size: 16,
-  draft_length: 4,
-  auto_draft_length: 16,
-  has_tokenizer: true,
-  created: 0,
-};
 const messages = [{ role: 'user', content: 'Hello' }];
 
 function convert(change: object, served: ModelInfo = model): GenerateRequest {

@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
-import { LatencyModel } from '../engine/planner/latency.ts';
 import { Planner } from '../engine/planner/planner.ts';
 import type { NamedPlan } from '../engine/planner/named-plans.ts';
 import { recordingSchema } from '../engine/planner/recording.ts';
 import type { RecordedBlock, Recording } from '../engine/planner/recording.ts';
 import { namedPolicy, PlannerPolicy } from '../engine/planner/simulated-policies.ts';
+import { CPU_CURVE, CURVE_CONTEXT_TOKENS, H100_CURVE, latencyOf } from '../engine/planner/slot-curve.ts';
+import type { SlotCurve } from '../engine/planner/slot-curve.ts';
 import { simulate } from '../engine/planner/simulation.ts';
 import type { SimulatedPolicy, SimulatedText } from '../engine/planner/simulation.ts';
 import { FlagError, numberFlag, parseFlags, stringFlag, wholeNumber } from './flags.ts';
@@ -25,38 +26,14 @@ const FLAGS = {
   help: { type: 'boolean', short: 'h' },
 } as const;
 
-/** What a step takes by its rows. Sequences and context are taken to cost nothing beside their rows. */
-export interface SlotCurve {
+export interface NamedCurve {
   readonly name: string;
-  readonly points: readonly (readonly [numRows: number, milliseconds: number])[];
+  readonly points: SlotCurve;
 }
 
-export const SLOT_CURVES: readonly SlotCurve[] = [
-  {
-    name: 'H100, published slot curve; a plain step is 1',
-    points: [
-      [1, 1],
-      [64, 1],
-      [128, 1.15],
-      [256, 1.4],
-      [512, 2.2],
-    ],
-  },
-  {
-    name: 'one CPU core, 5.3M parameters, measured once; ms',
-    points: [
-      [1, 1.32],
-      [2, 1.42],
-      [4, 1.67],
-      [8, 2.26],
-      [12, 2.28],
-      [16, 2.9],
-      [24, 3.23],
-      [32, 4.41],
-      [48, 5.36],
-      [72, 7.56],
-    ],
-  },
+export const SLOT_CURVES: readonly NamedCurve[] = [
+  { name: 'H100, published slot curve; a plain step is 1', points: H100_CURVE },
+  { name: 'one CPU core, 5.3M parameters, measured once; ms', points: CPU_CURVE },
 ];
 
 const CONTENDERS: readonly { name: NamedPlan; draftLengths: readonly number[] }[] = [
@@ -66,7 +43,6 @@ const CONTENDERS: readonly { name: NamedPlan; draftLengths: readonly number[] }[
   { name: 'two-pass', draftLengths: [8, 16] },
 ];
 export const BATCH_SIZES = [1, 2, 4, 8, 16, 32];
-const CONTEXT_TOKENS = 128;
 
 export interface SimulatedCell {
   readonly curve: string;
@@ -119,13 +95,13 @@ function textsOf({ sequences }: Recording, numRepetitions: number): SimulatedTex
 function simulateBatch(
   texts: readonly SimulatedText[],
   blockSize: number,
-  curve: SlotCurve,
+  curve: NamedCurve,
   numSequences: number,
 ): SimulatedCell[] {
   const run = (plan: string, policy: SimulatedPolicy, maxMaskTokens: number) => {
-    const latency = latencyOf(curve);
+    const latency = latencyOf(curve.points);
     const milliseconds = (numRows: number, sequences: number): number =>
-      latency.milliseconds(numRows, sequences, CONTEXT_TOKENS);
+      latency.milliseconds(numRows, sequences, CURVE_CONTEXT_TOKENS);
     return { plan, result: simulate(texts, policy, { numSequences, maxMaskTokens, milliseconds }) };
   };
   const plain = run('ar', namedPolicy('ar', 1), 1);
@@ -134,8 +110,8 @@ function simulateBatch(
       .filter((length) => length <= blockSize)
       .map((length) => run(`${name} k=${length}`, namedPolicy(name, length), length)),
   );
-  const planner = new Planner(latencyOf(curve), { maxDraftRows: blockSize });
-  const auto = run('auto', new PlannerPolicy(planner, CONTEXT_TOKENS), blockSize);
+  const planner = new Planner(latencyOf(curve.points), { maxDraftRows: blockSize });
+  const auto = run('auto', new PlannerPolicy(planner, CURVE_CONTEXT_TOKENS), blockSize);
   return [plain, ...named, auto].map(({ plan, result }) => ({
     curve: curve.name,
     plan,
@@ -144,14 +120,6 @@ function simulateBatch(
     tokensPerForward: result.numTokens / result.numForwardPasses,
     rowsPerSequence: result.numRows / result.numForwardPasses,
   }));
-}
-
-function latencyOf({ points }: SlotCurve): LatencyModel {
-  return new LatencyModel(
-    points.map(([numRows, milliseconds]) => {
-      return { numRows, numSequences: 1, numContextTokens: CONTEXT_TOKENS, milliseconds };
-    }),
-  );
 }
 
 function report(recording: Recording, cells: readonly SimulatedCell[]): string {

@@ -1,6 +1,10 @@
-/** How plans are named; 'auto' is the planner's choice. */
-export const PLAN_NAMES = ['auto', 'dense', 'sparse', 'branches', 'two-pass'] as const;
-export type PlanName = (typeof PLAN_NAMES)[number];
+import { planSchema } from '@tidar/shared/protocol.ts';
+import type { PlanName } from '@tidar/shared/protocol.ts';
+
+export type { PlanName };
+
+/** How plans are named, as requests name them; 'auto' is the planner's choice. */
+export const PLAN_NAMES = planSchema.options;
 
 export interface TidarOptions {
   readonly plan: PlanName;

@@ -13,7 +13,7 @@ export interface SlotRows {
 export const MIN_ROWS = 2;
 
 /** Rows that a slot takes in attention, where each slot has as many as the one with the most. */
-export function numPaddedRows(layouts: Iterable<Layout>): number {
+function numPaddedRows(layouts: Iterable<Layout>): number {
   let most = MIN_ROWS;
   for (const { numRows } of layouts) most = Math.max(most, numRows);
   return most;

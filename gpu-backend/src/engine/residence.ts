@@ -1,3 +1,4 @@
+import { MAX_DRAFT_LENGTH } from '@tidar/shared/protocol.ts';
 import type { ModelSession } from '../device/device.ts';
 import type { Resident } from './active.ts';
 import { MemoryBudget, SMALLEST_CAPACITY } from './admission/memory-budget.ts';
@@ -21,8 +22,8 @@ export interface ResidenceOptions {
 
 /** Room that a sequence is given beside its tokens, so that its first drafts don't move it at once. */
 const SCRATCH_COLUMNS = 32;
-/** Rows of the largest plan there is: dense, 64 draft rows. */
-const MOST_PLAN_ROWS = 64 * 65;
+/** Rows of the largest plan there is: dense, of the longest drafts. */
+const MOST_PLAN_ROWS = MAX_DRAFT_LENGTH * (1 + MAX_DRAFT_LENGTH);
 
 export type Members = Map<Resident, StepMember>;
 

@@ -10,8 +10,10 @@ import {
   machine,
   PICTURE_WIDTH,
   PRECISION_OPTIONS,
+  precisionFlags,
+  showProgress,
+  table,
 } from './command.ts';
-import { precisionFlags, showProgress, table } from './command.ts';
 import type { BenchCommand, BenchOutput } from './command.ts';
 import { plannerPoints } from './contenders.ts';
 import { relativeHalfWidth, showInterval } from './interval.ts';

@@ -8,8 +8,10 @@ import {
   machine,
   PICTURE_WIDTH,
   PRECISION_OPTIONS,
+  precisionFlags,
+  showProgress,
+  table,
 } from './command.ts';
-import { precisionFlags, showProgress, table } from './command.ts';
 import type { BenchCommand, BenchOutput } from './command.ts';
 import { benchContexts } from './context.ts';
 import type { ContextCell, ContextOptions } from './context.ts';

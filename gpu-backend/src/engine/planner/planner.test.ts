@@ -6,10 +6,8 @@ import { NAMED_PLANS } from './named-plans.ts';
 import { numPlanRows, simulate } from './simulation.ts';
 import { namedPolicy, PlannerPolicy } from './simulated-policies.ts';
 import {
-  CPU_CURVE,
   EVERYTHING_ACCEPTED,
   FLAT_CURVE,
-  latencyOf,
   madeUpText,
   NOTHING_ACCEPTED,
   plannerOf,
@@ -17,7 +15,9 @@ import {
   runAuto,
   runBestNamed,
 } from './testing.ts';
-import type { AcceptanceProcess, Curve, Trial } from './testing.ts';
+import type { AcceptanceProcess, Trial } from './testing.ts';
+import { CPU_CURVE, latencyOf } from './slot-curve.ts';
+import type { SlotCurve } from './slot-curve.ts';
 
 const MAX_DRAFT_ROWS = 8;
 
@@ -32,7 +32,7 @@ const acceptance: fc.Arbitrary<AcceptanceProcess> = fc.record({
 });
 
 /** Nearly flat up to some rows, then a line. */
-const curve: fc.Arbitrary<Curve> = fc
+const curve: fc.Arbitrary<SlotCurve> = fc
   .record({
     flatRows: fc.integer({ min: 2, max: 40 }),
     rise: fc.double({ min: 1, max: 1.2, noNaN: true }),
@@ -46,7 +46,7 @@ const curve: fc.Arbitrary<Curve> = fc
 
 function trialOf(
   process: AcceptanceProcess,
-  on: Curve,
+  on: SlotCurve,
   numSequences: number,
   numTexts: number,
   numTokens: number,
@@ -167,7 +167,7 @@ describe('the planner', () => {
   });
 
   it('plans no more rows for a sequence the more sequences share a device that is bound by rows', () => {
-    const line: Curve = [
+    const line: SlotCurve = [
       [1, 1.05],
       [201, 11.05],
     ];

@@ -1,5 +1,6 @@
 import { NAMED_PLANS } from './named-plans.ts';
-import { LatencyModel } from './latency.ts';
+import { latencyOf } from './slot-curve.ts';
+import type { SlotCurve } from './slot-curve.ts';
 import { Planner } from './planner.ts';
 import type { RecordedBlock } from './recording.ts';
 import { namedPolicy, PlannerPolicy } from './simulated-policies.ts';
@@ -80,40 +81,14 @@ function uniform(...keys: number[]): number {
   return (hash >>> 0) / 2 ** 32;
 }
 
-export type Curve = readonly (readonly [numRows: number, milliseconds: number])[];
-
-/** Measured once on one core, with 5.3M parameters. */
-export const CPU_CURVE: Curve = [
-  [1, 1.32],
-  [2, 1.42],
-  [4, 1.67],
-  [8, 2.26],
-  [12, 2.28],
-  [16, 2.9],
-  [24, 3.23],
-  [32, 4.41],
-  [48, 5.36],
-  [72, 7.56],
-];
-export const FLAT_CURVE: Curve = [
+export const FLAT_CURVE: SlotCurve = [
   [1, 1],
   [10_000, 1.0001],
 ];
 
-export function latencyOf(curve: Curve): LatencyModel {
-  return new LatencyModel(
-    curve.map(([numRows, milliseconds]) => ({
-      numRows,
-      numSequences: 1,
-      numContextTokens: 128,
-      milliseconds,
-    })),
-  );
-}
-
 export interface Trial {
   readonly texts: readonly SimulatedText[];
-  readonly curve: Curve;
+  readonly curve: SlotCurve;
   readonly numSequences: number;
   readonly maxDraftRows: number;
 }
