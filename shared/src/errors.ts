@@ -50,6 +50,10 @@ export const ERRORS = {
   lease_invalid: badRequest(401),
   lease_expired: { ...badRequest(401), retryable: true },
   duplicate_attempt: badRequest(409),
+  /** A higher attempt of the request took this one's place. */
+  attempt_superseded: badRequest(409),
+  /** Another reader took the stream over from this connection; the generation goes on. */
+  stream_taken_over: badRequest(409),
   model_folder_invalid: serverError(500, false),
   unsupported_model: serverError(500, false),
   backend_unavailable: serverError(502, true),

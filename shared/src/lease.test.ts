@@ -17,6 +17,7 @@ const NOW = 1_800_000_000_000;
 
 const payload: LeasePayload = {
   version: LEASE_VERSION,
+  purpose: 'generate',
   request_id: 'req_1',
   attempt: 0,
   choices: 2,
@@ -84,10 +85,10 @@ describe('lease', () => {
   });
 
   it('of another version is refused by a sentence that names both', async () => {
-    const token = (await signLease(payload, SECRET)).replace(/^v2/, 'v1');
+    const token = (await signLease(payload, SECRET)).replace(/^v3/, 'v2');
     await expect(verifyLease(token, [SECRET], NOW)).rejects.toMatchObject({
       code: 'lease_invalid',
-      message: expect.stringMatching(/version 1;.*version 2/),
+      message: expect.stringMatching(/version 2;.*version 3/),
     });
   });
 
@@ -97,7 +98,7 @@ describe('lease', () => {
 
   it('refuses any other text without a crash', async () => {
     const anyText = fc.oneof(fc.string(), fc.string({ unit: 'binary' }), fc.base64String());
-    const parts = fc.array(anyText, { maxLength: 4 }).map((list) => ['v2', ...list].join('.'));
+    const parts = fc.array(anyText, { maxLength: 4 }).map((list) => ['v3', ...list].join('.'));
     await fc.assert(
       fc.asyncProperty(fc.oneof(anyText, parts), async (text) => {
         await expect(verifyLease(text, [SECRET], NOW)).rejects.toMatchObject({ code: 'lease_invalid' });

@@ -9,11 +9,19 @@ const MIN_SECRET_LENGTH = 32;
 const count = z.int().nonnegative();
 
 /**
+ * `generate`: start this attempt. `renew`: let its running generation go on to a later `end_token`. `read`: tell what
+ * it generated, and its events.
+ */
+export const leasePurposeSchema = z.enum(['generate', 'renew', 'read']);
+export type LeasePurpose = z.infer<typeof leasePurposeSchema>;
+
+/**
  * What a backend may do for a request: of each choice the tokens [first_tokens[choice], end_token), in one attempt, on
- * one instance.
+ * one instance. To `read`, the tokens and the fingerprint do not matter.
  */
 export const leasePayloadSchema = z.strictObject({
   version: z.literal(LEASE_VERSION),
+  purpose: leasePurposeSchema,
   request_id: z.string().min(1).max(128),
   attempt: count,
   choices: z.int().min(1).max(MAX_CHOICES),
@@ -24,7 +32,7 @@ export const leasePayloadSchema = z.strictObject({
   end_token: count,
   /** The address of the instance that may use it. */
   backend: z.string().min(1),
-  /** SHA-256 of the exact bytes of the body of `POST /v1/generate`, in hex. */
+  /** SHA-256 of the exact bytes of the body that it comes with, in hex. */
   request_hash: z.string(),
   /** `hashTokenIds` of the resumed tokens by choice, or null where nothing is resumed. */
   resume_hash: z.string().nullable(),
@@ -50,12 +58,11 @@ export function parseLeaseSecrets(text: string): string[] {
   return parseSecrets(text, 'LEASE_SECRETS');
 }
 
-/** `v2.<payload>.<mac>`, both in base64url; the MAC covers everything before it. */
+/** `v3.<payload>.<mac>`, both in base64url; the MAC covers everything before it. */
 export async function signLease(payload: LeasePayload, secret: string): Promise<string> {
   const text = JSON.stringify(leasePayloadSchema.parse(payload));
   const signed = `v${LEASE_VERSION}.${toBase64Url(utf8(text))}`;
-  const mac = await crypto.subtle.sign('HMAC', await hmacKey(secret), utf8(signed));
-  return `${signed}.${toBase64Url(new Uint8Array(mac))}`;
+  return `${signed}.${toBase64Url(await hmac(utf8(signed), secret))}`;
 }
 
 /** The payload of a lease that one of the secrets signed and that has not expired; anything else throws. */
@@ -97,7 +104,13 @@ export function hashTokenIds(lists: readonly (readonly number[])[]): Promise<str
   return sha256Hex(bytes);
 }
 
-async function signedByAny(
+/** HMAC-SHA-256. */
+export async function hmac(bytes: Uint8Array<ArrayBuffer>, secret: string): Promise<Uint8Array> {
+  return new Uint8Array(await crypto.subtle.sign('HMAC', await hmacKey(secret), bytes));
+}
+
+/** Whether it is the HMAC by one of the secrets; every one is tried, however early one fits. */
+export async function signedByAny(
   secrets: readonly string[],
   mac: Uint8Array<ArrayBuffer>,
   signed: Uint8Array<ArrayBuffer>,

@@ -51,6 +51,7 @@ describe('generate request', () => {
       stop_token_ids: [],
       ignore_eos: false,
       trace: 'none',
+      store: true,
     });
   });
 

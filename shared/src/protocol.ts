@@ -3,7 +3,7 @@ import { errorObjectSchema, TidarError } from './errors.ts';
 import { encodeSse, type SseMessage } from './sse.ts';
 
 /** Goes up with every change that a peer of the version before would misread. */
-export const PROTOCOL_VERSION = 2;
+export const PROTOCOL_VERSION = 3;
 export const MAX_STOP_STRINGS = 4;
 export const MAX_DRAFT_LENGTH = 64;
 export const MAX_CHOICES = 16;
@@ -155,6 +155,8 @@ export const generateRequestSchema = z.strictObject({
   logprobs: topLogprobsSchema.optional(),
   prompt_logprobs: promptLogprobsSchema.optional(),
   trace: traceSchema.default('none'),
+  /** False: the backend's journal forgets the request, the prompt and the tokens when the text has ended. */
+  store: z.boolean().default(true),
   /** What an earlier attempt generated, a list for each choice: no template is rendered again. */
   resume: z.strictObject({ prompt_token_ids: tokenIds, token_ids: z.array(tokenIds) }).optional(),
 });

@@ -73,6 +73,7 @@ export class BackendProcess {
     const numChoices = request.num_choices ?? 1;
     const payload: LeasePayload = {
       version: LEASE_VERSION,
+      purpose: 'generate',
       request_id: request.request_id ?? 'unknown',
       attempt: 0,
       choices: numChoices,

@@ -31,6 +31,7 @@ export function toGenerateRequest(chat: ChatRequest, model: ModelInfo, requestId
     ...(numLogprobs === undefined ? {} : { logprobs: numLogprobs }),
     ...(tidar?.prompt_logprobs === undefined ? {} : { prompt_logprobs: tidar.prompt_logprobs }),
     trace: tidar?.trace ?? 'none',
+    store: chat.store !== false,
   };
 }
 

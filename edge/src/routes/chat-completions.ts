@@ -95,6 +95,7 @@ async function leaseFor(
   const [secret = ''] = config.LEASE_SECRETS;
   const payload: LeasePayload = {
     version: LEASE_VERSION,
+    purpose: 'generate',
     request_id: request.request_id,
     attempt: 0,
     choices: request.num_choices,

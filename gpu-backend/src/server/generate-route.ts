@@ -63,7 +63,8 @@ async function checkRequest(backend: Backend, httpRequest: Request): Promise<Che
   const { model, folder, config, instance } = backend;
   const body = new Uint8Array(await httpRequest.arrayBuffer());
   const gate = { secrets: config.leaseSecrets, instance, fingerprint: model.fingerprint };
-  const lease = await checkLease(gate, httpRequest.headers.get('authorization') ?? undefined, body);
+  const authorization = httpRequest.headers.get('authorization') ?? undefined;
+  const lease = await checkLease(gate, 'generate', authorization, body);
   const request = parseJson(generateRequestSchema, decodeUtf8(body));
   await checkLeaseCovers(lease, request);
   if (request.model !== model.id) {

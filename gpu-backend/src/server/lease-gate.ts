@@ -1,5 +1,5 @@
 import { TidarError } from '@tidar/shared/errors.ts';
-import type { LeasePayload } from '@tidar/shared/lease.ts';
+import type { LeasePayload, LeasePurpose } from '@tidar/shared/lease.ts';
 import { hashTokenIds, sha256Hex, verifyLease } from '@tidar/shared/lease.ts';
 import type { GenerateRequest } from '@tidar/shared/protocol.ts';
 
@@ -14,6 +14,7 @@ export interface LeaseGate {
 /** The lease that covers exactly this body on this instance; throws `lease_invalid` or `lease_expired`. */
 export async function checkLease(
   gate: LeaseGate,
+  purpose: LeasePurpose,
   authorization: string | undefined,
   body: Uint8Array<ArrayBuffer>,
 ): Promise<LeasePayload> {
@@ -25,9 +26,11 @@ export async function checkLease(
     );
   }
   const lease = await verifyLease(token, gate.secrets, Date.now());
+  if (lease.purpose !== purpose) refuse(`it is a lease to ${lease.purpose}, this is to ${purpose}`);
   if (lease.backend !== gate.instance)
     refuse('it names another backend', `${lease.backend}, this is ${gate.instance}`);
-  if (lease.fingerprint !== gate.fingerprint) refuse('it names another fingerprint than the one served here');
+  if (purpose !== 'read' && lease.fingerprint !== gate.fingerprint)
+    refuse('it names another fingerprint than the one served here');
   if (lease.request_hash !== (await sha256Hex(body))) refuse('it was signed for another request body');
   return lease;
 }

@@ -69,7 +69,7 @@ const SAMPLING_EFFECTS: Record<string, [value: unknown, expected: object]> = {
   seed: ['18446744073709551615', { seed: (1n << 64n) - 1n }],
 };
 /** What names the request, or is for the server itself. */
-const NOT_FOR_THE_ENGINE = ['request_id', 'model', 'trace', 'sampling'];
+const NOT_FOR_THE_ENGINE = ['store', 'request_id', 'model', 'trace', 'sampling'];
 
 describe('a request', () => {
   it('has no parameter that would not reach the engine', () => {
