@@ -60,7 +60,7 @@ async function planFor(
   folder: ModelFolder,
   { numThreads, layout }: GenerateFlags,
 ): Promise<OpenedPlanner | undefined> {
-  if (decoder.type === 'ar' || decoder.plan !== 'auto' || session.config.tidar === undefined)
+  if (decoder.type !== 'tidar' || decoder.plan !== 'auto' || session.config.tidar === undefined)
     return undefined;
   return openPlanner(session, {
     folder,

@@ -42,7 +42,7 @@ export function statistics(
 }
 
 function describe(decoder: Decoder): string {
-  if (decoder.type === 'ar') return 'ar';
+  if (decoder.type !== 'tidar') return decoder.type;
   const { plan, draftLength, beta } = decoder;
   const length = plan === 'auto' ? `up to ${draftLength} drafts` : `draft length ${draftLength}`;
   return `tidar, plan ${plan}, ${length}${beta < 1 ? `, beta ${beta}` : ''}`;

@@ -1,5 +1,6 @@
 import { planSchema } from '@tidar/shared/protocol.ts';
 import type { PlanName } from '@tidar/shared/protocol.ts';
+import type { DiffusionOptions } from '../engine/diffusion-options.ts';
 
 export type { PlanName };
 
@@ -14,7 +15,17 @@ export interface TidarOptions {
   readonly beta: number;
 }
 
-export type Decoder = { readonly type: 'ar' } | ({ readonly type: 'tidar' } & TidarOptions);
+/** Drafts of a small model with the same tokenizer, verified by the model itself. */
+export interface SpeculativeOptions {
+  /** Tokens that the draft model proposes before each pass. */
+  readonly draftLength: number;
+}
+
+export type Decoder =
+  | { readonly type: 'ar' }
+  | ({ readonly type: 'tidar' } & TidarOptions)
+  | ({ readonly type: 'speculative' } & SpeculativeOptions)
+  | ({ readonly type: 'diffusion' } & DiffusionOptions);
 
 /** Of requests that name a plan and no length: beyond it rows cost a CPU more than their drafts give (npm run bench). */
 export const NAMED_PLAN_DRAFT_LENGTH = 4;

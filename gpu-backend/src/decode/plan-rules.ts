@@ -1,3 +1,4 @@
+import { TidarError } from '@tidar/shared/errors.ts';
 import { namedPlan } from '../engine/planner/named-plans.ts';
 import { ar } from '../engine/plan.ts';
 import type { Plan } from '../engine/plan.ts';
@@ -8,6 +9,7 @@ import type { Decoder } from './decoder.ts';
 /** How a decoder's plans are chosen, for a model whose context has `maxPositions`. */
 export function planRule(decoder: Decoder, maxPositions: number): PlanRule {
   if (decoder.type === 'ar') return { type: 'fixed', name: 'ar', next: () => AR };
+  if (decoder.type !== 'tidar') throw notYet(decoder);
   const { plan, draftLength, beta } = decoder;
   if (plan === 'auto') return { type: 'auto', maxDraftLength: draftLength };
   const next = ({ drafts, tokenIds, numRemainingTokens }: Sequence): Plan =>
@@ -21,3 +23,7 @@ export function planRule(decoder: Decoder, maxPositions: number): PlanRule {
 }
 
 const AR = ar();
+
+function notYet({ type }: Decoder): TidarError {
+  return new TidarError('invalid_request', `The decoder "${type}" is not implemented.`, { param: 'decoder' });
+}

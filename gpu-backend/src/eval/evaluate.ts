@@ -53,7 +53,7 @@ export const ALL_KINDS = 'all';
 
 /** How a decoder is called in the report. */
 export function decoderName(decoder: Decoder): string {
-  if (decoder.type === 'ar') return 'ar';
+  if (decoder.type !== 'tidar') return decoder.type;
   return `${decoder.plan === 'dense' ? 'tidar' : decoder.plan} k=${decoder.draftLength}`;
 }
 
