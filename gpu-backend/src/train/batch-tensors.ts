@@ -8,6 +8,7 @@ export function batchTensors(batch: TrainingBatch, shape: TrainingShape): Record
   const numRows = batch.tokenIds.length;
   const tensors: Record<string, HostTensor> = {
     token_ids: { type: 'int64', data: batch.tokenIds, shape: [numRows] },
+    positions: { type: 'int64', data: batch.positions, shape: [numRows / numTokens, numTokens] },
     labels: { type: 'int64', data: batch.labels, shape: [numRows] },
     ar_weights: float([numRows], batch.arWeights),
     causal: float([numTokens, numTokens], batch.causal),

@@ -4,6 +4,8 @@ const UNSEEN = -1e9;
 /** Everything that one training run is fed besides the parameters; see buildLossGraph for the shapes. */
 export interface TrainingBatch {
   readonly tokenIds: BigInt64Array;
+  /** Each row's position in its sequence. */
+  readonly positions: BigInt64Array;
   readonly labels: BigInt64Array;
   readonly arWeights: Float32Array;
   /** Absent in AR-only training. */
@@ -18,6 +20,11 @@ export interface TrainingBatch {
 export interface DiffusionOptions {
   readonly maskTokenId: number;
   readonly blockSize: number;
+  /**
+   * Blocks begin at the positions offset + n · blockSize; 0 ≤ offset < blockSize. The tokens before the first of
+   * them are a short block, and so may be the last ones. Default 0.
+   */
+  readonly blockOffset?: number;
   /** Columns of the own-block mask; a multiple of the block size. */
   readonly window: number;
 }
@@ -31,6 +38,8 @@ const alike: TokenWeights = (sequence) => new Float32Array(sequence.length).fill
 /**
  * Lays out sequences of equal length as [all clean tokens | all masks], with the paper's masks and means:
  * the AR loss over each sequence's first S−1 rows, the diffusion loss over all S mask rows (section 3.1).
+ * A sequence's mask rows begin at the position `blockOffset` and end before it: so blocks are whole runs of rows
+ * at multiples of their size, whatever the offset, and only the last rows hold two blocks, the sequence's last and first.
  */
 export function layOutBatch(
   sequences: readonly ArrayLike<number>[],
@@ -40,6 +49,7 @@ export function layOutBatch(
   const numTokens = sequences[0]?.length ?? 0;
   const numCleanRows = sequences.length * numTokens;
   const numRows = diffusion === undefined ? numCleanRows : 2 * numCleanRows;
+  const positions = new BigInt64Array(numRows);
   const tokenIds = new BigInt64Array(numRows).fill(BigInt(diffusion?.maskTokenId ?? 0));
   const labels = new BigInt64Array(numRows);
   const arWeights = new Float32Array(numRows);
@@ -51,16 +61,25 @@ export function layOutBatch(
       const row = index * numTokens + at;
       const token = BigInt(sequence[at] ?? 0);
       tokenIds[row] = token;
+      positions[row] = BigInt(at);
       if (at > 0) {
         labels[row - 1] = token;
         arWeights[row - 1] = tokenWeights[at] ?? 0;
       }
       if (diffusion === undefined) continue;
-      labels[numCleanRows + row] = token;
-      weights[numCleanRows + row] = tokenWeights[at] ?? 0;
+      const maskRow = numCleanRows + index * numTokens + maskRowAt(at, numTokens, diffusion);
+      positions[maskRow] = BigInt(at);
+      labels[maskRow] = token;
+      weights[maskRow] = tokenWeights[at] ?? 0;
     }
   });
-  const common = { tokenIds, labels, arWeights: asShares(arWeights), causal: causalMask(numTokens) };
+  const common = {
+    tokenIds,
+    positions,
+    labels,
+    arWeights: asShares(arWeights),
+    causal: causalMask(numTokens),
+  };
   if (diffusion === undefined) return common;
   return { ...common, diffusion: { weights: asShares(weights), ...diffusionMasks(numTokens, diffusion) } };
 }
@@ -76,19 +95,32 @@ function causalMask(numTokens: number): Float32Array {
   return additive(numTokens, numTokens, (row, column) => column <= row);
 }
 
+/** The row, within its sequence's mask half, that predicts the token at a position. */
+function maskRowAt(position: number, numTokens: number, { blockOffset = 0 }: DiffusionOptions): number {
+  return (position - blockOffset + numTokens) % numTokens;
+}
+
 /** A mask of block b sees the clean tokens before block b, and the masks of its own block, both ways. */
 export function diffusionMasks(numTokens: number, options: DiffusionOptions) {
-  const { blockSize, window } = options;
+  const { blockSize, blockOffset = 0, window } = options;
   if (window % blockSize !== 0 || numTokens % window !== 0) {
     throw new RangeError(`block size ${blockSize} must divide ${window}, and that the length ${numTokens}`);
   }
-  const block = (row: number): number => Math.floor(row / blockSize);
+  if (!(blockOffset >= 0 && blockOffset < blockSize)) {
+    throw new RangeError(`blocks of ${blockSize} can't begin at an offset of ${blockOffset}`);
+  }
+  // The first position of a row's block: that of its run of rows, or 0 for the short block before the first whole one.
+  const blockStart = (row: number): number => {
+    const position = (row + blockOffset) % numTokens;
+    return position < blockOffset ? 0 : Math.floor(row / blockSize) * blockSize + blockOffset;
+  };
+  const windowStart = (row: number): number => Math.floor(row / window) * window;
   return {
-    cleanForMasks: additive(numTokens, numTokens, (row, column) => column < block(row) * blockSize),
+    cleanForMasks: additive(numTokens, numTokens, (row, column) => column < blockStart(row)),
     ownBlock: additive(
       numTokens,
       window,
-      (row, column) => block(row) === block(Math.floor(row / window) * window + column),
+      (row, column) => blockStart(row) === blockStart(windowStart(row) + column),
     ),
   };
 }

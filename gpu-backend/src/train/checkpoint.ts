@@ -18,6 +18,8 @@ export interface Checkpoint {
   readonly configJson: Record<string, unknown>;
   /** Steps done. */
   readonly step: number;
+  /** Updates that the moments had seen before the run's first step: 0 but for a run that took over another's. */
+  readonly momentsAge: number;
   /** Parameters under their own names, moments under m.<name> and v.<name>. */
   readonly tensors: ReadonlyMap<string, { shape: readonly number[]; data: Float32Array }>;
 }
@@ -26,6 +28,7 @@ const stateSchema = z.object({
   settings: trainingSettingsSchema,
   configJson: z.record(z.string(), z.unknown()),
   step: z.int().min(0),
+  momentsAge: z.int().min(0).default(0),
 });
 
 export function hasCheckpoint(folder: string): boolean {
@@ -35,9 +38,9 @@ export function hasCheckpoint(folder: string): boolean {
 /** One file, replaced atomically: an interruption leaves the previous checkpoint whole. */
 export function saveCheckpoint(folder: string, checkpoint: Checkpoint): void {
   mkdirSync(folder, { recursive: true });
-  const { settings, configJson, step, tensors } = checkpoint;
+  const { tensors, ...rest } = checkpoint;
   const entries = [...tensors].map(([name, tensor]) => ({ name, dtype: 'F32' as const, ...tensor }));
-  const state = JSON.stringify({ settings, configJson, step });
+  const state = JSON.stringify(rest);
   writeSafetensors(path.join(folder, FILE_NAME), entries, { state });
 }
 

@@ -31,15 +31,25 @@ export function initialCheckpoint(
       return [name, { shape, data }] as const;
     }),
   );
-  return { settings, configJson, step: 0, tensors };
+  return { settings, configJson, step: 0, momentsAge: 0, tensors };
 }
 
-/** The same weights under new settings: moments and steps start over (training goes on from a checkpoint). */
-export function restartedCheckpoint(from: Checkpoint, settings: TrainingSettings): Checkpoint {
-  const config = parseModelConfig(from.configJson, 'config.json');
-  const parameters = new Set(expectedTensors(config).keys());
+/**
+ * The same weights under new settings, from step 0 of their schedule and data. The moments start over, or are kept
+ * with their age, by which their bias is corrected.
+ */
+export function restartedCheckpoint(
+  from: Checkpoint,
+  settings: TrainingSettings,
+  options: { keepsMoments: boolean } = { keepsMoments: false },
+): Checkpoint {
+  const { configJson } = from;
+  const common = { settings, configJson, step: 0 };
+  if (options.keepsMoments)
+    return { ...common, momentsAge: from.momentsAge + from.step, tensors: from.tensors };
+  const parameters = new Set(expectedTensors(parseModelConfig(configJson, 'config.json')).keys());
   const tensors = new Map([...from.tensors].filter(([name]) => parameters.has(name)));
-  return { settings, configJson: from.configJson, step: 0, tensors };
+  return { ...common, momentsAge: 0, tensors };
 }
 
 function llamaConfigJson(size: ModelSize, tokens: SpecialTokenIds, blockSize: number) {

@@ -3,7 +3,7 @@ import { expectedTensors } from '../model/config.ts';
 import { GraphBuilder } from '../model/graph/builder.ts';
 import type { Value } from '../model/graph/builder.ts';
 import { decoderHidden, decoderLogits, evenMix } from '../model/graph/decoder.ts';
-import { add, mul } from '../model/graph/ops.ts';
+import { add, gatherRows, mul } from '../model/graph/ops.ts';
 import { ropeTables } from '../model/graph/rope.ts';
 import { trainingAttention } from './attention.ts';
 import { CustomGradients } from './autodiff.ts';
@@ -34,6 +34,7 @@ export interface LossGraph {
 /**
  * The decoder over the paper's doubled sequence, up to its losses. Graph inputs, besides the parameters:
  *   token_ids   int64 [rows]      clean sequences, then the mask sequences
+ *   positions   int64 [sequences of both halves, numTokens]
  *   labels      int64 [rows]
  *   ar_weights, diffusion_weights   float32 [batch · numTokens]: each row's share of its mean
  *   causal, clean_for_masks [S, S], own_block [S, window]   additive masks
@@ -63,7 +64,7 @@ export function buildLossGraph(config: ModelConfig, shape: TrainingShape, alpha:
     if (value === undefined) throw new Error(`the model has no parameter ${name}`);
     return value;
   };
-  const rope = ropeConstants(b, config, numHalves * batch, numTokens);
+  const rope = ropeAt(b, config, numHalves * batch, numTokens);
   const rows = { ...rope, batch: numHalves * batch, numRows: numTokens };
   const attend = trainingAttention(b, custom, config, shape, masks);
   const mix = evenMix(b, config, rows, attend);
@@ -86,13 +87,15 @@ function parameterInputs(b: GraphBuilder, config: ModelConfig): Map<string, Valu
   );
 }
 
-/** Positions 0 … S−1 for every sequence, in both halves. */
-function ropeConstants(b: GraphBuilder, config: ModelConfig, batch: number, numTokens: number) {
+/** Rotations of every row by its position, 0 … S−1 in both halves. */
+function ropeAt(b: GraphBuilder, config: ModelConfig, numSequences: number, numTokens: number) {
   const tables = ropeTables(numTokens, config.headDim, config.ropeTheta);
-  const repeated = (table: Float32Array): Value => {
-    const data = new Float32Array(batch * table.length);
-    for (let index = 0; index < batch; index += 1) data.set(table, index * table.length);
-    return b.constant('float32', [batch, numTokens, config.headDim / 2], data);
-  };
-  return { cos: repeated(tables.cos), sin: repeated(tables.sin) };
+  const positions = b.input('positions', 'int64', [numSequences, numTokens]);
+  const rowsOf = (table: Float32Array): Value =>
+    gatherRows(
+      b,
+      b.constant('float32', [numTokens, config.headDim / 2], Float32Array.from(table)),
+      positions,
+    );
+  return { cos: rowsOf(tables.cos), sin: rowsOf(tables.sin) };
 }

@@ -1,6 +1,6 @@
 import path from 'node:path';
 import { openTokenFile } from '../data/token-file.ts';
-import { hasCheckpoint, loadCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { saveCheckpoint } from './checkpoint.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { exportModel } from './export.ts';
 import { Progress } from './progress.ts';
@@ -21,12 +21,12 @@ export interface RunOptions {
   readonly onStep?: (numStepsDone: number) => void;
 }
 
-/**
- * Trains from `start`, or goes on from the run folder's own checkpoint, until the last step or an abort.
- * Either way the state is saved; a finished run is exported too.
- */
-export async function trainRun(start: Checkpoint, options: RunOptions, signal: AbortSignal): Promise<void> {
-  const checkpoint = hasCheckpoint(options.runFolder) ? loadCheckpoint(options.runFolder) : start;
+/** Trains from `checkpoint` until the last step or an abort. Either way the state is saved and the model exported. */
+export async function trainRun(
+  checkpoint: Checkpoint,
+  options: RunOptions,
+  signal: AbortSignal,
+): Promise<void> {
   const { settings } = checkpoint;
   const training = new SequenceSampler(openTokenFile(path.join(options.dataFolder, 'train.bin')), settings);
   const heldOut = new SequenceSampler(openTokenFile(path.join(options.dataFolder, 'valid.bin')), settings);

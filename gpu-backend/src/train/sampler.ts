@@ -38,6 +38,13 @@ export class SequenceSampler {
     return new Random(seed * 7919 + step).pick(blockSizes);
   }
 
+  /** Where a step's blocks begin: their starts are this plus multiples of the block size. */
+  blockOffsetAt(step: number): number {
+    const { blockStarts, seed } = this.#settings;
+    if (blockStarts === 'aligned') return 0;
+    return new Random(seed * 15485863 + step).integer(0, this.blockSizeAt(step) - 1);
+  }
+
   #sequence(index: number): Uint16Array {
     const epoch = Math.floor(index / this.#starts.length);
     if (epoch !== this.#epoch) this.#shuffle(epoch);

@@ -14,11 +14,19 @@ export const modelSizeSchema = z.strictObject({
 });
 export type ModelSize = z.infer<typeof modelSizeSchema>;
 
+export const SCHEDULES = ['cosine', 'constant', 'wsd'] as const;
+export const BLOCK_STARTS = ['aligned', 'random'] as const;
+
 /** All that decides what a training run computes; it is kept in every checkpoint. */
 export const trainingSettingsSchema = z
   .strictObject({
-    /** Steps of this run; the learning rate falls over them. */
     numSteps: count.default(2000),
+    /**
+     * How the learning rate goes after warm-up: a cosine over all steps, constant, or constant and then down a
+     * straight line over the last `numDecaySteps` (wsd: warm-up, stable, decay).
+     */
+    schedule: z.enum(SCHEDULES).default('cosine'),
+    numDecaySteps: z.int().min(0).default(0),
     batchSize: count.default(8),
     /** Tokens of each sequence. */
     numTokens: count.default(256),
@@ -26,10 +34,12 @@ export const trainingSettingsSchema = z
     arOnly: z.boolean().default(false),
     /** One of them is drawn at each step. */
     blockSizes: z.array(count).min(1).default([16]),
+    /** Where blocks begin: at multiples of their size, or at those plus an offset drawn at each step. */
+    blockStarts: z.enum(BLOCK_STARTS).default('aligned'),
     /** Weight of the AR loss against the diffusion loss (α of section 3.1). */
     alpha: z.number().positive().default(1),
     learningRate: z.number().positive().default(2e-3),
-    /** The cosine ends at this share of the learning rate. */
+    /** The cosine or the decay ends at this share of the learning rate. */
     finalShare: share.max(1).default(0.1),
     numWarmupSteps: z.int().min(0).default(100),
     /** Tokens of questions count this much in the losses, tokens of answers 1; absent: all tokens alike. */
@@ -50,6 +60,16 @@ export const trainingSettingsSchema = z
     {
       message: 'every block size must divide the largest one, and that the number of tokens of a sequence',
     },
+  )
+  .refine(({ schedule, numDecaySteps }) => (schedule === 'wsd') === numDecaySteps > 0, {
+    message: 'the schedule wsd needs --decay of 1 or more, and no other schedule has a decay',
+  })
+  .refine(
+    ({ numSteps, numDecaySteps, numWarmupSteps }) =>
+      numDecaySteps === 0 || numWarmupSteps + numDecaySteps <= numSteps,
+    {
+      message: 'warm-up and decay need more steps than the run has',
+    },
   );
 export type TrainingSettings = z.infer<typeof trainingSettingsSchema>;
 
@@ -58,12 +78,29 @@ export function windowOf(settings: TrainingSettings): number {
   return settings.arOnly ? 0 : Math.max(...settings.blockSizes);
 }
 
-/** Linear warm-up, then a cosine from the learning rate to its final share (section 4.1). `step` counts from 0. */
+/** Linear warm-up, then what the schedule says (section 4.1 has a cosine). `step` counts from 0. */
 export function learningRateAt(settings: TrainingSettings, step: number): number {
-  const { finalShare, learningRate, numSteps, numWarmupSteps } = settings;
+  const { finalShare, learningRate, numWarmupSteps } = settings;
   if (step < numWarmupSteps) return (learningRate * (step + 1)) / numWarmupSteps;
+  return learningRate * (finalShare + (1 - finalShare) * heightAt(settings, step));
+}
+
+/** 1 at the full learning rate, 0 at its final share. */
+function heightAt(
+  { schedule, numSteps, numWarmupSteps, numDecaySteps }: TrainingSettings,
+  step: number,
+): number {
+  if (schedule === 'constant') return 1;
+  if (schedule === 'wsd') return Math.min(1, Math.max(0, numSteps - step) / numDecaySteps);
   const progress = Math.min(1, (step - numWarmupSteps) / Math.max(1, numSteps - numWarmupSteps));
-  return learningRate * (finalShare + ((1 - finalShare) * (1 + Math.cos(Math.PI * progress))) / 2);
+  return (1 + Math.cos(Math.PI * progress)) / 2;
+}
+
+/** Whether a run that has done `numDone` steps may go on under another schedule as if it had begun with it. */
+export function ratesAgree(left: TrainingSettings, right: TrainingSettings, numDone: number): boolean {
+  for (let step = 0; step < numDone; step += 1)
+    if (learningRateAt(left, step) !== learningRateAt(right, step)) return false;
+  return true;
 }
 
 /**

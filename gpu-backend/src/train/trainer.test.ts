@@ -21,6 +21,7 @@ import { SequenceSampler } from './sampler.ts';
 import {
   learningRateAt,
   modelSizeSchema,
+  ratesAgree,
   tokenWeights,
   trainingSettingsSchema,
   windowOf,
@@ -100,7 +101,7 @@ describe('training', () => {
     };
     await trainRun(start, { ...options, onStep }, abort.signal);
     expect(loadCheckpoint(options.runFolder).step).toBe(7);
-    await trainRun(start, options, new AbortController().signal);
+    await trainRun(loadCheckpoint(options.runFolder), options, new AbortController().signal);
     const finished = loadCheckpoint(options.runFolder);
     expect(finished.step).toBe(60);
     expect(existsSync(path.join(options.runFolder, 'log.jsonl'))).toBe(true);
@@ -124,47 +125,102 @@ describe('training', () => {
     expect(both.diffusionLoss).toBeGreaterThan(0);
   });
 
-  it('trains what is served: both graphs give the same logits on clean and on mask rows', async () => {
-    const checkpoint = initialCheckpoint(SIZE, TOKENS, SETTINGS);
-    // Weights that fp16 holds exactly, so that the exported folder has the very same ones.
-    for (const { data } of checkpoint.tensors.values()) data.set(Float32Array.from(data, Math.f16round));
-    exportModel(checkpoint, folder, path.join(folder, 'model'));
-    const { numTokens } = SETTINGS;
-    const shape = { batch: 1, numTokens, window: windowOf(SETTINGS) };
-    const graph = buildLossGraph(checkpointConfig(checkpoint), shape, 1);
-    graph.b.output('logits', graph.logits);
-    const training = await openGraph(serializeModel(graph.b, 'logits'), { numThreads: 1 });
-    const sequence = Array.from({ length: numTokens }, (_, at) => 4 + ((at * 7) % 20));
-    const blockSize = 8;
-    const batch = layOutBatch([sequence], { maskTokenId: 3, blockSize, window: shape.window });
-    const parameters = Object.fromEntries(
-      [...checkpoint.tensors].map(([name, tensor]) => [name, { type: 'float32' as const, ...tensor }]),
-    );
-    const trained = (await training.run({ ...batchTensors(batch, shape), ...parameters }))['logits']!;
-    const session = await openModel(loadModelFolder(path.join(folder, 'model')), { numThreads: 1 });
-    const numRows = 2 * numTokens;
-    const cache = session.createCache(1, numRows);
-    const block = (at: number): number => Math.floor(at / blockSize);
-    const sees = (row: number, column: number): boolean => {
-      if (row < numTokens) return column <= row;
-      const at = row - numTokens;
-      if (column < numTokens) return column < block(at) * blockSize;
-      return block(column - numTokens) === block(at);
+  it('goes on from another run’s weights with its moments or without, by a kept age of the moments', async () => {
+    const start = initialCheckpoint(SIZE, TOKENS, SETTINGS);
+    const parent = await Trainer.open(start, { numThreads: 1 });
+    await losses(parent, new SequenceSampler(file, SETTINGS), 3);
+    const sampler = new SequenceSampler(file, { ...SETTINGS, seed: 9 });
+    const settings = trainingSettingsSchema.parse({ ...SETTINGS, seed: 9, schedule: 'constant' });
+    const kept = restartedCheckpoint(parent.checkpoint(), settings, { keepsMoments: true });
+    const reset = restartedCheckpoint(parent.checkpoint(), settings);
+    expect(kept.momentsAge).toBe(3);
+    expect(kept.tensors.size).toBe(3 * reset.tensors.size);
+    const afterOne = async (checkpoint: typeof kept) => {
+      const trainer = await Trainer.open(checkpoint, { numThreads: 1 });
+      await trainer.step(sampler);
+      const { tensors } = trainer.checkpoint();
+      await trainer.dispose();
+      return tensors;
     };
-    const rows = Array.from({ length: numRows }, (_, row) => row);
-    const slot = {
-      tokenIds: [...batch.tokenIds].map(Number),
-      positions: rows.map((row) => row % numTokens),
-      writeIndex: 0,
-      mask: rows.map((row) => rows.map((column) => (sees(row, column) ? 1 : 0))),
-    };
-    const output = await session.run(cache, batchOf(numRows, [slot]));
-    const served = rows.flatMap((row) => [...output.logits(row)]);
-    const worst = Math.max(...served.map((value, index) => Math.abs(value - trained[index]!)));
-    expect(served.length).toBe(trained.length);
-    expect(worst).toBeLessThan(2e-5);
-    await Promise.all([training.dispose(), session.dispose()]);
+    // AdamW in float64 from the gradient that the fresh moments show: after one step m is (1 − β₁) · gradient.
+    const [fromKept, fromReset] = [await afterOne(kept), await afterOne(reset)];
+    const name = 'model.layers.1.mlp.up_proj.weight';
+    const before = kept.tensors.get(name)!.data;
+    const rate = learningRateAt(settings, 0);
+    before.forEach((weight, at) => {
+      const gradient = fromReset.get(`m.${name}`)!.data[at]! / 0.1;
+      const m = 0.9 * kept.tensors.get(`m.${name}`)!.data[at]! + 0.1 * gradient;
+      const v = 0.95 * kept.tensors.get(`v.${name}`)!.data[at]! + 0.05 * gradient ** 2;
+      const step = m / (1 - 0.9 ** 4) / (Math.sqrt(v / (1 - 0.95 ** 4)) + 1e-8);
+      expect(fromKept.get(name)!.data[at]).toBeCloseTo(weight - rate * (step + 0.1 * weight), 5);
+    });
+    await parent.dispose();
   });
+
+  const LAYOUTS = [
+    { blockSize: 8, blockOffset: 0 },
+    { blockSize: 8, blockOffset: 3 },
+    { blockSize: 4, blockOffset: 3 },
+    { blockSize: 4, blockOffset: 1 },
+  ];
+  it.each(LAYOUTS)(
+    'trains what is served: both graphs give the same logits on clean and on mask rows (blocks of $blockSize from $blockOffset on)',
+    async ({ blockSize, blockOffset }) => {
+      const checkpoint = initialCheckpoint(SIZE, TOKENS, SETTINGS);
+      // Weights that fp16 holds exactly, so that the exported folder has the very same ones.
+      for (const { data } of checkpoint.tensors.values()) data.set(Float32Array.from(data, Math.f16round));
+      exportModel(checkpoint, folder, path.join(folder, 'model'));
+      const { numTokens } = SETTINGS;
+      const shape = { batch: 1, numTokens, window: windowOf(SETTINGS) };
+      const graph = buildLossGraph(checkpointConfig(checkpoint), shape, 1);
+      graph.b.output('logits', graph.logits);
+      const training = await openGraph(serializeModel(graph.b, 'logits'), { numThreads: 1 });
+      const sequence = Array.from({ length: numTokens }, (_, at) => 4 + ((at * 7) % 20));
+      const layout = { maskTokenId: 3, blockSize, blockOffset, window: shape.window };
+      const batch = layOutBatch([sequence], layout);
+      const parameters = Object.fromEntries(
+        [...checkpoint.tensors].map(([name, tensor]) => [name, { type: 'float32' as const, ...tensor }]),
+      );
+      const trained = (await training.run({ ...batchTensors(batch, shape), ...parameters }))['logits']!;
+      const session = await openModel(loadModelFolder(path.join(folder, 'model')), { numThreads: 1 });
+      const numRows = 2 * numTokens;
+      const cache = session.createCache(1, numRows);
+      // Served rows stand in the order of their positions; a position's block begins at the last start before it.
+      const startOf = (position: number): number => {
+        let start = position;
+        while (start > 0 && (start - blockOffset) % blockSize !== 0) start -= 1;
+        return start;
+      };
+      const sees = (row: number, column: number): boolean => {
+        if (row < numTokens) return column <= row;
+        const start = startOf(row - numTokens);
+        if (column < numTokens) return column < start;
+        return startOf(column - numTokens) === start;
+      };
+      const rows = Array.from({ length: numRows }, (_, row) => row);
+      const slot = {
+        tokenIds: [...sequence, ...sequence.map(() => 3)],
+        positions: rows.map((row) => row % numTokens),
+        writeIndex: 0,
+        mask: rows.map((row) => rows.map((column) => (sees(row, column) ? 1 : 0))),
+      };
+      const output = await session.run(cache, batchOf(numRows, [slot]));
+      const { vocabSize } = TOKENS;
+      const servedRow = (trainedRow: number): number =>
+        trainedRow < numTokens ? trainedRow : numTokens + Number(batch.positions[trainedRow]);
+      for (const row of rows) {
+        const served = output.logits(servedRow(row));
+        const worst = Math.max(
+          ...served.map((value, at) => Math.abs(value - trained[row * vocabSize + at]!)),
+        );
+        expect(worst).toBeLessThan(2e-5);
+        if (row >= numTokens) expect(Number(batch.labels[row])).toBe(sequence[servedRow(row) - numTokens]);
+      }
+      expect(trained.length).toBe(numRows * vocabSize);
+      expect(new Set(rows.map(servedRow)).size).toBe(numRows);
+      await Promise.all([training.dispose(), session.dispose()]);
+    },
+  );
 
   it('visits every stretch of the file once an epoch, and any step’s batch is the same when asked first', () => {
     const settings = { ...SETTINGS, batchSize: 1 };
@@ -185,6 +241,56 @@ describe('training', () => {
     expect(learningRateAt(settings, 9)).toBeCloseTo(1);
     expect(learningRateAt(settings, 55)).toBeCloseTo(0.55);
     expect(learningRateAt(settings, 100)).toBeCloseTo(0.1);
+  });
+
+  it('stays at the full rate after warm-up, and falls in a straight line over the last steps where it decays', () => {
+    const constant = trainingSettingsSchema.parse({
+      schedule: 'constant',
+      numWarmupSteps: 10,
+      learningRate: 1,
+    });
+    expect([9, 10, 500, 10_000].map((step) => learningRateAt(constant, step))).toEqual([1, 1, 1, 1]);
+    const decaying = trainingSettingsSchema.parse({
+      ...constant,
+      schedule: 'wsd',
+      numSteps: 100,
+      numDecaySteps: 40,
+      finalShare: 0.2,
+    });
+    expect([9, 10, 59, 60].map((step) => learningRateAt(decaying, step))).toEqual([1, 1, 1, 1]);
+    expect(learningRateAt(decaying, 80)).toBeCloseTo(0.6);
+    expect(learningRateAt(decaying, 100)).toBeCloseTo(0.2);
+    expect(() => trainingSettingsSchema.parse({ schedule: 'wsd' })).toThrow(/--decay/);
+    expect(() => trainingSettingsSchema.parse({ numDecaySteps: 5 })).toThrow(/--decay/);
+  });
+
+  it('may change the schedule of steps to come alone', () => {
+    const old = trainingSettingsSchema.parse({ schedule: 'constant', numSteps: 100 });
+    const longer = { ...old, numSteps: 500 };
+    const ended = trainingSettingsSchema.parse({
+      ...old,
+      schedule: 'wsd',
+      numSteps: 400,
+      numDecaySteps: 100,
+    });
+    expect(ratesAgree(old, longer, 100)).toBe(true);
+    expect(ratesAgree(old, ended, 301)).toBe(true);
+    expect(ratesAgree(old, ended, 302)).toBe(false);
+    const cosine = trainingSettingsSchema.parse({ numSteps: 200 });
+    expect(ratesAgree(cosine, { ...cosine, numSteps: 300 }, 150)).toBe(false);
+  });
+
+  it('draws block offsets that all occur, each below its step’s block size', () => {
+    const aligned = new SequenceSampler(file, SETTINGS);
+    const sampler = new SequenceSampler(file, { ...SETTINGS, blockStarts: 'random' });
+    const seen = new Set<string>();
+    for (let step = 0; step < 300; step += 1) {
+      const [size, offset] = [sampler.blockSizeAt(step), sampler.blockOffsetAt(step)];
+      expect(aligned.blockOffsetAt(step)).toBe(0);
+      expect(offset).toBeLessThan(size);
+      seen.add(`${size} ${offset}`);
+    }
+    expect(seen.size).toBe(4 + 8);
   });
 
   it('counts answers fully and questions by their weight, in means that sum to one', () => {

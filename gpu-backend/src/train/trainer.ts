@@ -37,6 +37,7 @@ export class Trainer {
   #current: Tensors;
   #next: Tensors;
   #numStepsDone: number;
+  readonly #momentsAge: number;
 
   private constructor(checkpoint: Checkpoint, training: GraphSession, evaluation: GraphSession) {
     this.config = checkpointConfig(checkpoint);
@@ -52,6 +53,7 @@ export class Trainer {
       ]),
     );
     this.#numStepsDone = checkpoint.step;
+    this.#momentsAge = checkpoint.momentsAge;
   }
 
   /** Builds and loads the graphs. A checkpoint without moments starts with zeroed ones. */
@@ -75,12 +77,13 @@ export class Trainer {
     const step = this.#numStepsDone;
     const learningRate = learningRateAt(this.settings, step);
     const { beta1, beta2 } = ADAMW_DEFAULTS;
+    const numUpdates = this.#momentsAge + step + 1;
     const inputs = {
       ...this.#batch(sampler, step),
       ...this.#current,
       learning_rate: scalar(learningRate),
-      correction_1: scalar(1 / (1 - beta1 ** (step + 1))),
-      correction_2: scalar(1 / (1 - beta2 ** (step + 1))),
+      correction_1: scalar(1 / (1 - beta1 ** numUpdates)),
+      correction_2: scalar(1 / (1 - beta2 ** numUpdates)),
     };
     const into = Object.fromEntries(
       Object.entries(this.#next).map(([name, tensor]) => [updatedName(name), tensor]),
@@ -111,7 +114,13 @@ export class Trainer {
         { shape: tensor.shape, data: Float32Array.from(tensor.data as Float32Array) },
       ]),
     );
-    return { settings: this.settings, configJson: this.#configJson, step: this.#numStepsDone, tensors };
+    return {
+      settings: this.settings,
+      configJson: this.#configJson,
+      step: this.#numStepsDone,
+      momentsAge: this.#momentsAge,
+      tensors,
+    };
   }
 
   async dispose(): Promise<void> {
@@ -134,7 +143,14 @@ export class Trainer {
     const window = windowOf(this.settings);
     const maskTokenId = this.config.tidar?.maskTokenId ?? 0;
     const diffusion =
-      window === 0 ? undefined : { maskTokenId, window, blockSize: sampler.blockSizeAt(step) };
+      window === 0
+        ? undefined
+        : {
+            maskTokenId,
+            window,
+            blockSize: sampler.blockSizeAt(step),
+            blockOffset: sampler.blockOffsetAt(step),
+          };
     const { questionWeight } = this.settings;
     const weightsOf =
       questionWeight && ((sequence: ArrayLike<number>) => tokenWeights(questionWeight, sequence));
