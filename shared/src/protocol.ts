@@ -6,6 +6,8 @@ import { encodeSse, type SseMessage } from './sse.ts';
 export const PROTOCOL_VERSION = 3;
 export const MAX_STOP_STRINGS = 4;
 export const MAX_DRAFT_LENGTH = 64;
+/** Of block diffusion. */
+export const MAX_BLOCK_LENGTH = 64;
 export const MAX_CHOICES = 16;
 export const MAX_TOP_LOGPROBS = 20;
 /** Fewer than of the answer's tokens: a long prompt's are sent all at once. */
@@ -49,6 +51,9 @@ export const promptLogprobsSchema = wholeWithin(0, MAX_PROMPT_LOGPROBS);
 export const numChoicesSchema = wholeWithin(1, MAX_CHOICES);
 export const draftLengthSchema = wholeWithin(1, MAX_DRAFT_LENGTH);
 export const betaSchema = within(0, 1);
+export const blockLengthSchema = wholeWithin(1, MAX_BLOCK_LENGTH);
+export const tokensPerPassSchema = wholeWithin(1, MAX_BLOCK_LENGTH);
+export const thresholdSchema = within(0, 1).gt(0, 'expected more than 0, at most 1');
 export const tokenIdsSchema = tokenIds;
 
 /** What is added to the logits of some tokens, each token once. */
@@ -81,6 +86,12 @@ export const planSchema = z.enum(
 );
 export type PlanName = z.infer<typeof planSchema>;
 
+export const strategySchema = z.enum(
+  ['confidence', 'threshold', 'left-to-right'],
+  "expected 'confidence', 'threshold' or 'left-to-right'",
+);
+
+/** What generates the text; see docs/decoders.md. */
 export const decoderSchema = z.discriminatedUnion('type', [
   z.strictObject({ type: z.literal('ar') }),
   z
@@ -95,6 +106,25 @@ export const decoderSchema = z.discriminatedUnion('type', [
       path: ['beta'],
       message: "below 1 it needs plan 'dense', whose text alone is defined there",
     }),
+  z.strictObject({
+    type: z.literal('speculative'),
+    /** Tokens that the draft model proposes before each pass. */
+    draft_length: draftLengthSchema,
+  }),
+  z.discriminatedUnion('strategy', [
+    z.strictObject({
+      type: z.literal('diffusion'),
+      block_length: blockLengthSchema,
+      strategy: strategySchema.extract(['confidence', 'left-to-right']),
+      tokens_per_pass: tokensPerPassSchema,
+    }),
+    z.strictObject({
+      type: z.literal('diffusion'),
+      block_length: blockLengthSchema,
+      strategy: strategySchema.extract(['threshold']),
+      threshold: thresholdSchema,
+    }),
+  ]),
 ]);
 export type Decoder = z.infer<typeof decoderSchema>;
 

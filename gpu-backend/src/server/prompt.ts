@@ -83,6 +83,13 @@ function toOptions(
 
 function toDecoder(decoder: GenerateRequest['decoder']): Decoder {
   if (decoder.type === 'ar') return decoder;
+  if (decoder.type === 'speculative') return { type: decoder.type, draftLength: decoder.draft_length };
+  if (decoder.type === 'diffusion') {
+    const { type, block_length: blockLength } = decoder;
+    return decoder.strategy === 'threshold'
+      ? { type, blockLength, strategy: decoder.strategy, threshold: decoder.threshold }
+      : { type, blockLength, strategy: decoder.strategy, tokensPerPass: decoder.tokens_per_pass };
+  }
   return { type: 'tidar', plan: decoder.plan, draftLength: decoder.draft_length, beta: decoder.beta };
 }
 
