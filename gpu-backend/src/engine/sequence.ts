@@ -60,6 +60,11 @@ export class Sequence {
   /** Block length of the dense plan that beta below 1 is bound to; 0 before the first step. */
   trustDraftLength = 0;
   finishReason: FinishReason | undefined;
+  /**
+   * Completion tokens that may be there for now: a run is cut at it, and goes on as if it had not been once this is
+   * raised. Nobody steps a sequence that has reached it.
+   */
+  grantEnd = Infinity;
   /** Of the prompt's tokens so far; the first has no row before it. */
   readonly promptLogprobs: (TokenLogprob | null)[] = [];
 
@@ -83,6 +88,10 @@ export class Sequence {
 
   get numCompletionTokens(): number {
     return this.tokenIds.length - this.numPromptTokens;
+  }
+
+  get isPaused(): boolean {
+    return this.numCompletionTokens >= this.grantEnd;
   }
 
   get numRemainingTokens(): number {

@@ -68,7 +68,7 @@ type Decided = Pick<StepResult, 'tokenIds' | 'logprobs'>;
 
 /**
  * Row d_i decides the token after it. The first decided token that differs from draft d_{i+1} ends the run, and so
- * does an end token or the last token allowed. As many tokens are decided as draft rows are accepted.
+ * does an end token or the last token allowed, for now or at all. As many tokens are decided as draft rows are accepted.
  */
 function verify({ sequence, plan, layout }: StepMember, rows: RowReader): Decided {
   const { drafts, options, numCompletionTokens, drawer } = sequence;
@@ -85,7 +85,8 @@ function verify({ sequence, plan, layout }: StepMember, rows: RowReader): Decide
     tokenIds.push(best);
     drawer.push(best);
     sequence.finishReason = sequence.finishAfter(best, numCompletionTokens + accepted);
-    if (sequence.finishReason !== undefined || drafts[accepted - 1]?.tokenId !== best) break;
+    const isOver = sequence.finishReason !== undefined || numCompletionTokens + accepted >= sequence.grantEnd;
+    if (isOver || drafts[accepted - 1]?.tokenId !== best) break;
   }
   return { tokenIds, logprobs };
 }
