@@ -2,13 +2,23 @@ import { TidarError } from '@tidar/shared/errors.ts';
 import { MAX_DRAFT_LENGTH, MAX_TOP_LOGPROBS } from '@tidar/shared/protocol.ts';
 import type { Sampling } from '../engine/sampling/settings.ts';
 import type { ModelConfig } from '../model/config.ts';
-import type { TidarOptions } from './decoder.ts';
+import type { SpeculativeOptions, TidarOptions } from './decoder.ts';
 import type { GenerateOptions } from './generate.ts';
 
 type Check = (holds: boolean, param: string, sentence: string) => void;
 
+/** What a backend has beside its model. */
+export interface Capabilities {
+  /** A draft model, which `speculative` needs. */
+  readonly hasDrafter: boolean;
+}
+
 /** Refuses what can't be generated, each in one sentence. */
-export function assertOptions(options: GenerateOptions, config: ModelConfig): void {
+export function assertOptions(
+  options: GenerateOptions,
+  config: ModelConfig,
+  { hasDrafter }: Capabilities = { hasDrafter: false },
+): void {
   const { promptIds, committedIds = [], maxTokens, decoder } = options;
   const check: Check = (holds, param, sentence) => {
     if (!holds) throw new TidarError('invalid_request', sentence, { param });
@@ -35,6 +45,14 @@ export function assertOptions(options: GenerateOptions, config: ModelConfig): vo
     'ignore_eos contradicts a grammar: after its last token only an end may follow.',
   );
   if (decoder.type === 'tidar') assertTidar(decoder, config, check);
+  if (decoder.type === 'speculative') {
+    assertDraftLength(decoder, check);
+    check(
+      hasDrafter,
+      'decoder',
+      'The decoder "speculative" needs a draft model, and none was named at the start (--draft-model).',
+    );
+  }
   assertContext(options, config);
 }
 
@@ -69,14 +87,18 @@ function assertTidar({ draftLength, beta, plan }: TidarOptions, config: ModelCon
     'decoder',
     'This model has no diffusion mode (no tidar fields in its config); use the decoder "ar".',
   );
-  const isLength = isWhole(draftLength, 1, MAX_DRAFT_LENGTH);
-  check(isLength, 'draft_length', `draft_length must be a whole number from 1 to ${MAX_DRAFT_LENGTH}.`);
+  assertDraftLength({ draftLength }, check);
   check(beta >= 0 && beta <= 1, 'beta', 'beta must be from 0 to 1.');
   check(
     beta === 1 || plan === 'dense',
     'beta',
     `beta below 1 needs the plan "dense", whose blocks it reads; the plan "${plan}" has no text of its own there.`,
   );
+}
+
+function assertDraftLength({ draftLength }: SpeculativeOptions, check: Check): void {
+  const isLength = isWhole(draftLength, 1, MAX_DRAFT_LENGTH);
+  check(isLength, 'draft_length', `draft_length must be a whole number from 1 to ${MAX_DRAFT_LENGTH}.`);
 }
 
 /** Every token needs a position; with beta below 1 the last token's whole block needs positions too. */

@@ -1,5 +1,6 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { Active } from '../engine/active.ts';
+import type { Drafting } from '../engine/drafter.ts';
 import type { Engine, Turn } from '../engine/engine.ts';
 import type { CompiledGrammar } from '../engine/grammar/compiled-grammar.ts';
 import type { GrammarSpec } from '../engine/grammar/spec.ts';
@@ -43,8 +44,10 @@ export type DecodeEvent =
       /** Draft rows verified and accepted, the decided token's own included; both 0 in prefill. */
       readonly numDrafted: number;
       readonly numAccepted: number;
+      /** Of the pass; `drafting` has that of the draft model's passes before it. */
       readonly milliseconds: number;
       readonly isPrefill: boolean;
+      readonly drafting?: Pick<Drafting, 'numPasses' | 'milliseconds'>;
       readonly logprobs?: readonly TokenLogprob[];
     }
   | {
@@ -87,7 +90,7 @@ export async function* generate(
   { signal, grammar }: { signal?: AbortSignal; grammar?: CompiledGrammar } = {},
 ): AsyncGenerator<DecodeEvent, void, undefined> {
   const { config } = engine;
-  assertOptions(options, config);
+  assertOptions(options, config, engine);
   const active = engine.open(sequenceOptions(options, config, grammar), {
     rule: planRule(options.decoder, config.maxPositions),
   });
@@ -125,6 +128,7 @@ function stepEvent({
   isPrefill,
   milliseconds,
   active,
+  drafting,
 }: Turn): Extract<DecodeEvent, { type: 'step' }> {
   if (result instanceof Error) throw result;
   return {
@@ -133,6 +137,9 @@ function stepEvent({
     ...counts(result, isPrefill),
     milliseconds,
     isPrefill,
+    ...(drafting === undefined
+      ? {}
+      : { drafting: { numPasses: drafting.numPasses, milliseconds: drafting.milliseconds } }),
     ...(active.sequence.options.numLogprobs === undefined ? {} : { logprobs: result.logprobs }),
   };
 }

@@ -4,11 +4,12 @@ import { ar } from '../engine/plan.ts';
 import type { Plan } from '../engine/plan.ts';
 import type { PlanRule } from '../engine/plan-rule.ts';
 import type { Sequence } from '../engine/sequence.ts';
-import type { Decoder } from './decoder.ts';
+import type { Decoder, SpeculativeOptions } from './decoder.ts';
 
 /** How a decoder's plans are chosen, for a model whose context has `maxPositions`. */
 export function planRule(decoder: Decoder, maxPositions: number): PlanRule {
   if (decoder.type === 'ar') return { type: 'fixed', name: 'ar', next: () => AR };
+  if (decoder.type === 'speculative') return speculative(decoder);
   if (decoder.type !== 'tidar') throw notYet(decoder);
   const { plan, draftLength, beta } = decoder;
   if (plan === 'auto') return { type: 'auto', maxDraftLength: draftLength };
@@ -23,6 +24,15 @@ export function planRule(decoder: Decoder, maxPositions: number): PlanRule {
 }
 
 const AR = ar();
+
+/** Verifies whatever the draft model drafted. */
+function speculative({ draftLength }: SpeculativeOptions): PlanRule {
+  const next = ({ drafts, numRemainingTokens }: Sequence): Plan => ({
+    numDraftRows: Math.min(1 + drafts.length, numRemainingTokens),
+    outcomes: [],
+  });
+  return { type: 'fixed', name: 'speculative', next, numForeignDrafts: draftLength };
+}
 
 function notYet({ type }: Decoder): TidarError {
   return new TidarError('invalid_request', `The decoder "${type}" is not implemented.`, { param: 'decoder' });

@@ -5,6 +5,7 @@ import { Resident } from './active.ts';
 import type { Active, OpenOptions } from './active.ts';
 import { BatchPacker } from './batch.ts';
 import type { SlotRows } from './batch.ts';
+import type { Drafter, Drafting, DraftWish } from './drafter.ts';
 import type { Slab, Slot } from './kv-pool.ts';
 import type { PlanChooser } from './plan-chooser.ts';
 import { ar, prefillChunk } from './plan.ts';
@@ -24,6 +25,8 @@ export interface EngineOptions extends ResidenceOptions {
   /** Prompt tokens that a pass takes at most, where nothing else is decoded in it and where something is. */
   readonly prefillTokens: number;
   readonly sharedPrefillTokens: number;
+  /** Of texts whose drafts a draft model makes; the engine owns it. */
+  readonly drafter?: Drafter | undefined;
 }
 
 /** What a forward pass did for one sequence. */
@@ -35,6 +38,8 @@ export interface Turn {
   /** Of the run that it took part in, with everybody in it. */
   readonly milliseconds: number;
   readonly numSequences: number;
+  /** What the draft model did before the pass. */
+  readonly drafting?: Drafting | undefined;
 }
 
 /**
@@ -57,6 +62,11 @@ export class Engine {
 
   get config(): ModelConfig {
     return this.#session.config;
+  }
+
+  /** Whether texts can have the drafts of a draft model. */
+  get hasDrafter(): boolean {
+    return this.#options.drafter !== undefined;
   }
 
   get numActive(): number {
@@ -101,9 +111,17 @@ export class Engine {
     try {
       if (!hasFailed) this.#residence.keepPrefix(resident);
     } finally {
+      this.#options.drafter?.forget(resident);
       this.#residence.leave(resident);
       resident.sequence.dispose();
     }
+  }
+
+  /** The text is `tokenIds` from now on; what is computed of it stays. */
+  rewrite(active: Active, tokenIds: readonly number[]): void {
+    const resident = residentOf(active);
+    resident.sequence.rewrite(tokenIds);
+    this.#residence.settle(resident);
   }
 
   /**
@@ -113,21 +131,42 @@ export class Engine {
    */
   async step(ready: ReadonlySet<Active>): Promise<Turn[]> {
     const present = [...this.#active].filter((active) => ready.has(active));
+    const drafting = await this.#draft(present);
     const members = this.#prepareAll(present);
     const outgrown = this.#residence.fit(members, [...this.#active]) ?? this.#homeless(present);
     const turns: Turn[] = outgrown === undefined ? [] : [outgrownTurn(outgrown)];
     for (const slab of this.#residence.slabs) turns.push(...(await this.#runSlab(slab, members)));
-    return turns;
+    return turns.map((turn) => ({ ...turn, drafting: drafting.get(turn.active) }));
   }
 
   /** What must hold between passes. */
   checkIntegrity(): void {
     this.#residence.checkIntegrity(this.#active);
+    this.#options.drafter?.checkIntegrity();
   }
 
   dispose(): void {
     for (const active of [...this.#active]) this.close(active);
+    this.#options.drafter?.dispose();
     this.#residence.dispose();
+  }
+
+  /** Lets the draft model draft for those that go by it. */
+  async #draft(ready: readonly Resident[]): Promise<ReadonlyMap<Active, Drafting>> {
+    const { drafter } = this.#options;
+    const wishes = drafter === undefined ? [] : ready.flatMap((one) => this.#draftWish(one));
+    if (drafter === undefined || wishes.length === 0) return NO_DRAFTING;
+    const drafting = await drafter.draft(wishes);
+    for (const { active } of wishes) active.sequence.propose(drafting.get(active)?.drafts ?? []);
+    return drafting;
+  }
+
+  #draftWish(active: Resident): DraftWish[] {
+    const { rule, sequence, slot } = active;
+    const numDrafts = rule.type === 'fixed' ? (rule.numForeignDrafts ?? 0) : 0;
+    if (numDrafts === 0 || slot === undefined || sequence.numPendingTokens > 1) return [];
+    const numPositions = this.config.maxPositions - sequence.tokenIds.length;
+    return [{ active, maxDrafts: Math.min(numDrafts, sequence.numRemainingTokens - 1, numPositions) }];
   }
 
   /** Who finds no memory though nobody has any. */
@@ -199,6 +238,8 @@ export class Engine {
     return turns;
   }
 }
+
+const NO_DRAFTING: ReadonlyMap<Active, Drafting> = new Map();
 
 /** What one run's slots do: members of it, and idle ones between them. */
 interface Run {

@@ -40,6 +40,8 @@ export interface SequenceOptions {
   readonly numPromptLogprobs?: number | undefined;
   /** Owned by the sequence, which disposes of it. */
   readonly grammar?: GrammarState | undefined;
+  /** Lent by the text that this one drafts for, whose text it has seen; absent: the sequence has its own. */
+  readonly drawer?: TokenDrawer | undefined;
 }
 
 /**
@@ -73,15 +75,10 @@ export class Sequence {
     this.options = options;
     this.tokenIds = [...promptIds, ...committedIds];
     this.numPromptTokens = promptIds.length;
-    this.drawer = new TokenDrawer({
-      sampling,
-      choice,
-      vocabSize,
-      promptIds,
-      committedIds,
-      endTokenIds: options.stopTokenIds,
-      ...(grammar === undefined ? {} : { grammar }),
-    });
+    const endTokenIds = options.stopTokenIds;
+    this.drawer =
+      options.drawer ??
+      new TokenDrawer({ sampling, choice, vocabSize, promptIds, committedIds, endTokenIds, grammar });
     if (committedIds.length > 0)
       this.finishReason = this.finishAfter(this.tokenIds.at(-1), committedIds.length);
   }
@@ -120,7 +117,7 @@ export class Sequence {
     if (happened?.correction !== undefined) this.draftOrigin = 'corrected';
     else if (happened !== undefined)
       this.draftOrigin = decided.length === plan.numDraftRows ? 'full' : 'blind';
-    this.drawer.release(this.tokenIds.length);
+    if (this.options.drawer === undefined) this.drawer.release(this.tokenIds.length);
   }
 
   /** Whether rows of the prompt are read for their own tokens' probabilities. */
@@ -145,6 +142,22 @@ export class Sequence {
     if (numTokens >= this.numPendingTokens)
       throw new RangeError('the last pending token decides the next one');
     this.numCommitted += numTokens;
+  }
+
+  /** Drafts from elsewhere take the place of those that there are. */
+  propose(drafts: readonly Draft[]): void {
+    this.drafts = drafts;
+  }
+
+  /** Another text than was decided here goes on: what is committed stays as far as both agree. */
+  rewrite(tokenIds: readonly number[]): void {
+    const differs = tokenIds.findIndex((tokenId, at) => this.tokenIds[at] !== tokenId);
+    const numSame = differs < 0 ? tokenIds.length : differs;
+    this.tokenIds.length = Math.min(this.tokenIds.length, numSame);
+    for (const tokenId of tokenIds.slice(this.tokenIds.length)) this.tokenIds.push(tokenId);
+    this.numCommitted = Math.min(this.numCommitted, numSame, tokenIds.length - 1);
+    this.drafts = [];
+    this.finishReason = undefined;
   }
 
   /** The cache is lost: everything is pending again, and the text goes on as if nothing had happened. */
