@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { z } from 'zod';
-import { FlagError, numberFlag, oneOf, parseFlags, stringFlag } from '../cli/flags.ts';
+import { FlagError, numberFlag, oneOf, parseFlags, stringFlag, wholeNumber } from '../cli/flags.ts';
 import type { ParsedFlags } from '../cli/flags.ts';
 import type { SpecialToken } from '../data/special-tokens.ts';
 import { findTokenId, parseTokenizerJson } from '../model/tokenizer.ts';
@@ -9,6 +9,7 @@ import { hasCheckpoint, loadCheckpoint } from './checkpoint.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { initialCheckpoint, restartedCheckpoint } from './initialize.ts';
 import type { SpecialTokenIds } from './initialize.ts';
+import { describeMeasured, measureTraining } from './measure.ts';
 import { BLOCK_STARTS, modelSizeSchema, ratesAgree, SCHEDULES, trainingSettingsSchema } from './settings.ts';
 import type { TrainingSettings } from './settings.ts';
 
@@ -31,6 +32,8 @@ export const HELP = `npm run train -- --run NAME [options]      trains, or goes 
   --hidden, --layers, --heads, --kv-heads, --intermediate, --positions   a fresh model's size
   --data FOLDER          default .runs/data (npm run data)
   --threads N            default 2
+  --measure              trains nothing: times a step of that size against its matrix products alone
+  --vocab N              vocabulary for --measure, default 2048
   --evaluate-every N     default 200           --checkpoint-every N  default 200
 
 Everything is kept in .runs/NAME (or NAME, where it is an absolute path): checkpoint.safetensors, log.jsonl and
@@ -77,6 +80,7 @@ const TEXT_FLAGS = [
   ...Object.values(SIZE_FLAGS),
   ...Object.values(WORD_FLAGS).map(({ flag }) => flag),
   'run',
+  'vocab',
   'from',
   'optimizer',
   'block-sizes',
@@ -91,6 +95,7 @@ export function readFlags(args: readonly string[]): ParsedFlags {
   const flags = parseFlags(args, {
     ...Object.fromEntries(TEXT_FLAGS.map((name) => [name, { type: 'string' as const }])),
     'ar-only': { type: 'boolean' },
+    measure: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
   });
   const [stray] = flags.positionals;
@@ -126,6 +131,24 @@ function settingsFrom(flags: ParsedFlags, dataFolder: string): TrainingSettings 
     blockSizes: blockSizes(flags),
     questionWeight: weight === undefined ? undefined : { weight, ...answerMarks(dataFolder) },
   });
+}
+
+const NUM_MEASURED_ROUNDS = 12;
+
+export async function measure(flags: ParsedFlags): Promise<string> {
+  const numThreads = numThreadsOf(flags);
+  const measured = await measureTraining({
+    size: modelSizeSchema.parse(numbers(flags, SIZE_FLAGS)),
+    vocabSize: numberFlag(flags, 'vocab', 2048, wholeNumber(16, 65_536)),
+    settings: settingsFrom(flags, ''),
+    numThreads,
+    numRounds: NUM_MEASURED_ROUNDS,
+  });
+  return describeMeasured(measured, numThreads);
+}
+
+export function numThreadsOf(flags: ParsedFlags): number {
+  return numberFlag(flags, 'threads', 2, wholeNumber(1));
 }
 
 /** The run's own checkpoint where there is one; else what --from names, or a fresh model. */

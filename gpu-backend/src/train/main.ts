@@ -5,11 +5,24 @@ import { z } from 'zod';
 import { TidarError } from '@tidar/shared/errors.ts';
 import { FlagError, numberFlag, stringFlag, wholeNumber } from '../cli/flags.ts';
 import { ALLOCATOR_ENVIRONMENT } from '../device/allocator-environment.ts';
-import { assertData, explain, HELP, readFlags, runFolder, startingPoint } from './command.ts';
+import {
+  assertData,
+  explain,
+  HELP,
+  measure,
+  numThreadsOf,
+  readFlags,
+  runFolder,
+  startingPoint,
+} from './command.ts';
 import { trainRun } from './run.ts';
 
 async function main(): Promise<number> {
   const flags = readFlags(process.argv.slice(2));
+  if (flags.values['measure'] === true && flags.values['help'] !== true) {
+    console.log(await measure(flags));
+    return 0;
+  }
   const run = stringFlag(flags, 'run');
   if (flags.values['help'] === true || run === undefined) {
     console.log(HELP);
@@ -22,7 +35,7 @@ async function main(): Promise<number> {
   const options = {
     dataFolder,
     runFolder: runFolder(run),
-    numThreads: numberFlag(flags, 'threads', 2, wholeNumber(1)),
+    numThreads: numThreadsOf(flags),
     evaluateEvery: numberFlag(flags, 'evaluate-every', 200, wholeNumber(1)),
     numEvaluationBatches: 4,
     checkpointEvery: numberFlag(flags, 'checkpoint-every', 200, wholeNumber(1)),
@@ -34,12 +47,15 @@ async function main(): Promise<number> {
   return 0;
 }
 
+/** glibc asks for pages of 2 MiB: a step walks over all weights and moments, and is 2–5% faster with few pages. */
+const HUGE_PAGES = { GLIBC_TUNABLES: 'glibc.malloc.hugetlb=1' };
+
 /** Starts this file again with the allocator's settings, which only count when a process starts. */
 function respawn(): void {
   const self = fileURLToPath(import.meta.url);
   const child = spawn(process.execPath, [self, ...process.argv.slice(2)], {
     stdio: 'inherit',
-    env: { ...ALLOCATOR_ENVIRONMENT, ...process.env, TIDAR_TRAIN_CHILD: '1' },
+    env: { ...ALLOCATOR_ENVIRONMENT, ...HUGE_PAGES, ...process.env, TIDAR_TRAIN_CHILD: '1' },
   });
   // Ctrl-C reaches the child through the terminal; a signal sent to this process alone is passed on.
   process.on('SIGINT', () => undefined);

@@ -2,7 +2,10 @@ import { openGraph } from '../device/graph-session.ts';
 import type { GraphSession, HostTensor } from '../device/graph-session.ts';
 import { expectedTensors } from '../model/config.ts';
 import type { ModelConfig } from '../model/config.ts';
+import { serializeModel } from '../model/graph/serialize.ts';
 import { ADAMW_DEFAULTS, firstMomentName, secondMomentName, updatedName } from './adamw.ts';
+import { productsOf } from './products.ts';
+import type { Product } from './products.ts';
 import { layOutBatch } from './batch.ts';
 import { batchTensors } from './batch-tensors.ts';
 import type { Checkpoint } from './checkpoint.ts';
@@ -10,7 +13,7 @@ import { checkpointConfig } from './checkpoint.ts';
 import { learningRateAt, tokenWeights, windowOf } from './settings.ts';
 import type { TrainingSettings } from './settings.ts';
 import type { SequenceSampler } from './sampler.ts';
-import { evaluationGraph, trainingGraph } from './training-graph.ts';
+import { buildTrainingGraph, evaluationGraph } from './training-graph.ts';
 
 export interface Losses {
   readonly arLoss: number;
@@ -32,6 +35,8 @@ export class Trainer {
   readonly config: ModelConfig;
   readonly settings: TrainingSettings;
   readonly #configJson: Record<string, unknown>;
+  /** The matrix products of a step. */
+  readonly products: readonly Product[];
   readonly #training: GraphSession;
   readonly #evaluation: GraphSession;
   #current: Tensors;
@@ -39,7 +44,15 @@ export class Trainer {
   #numStepsDone: number;
   readonly #momentsAge: number;
 
-  private constructor(checkpoint: Checkpoint, training: GraphSession, evaluation: GraphSession) {
+  private constructor(
+    checkpoint: Checkpoint,
+    {
+      training,
+      evaluation,
+      products,
+    }: { training: GraphSession; evaluation: GraphSession; products: Product[] },
+  ) {
+    this.products = products;
     this.config = checkpointConfig(checkpoint);
     this.settings = checkpoint.settings;
     this.#configJson = checkpoint.configJson;
@@ -63,9 +76,10 @@ export class Trainer {
     const { batchSize, numTokens, alpha, weightDecay, clipNorm } = settings;
     const shape = { batch: batchSize, numTokens, window: windowOf(settings) };
     const optimizer = { ...ADAMW_DEFAULTS, weightDecay, clipNorm };
-    const training = await openGraph(trainingGraph(config, shape, alpha, optimizer), options);
+    const builder = buildTrainingGraph(config, shape, alpha, optimizer);
+    const training = await openGraph(serializeModel(builder, 'tidar_train'), options);
     const evaluation = await openGraph(evaluationGraph(config, shape, alpha), options);
-    return new Trainer(checkpoint, training, evaluation);
+    return new Trainer(checkpoint, { training, evaluation, products: productsOf(builder) });
   }
 
   get numStepsDone(): number {

@@ -1,4 +1,5 @@
 import type { ModelConfig } from '../model/config.ts';
+import type { GraphBuilder } from '../model/graph/builder.ts';
 import { serializeModel } from '../model/graph/serialize.ts';
 import { addAdamW } from './adamw.ts';
 import type { AdamWOptions } from './adamw.ts';
@@ -7,17 +8,17 @@ import { buildLossGraph } from './loss-graph.ts';
 import type { LossGraph, TrainingShape } from './loss-graph.ts';
 
 /** Forward, backward and AdamW in one graph: one run is one training step. */
-export function trainingGraph(
+export function buildTrainingGraph(
   config: ModelConfig,
   shape: TrainingShape,
   alpha: number,
   optimizer: AdamWOptions,
-): Uint8Array {
+): GraphBuilder {
   const graph = buildLossGraph(config, shape, alpha);
   const computed = gradients(graph.b, graph.loss, [...graph.parameters.values()], graph.custom);
   addAdamW(graph.b, graph.parameters, computed, optimizer);
   outputLosses(graph);
-  return serializeModel(graph.b, 'tidar_train');
+  return graph.b;
 }
 
 /** The losses alone, for held-out text. */

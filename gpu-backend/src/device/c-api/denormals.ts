@@ -17,6 +17,18 @@ export function withDenormalsAsZero<T>(work: () => T): T {
   }
 }
 
+/** The same until a promise settles: other JavaScript of this thread that runs meanwhile computes so too. */
+export async function whileDenormalsAreZero<T>(work: () => Promise<T>): Promise<T> {
+  environment ??= findEnvironment();
+  const { enter, leave } = environment;
+  enter();
+  try {
+    return await work();
+  } finally {
+    leave();
+  }
+}
+
 interface FloatingPointEnvironment {
   /** koffi unloads a library that nobody holds. */
   readonly library?: LibraryHandle;
