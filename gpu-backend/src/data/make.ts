@@ -3,10 +3,13 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer } from 'tokenizers';
 import { FlagError, numberFlag, parseFlags, runCommand, stringFlag, wholeNumber } from '../cli/flags.ts';
+import type { ParsedFlags } from '../cli/flags.ts';
+import type { Chat, Part } from './mix.ts';
+import { PARTS, trainingChats, validationChats } from './mix.ts';
 import { Random } from './random.ts';
 import { chatDocument } from './special-tokens.ts';
-import { heldOutExamples, trainingFacts, trainingProblems, validationExamples } from './splits.ts';
-import type { Example } from './splits.ts';
+import type { EncodedTurn } from './special-tokens.ts';
+import { heldOutExamples } from './splits.ts';
 import { writeTokenFile } from './token-file.ts';
 import { tokenizerConfig, trainTokenizer } from './tokenizer-training.ts';
 
@@ -14,138 +17,139 @@ export interface DataOptions {
   outFolder: string;
   seed: number;
   vocabSize: number;
-  numArithmeticTokens: number;
+  numTokens: number;
+  /** Shares of the tokens, in percent; they sum to 100. */
+  shares: Record<Part, number>;
   numValidationExamples: number;
 }
 
 const defaults = {
   'out-folder': '.runs/data',
   seed: '1',
-  'vocab-size': '1024',
-  'arithmetic-tokens': '6000000',
+  'vocab-size': '2048',
+  tokens: '14000000',
+  'arithmetic-share': '50',
+  'factbook-share': '15',
+  'typescript-share': '25',
+  'json-share': '10',
   'validation-examples': '1000',
 };
-/** The BPE learns from this many problems and all facts, each once. */
-const numTokenizerProblems = 20_000;
-const factbookShare = 0.15;
+/** A document has to fit into a training sequence. */
+const maxDocumentTokens = 256;
 const contextLength = 256;
 const batchSize = 2_000;
+/** The BPE learns from so many characters of the mix. */
+const numTokenizerCharacters = 6_000_000;
 
-interface Encoded {
-  questionIds: number[];
-  answerIds: number[];
-}
+type Document = readonly EncodedTurn[];
 
 /** Writes all files into the folder; the same options give the same bytes. */
 export async function makeData(options: DataOptions, log: (line: string) => void): Promise<void> {
-  mkdirSync(options.outFolder, { recursive: true });
-  const facts = trainingFacts();
-  const encode = encoder(writeTokenizer(options, facts));
-  const arithmetic = await encodeProblems(options, encode);
-  const factbook = await encode(facts);
-  const repeated = repeatTo(factbook, (options.numArithmeticTokens * factbookShare) / (1 - factbookShare));
-  const training = new Random(options.seed).shuffle([...arithmetic, ...repeated]);
-  const validation = await encode(validationExamples(options.seed, options.numValidationExamples));
-  writeDocuments(join(options.outFolder, 'train.bin'), training);
-  writeDocuments(join(options.outFolder, 'valid.bin'), validation);
-  const heldOut = heldOutExamples(options.seed);
-  writeFileSync(
-    join(options.outFolder, 'heldout.jsonl'),
-    heldOut.map((example) => `${JSON.stringify(example)}\n`).join(''),
-  );
-
+  const { outFolder, seed, numTokens, numValidationExamples, shares } = options;
+  mkdirSync(outFolder, { recursive: true });
+  const encode = encoder(writeTokenizer(options));
   log(`vocabulary: ${options.vocabSize} tokens`);
-  log(describe('arithmetic', arithmetic));
-  log(describe('factbook, each fact once', factbook));
-  log(describe('factbook, repeated', repeated));
+  const training: Document[] = [];
+  const validation: Document[] = [];
+  for (const part of PARTS) {
+    const documents = await encodeUntil(trainingChats(part, seed), (numTokens * shares[part]) / 100, encode);
+    log(describe(part, documents));
+    for (const document of documents) training.push(document);
+    const count = Math.round((numValidationExamples * shares[part]) / 100);
+    const heldOut = await encode(validationChats(part, seed, count));
+    validation.push(...heldOut.filter((document) => numTokensOf(document) <= maxDocumentTokens));
+  }
+  new Random(seed).shuffle(training);
+  new Random(seed + 1).shuffle(validation);
+  writeDocuments(join(outFolder, 'train.bin'), training);
+  writeDocuments(join(outFolder, 'valid.bin'), validation);
+  writeHeldOut(outFolder, seed);
   log(describe('training', training));
   log(describe('validation', validation));
-  log(`held-out questions: ${heldOut.length}`);
-  log(`written to ${options.outFolder}`);
+  log(`written to ${outFolder}`);
+}
+
+function writeHeldOut(outFolder: string, seed: number): void {
+  const lines = heldOutExamples(seed).map((example) => `${JSON.stringify(example)}\n`);
+  writeFileSync(join(outFolder, 'heldout.jsonl'), lines.join(''));
 }
 
 /** Returns tokenizer.json without its special tokens: text must never become one. */
-function writeTokenizer(options: DataOptions, facts: readonly Example[]): string {
-  const tokenizer = trainTokenizer(tokenizerTexts(options, facts), options.vocabSize);
+function writeTokenizer(options: DataOptions): string {
+  const tokenizer = trainTokenizer(tokenizerTexts(options), options.vocabSize);
   const config = `${JSON.stringify(tokenizerConfig(contextLength), null, 2)}\n`;
   writeFileSync(join(options.outFolder, 'tokenizer.json'), JSON.stringify(tokenizer));
   writeFileSync(join(options.outFolder, 'tokenizer_config.json'), config);
   return JSON.stringify({ ...tokenizer, added_tokens: [] });
 }
 
-function tokenizerTexts(options: DataOptions, facts: readonly Example[]): string[] {
-  const problems = trainingProblems(options.seed).take(numTokenizerProblems).toArray();
-  return [...facts, ...problems].flatMap(({ question, answer }) => [question, answer]);
+/** The mix, by characters. */
+function tokenizerTexts({ seed, shares }: DataOptions): string[] {
+  return PARTS.flatMap((part) => {
+    const texts: string[] = [];
+    let room = (numTokenizerCharacters * shares[part]) / 100;
+    for (const chat of trainingChats(part, seed)) {
+      if (room <= 0) break;
+      for (const { question, answer } of chat) {
+        texts.push(question, answer);
+        room -= question.length + answer.length;
+      }
+    }
+    return texts;
+  });
 }
 
-type Encode = (examples: readonly Example[]) => Promise<Encoded[]>;
+type Encode = (chats: readonly Chat[]) => Promise<Document[]>;
 
 function encoder(tokenizerContent: string): Encode {
   const tokenizer = Tokenizer.fromString(tokenizerContent);
-  return async (examples) => {
-    const encodings = await tokenizer.encodeBatch(
-      examples.flatMap(({ question, answer }) => [question, answer]),
-      { addSpecialTokens: false },
-    );
-    const ids = encodings.map((encoding) => encoding.getIds());
-    return examples.map((_, i) => ({ questionIds: ids[2 * i] ?? [], answerIds: ids[2 * i + 1] ?? [] }));
+  return async (chats) => {
+    const texts = chats.flatMap((chat) => chat.flatMap(({ question, answer }) => [question, answer]));
+    const encodings = await tokenizer.encodeBatch(texts, { addSpecialTokens: false });
+    const ids = encodings.map((encoding) => encoding.getIds()).values();
+    const next = (): number[] => ids.next().value ?? [];
+    return chats.map((chat) => chat.map(() => ({ questionIds: next(), answerIds: next() })));
   };
 }
 
-async function encodeProblems(options: DataOptions, encode: Encode): Promise<Encoded[]> {
-  const encoded: Encoded[] = [];
-  const problems = trainingProblems(options.seed);
-  let numTokens = 0;
-  while (numTokens < options.numArithmeticTokens) {
-    for (const each of await encode(nextBatch(problems))) {
-      if (numTokens >= options.numArithmeticTokens) break;
-      numTokens += numTokensOf(each);
-      encoded.push(each);
+/** Documents until they have so many tokens; those that are longer than a sequence are left out. */
+async function encodeUntil(
+  chats: Iterator<Chat, never>,
+  numTokens: number,
+  encode: Encode,
+): Promise<Document[]> {
+  const documents: Document[] = [];
+  let count = 0;
+  while (count < numTokens) {
+    const batch = Array.from({ length: batchSize }, () => chats.next().value);
+    for (const document of await encode(batch)) {
+      const length = numTokensOf(document);
+      if (count >= numTokens || length > maxDocumentTokens) continue;
+      count += length;
+      documents.push(document);
     }
   }
-  return encoded;
+  return documents;
 }
 
-function nextBatch(problems: IteratorObject<Example>): Example[] {
-  const batch: Example[] = [];
-  while (batch.length < batchSize) {
-    const next = problems.next();
-    if (next.done === true) break;
-    batch.push(next.value);
-  }
-  return batch;
-}
-
-/** Repeats all documents in turn until there are `numTokens` tokens. */
-function repeatTo(documents: readonly Encoded[], numTokens: number): Encoded[] {
-  const repeated: Encoded[] = [];
-  let count = 0;
-  for (let i = 0; count < numTokens; i++) {
-    const document = documents[i % documents.length];
-    if (document === undefined) break;
-    repeated.push(document);
-    count += numTokensOf(document);
-  }
-  return repeated;
-}
-
-function numTokensOf({ questionIds, answerIds }: Encoded): number {
-  return chatDocument(questionIds, answerIds).length;
-}
-
-function writeDocuments(path: string, documents: readonly Encoded[]): void {
-  writeTokenFile(
-    path,
-    documents.map(({ questionIds, answerIds }) => chatDocument(questionIds, answerIds)),
+function numTokensOf(document: Document): number {
+  return document.reduce(
+    (sum, { questionIds, answerIds }) => sum + questionIds.length + answerIds.length + 3,
+    1,
   );
 }
 
-function describe(name: string, documents: readonly Encoded[]): string {
+function writeDocuments(path: string, documents: readonly Document[]): void {
+  writeTokenFile(path, documents.map(chatDocument));
+}
+
+function describe(name: string, documents: readonly Document[]): string {
   const mean = (lengths: number[]): string =>
     (lengths.reduce((a, b) => a + b, 0) / lengths.length).toFixed(1);
+  const turns = documents.flat();
   const numTokens = documents.reduce((sum, each) => sum + numTokensOf(each), 0);
-  const questions = mean(documents.map((each) => each.questionIds.length));
-  const answers = mean(documents.map((each) => each.answerIds.length));
+  const questions = mean(turns.map((each) => each.questionIds.length));
+  const answers = mean(turns.map((each) => each.answerIds.length));
   const longest = documents.reduce((most, each) => Math.max(most, numTokensOf(each)), 0);
   return (
     `${name}: ${documents.length} documents, ${numTokens} tokens ` +
@@ -171,18 +175,29 @@ async function main(): Promise<void> {
     console.log(HELP);
     return;
   }
-  const count = (name: keyof typeof defaults): number =>
-    numberFlag(flags, name, Number(defaults[name]), wholeNumber(1));
-  await makeData(
-    {
-      outFolder: stringFlag(flags, 'out-folder') ?? defaults['out-folder'],
-      seed: count('seed'),
-      vocabSize: count('vocab-size'),
-      numArithmeticTokens: count('arithmetic-tokens'),
-      numValidationExamples: count('validation-examples'),
-    },
-    (line) => console.log(line),
-  );
+  await makeData(readOptions(flags), (line) => console.log(line));
+}
+
+function readOptions(flags: ParsedFlags): DataOptions {
+  const count = (name: keyof typeof defaults, least = 1): number =>
+    numberFlag(flags, name, Number(defaults[name]), wholeNumber(least));
+  const share = (part: Part): number => count(`${part}-share`, 0);
+  const shares = {
+    arithmetic: share('arithmetic'),
+    factbook: share('factbook'),
+    typescript: share('typescript'),
+    json: share('json'),
+  };
+  const sum = Object.values(shares).reduce((a, b) => a + b, 0);
+  if (sum !== 100) throw new FlagError(`The shares must sum to 100; they sum to ${sum}.`);
+  return {
+    outFolder: stringFlag(flags, 'out-folder') ?? defaults['out-folder'],
+    seed: count('seed'),
+    vocabSize: count('vocab-size'),
+    numTokens: count('tokens'),
+    shares,
+    numValidationExamples: count('validation-examples'),
+  };
 }
 
 if (import.meta.main) await runCommand('data', main);

@@ -17,18 +17,23 @@ export function specialTokenId(token: SpecialToken): number {
   return numByteTokens + specialTokens.indexOf(token);
 }
 
-/**
- * One chat of one turn as the model sees it. Question and answer are encoded without special tokens, so nothing
- * in them can become one.
- */
-export function chatDocument(questionIds: readonly number[], answerIds: readonly number[]): number[] {
+/** Question and answer as ids, encoded without special tokens, so that nothing in them can become one. */
+export interface EncodedTurn {
+  questionIds: readonly number[];
+  answerIds: readonly number[];
+}
+
+/** A chat as the model sees it. */
+export function chatDocument(turns: readonly EncodedTurn[]): number[] {
   return [
     specialTokenId('<|bos|>'),
-    specialTokenId('<|user|>'),
-    ...questionIds,
-    specialTokenId('<|assistant|>'),
-    ...answerIds,
-    specialTokenId('<|end|>'),
+    ...turns.flatMap(({ questionIds, answerIds }) => [
+      specialTokenId('<|user|>'),
+      ...questionIds,
+      specialTokenId('<|assistant|>'),
+      ...answerIds,
+      specialTokenId('<|end|>'),
+    ]),
   ];
 }
 

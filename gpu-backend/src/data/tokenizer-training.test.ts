@@ -114,7 +114,7 @@ describe('chat form', () => {
         { role: 'assistant', content: answer },
       ];
       const ids = withChat.encodeChat(messages, { addGenerationPrompt: false });
-      expect(ids).toEqual(chatDocument(encode(question), encode(answer)));
+      expect(ids).toEqual(chatDocument([{ questionIds: encode(question), answerIds: encode(answer) }]));
     }
   });
 
