@@ -24,6 +24,7 @@ const { prompt, greedy } = JSON.parse(readFileSync(`${FIXTURE}/expected.json`, '
 };
 /** So many tokens take seconds: whatever a test does, it does it in the middle of the stream. */
 const NUM_LONG_TOKENS = 8000;
+const NO_GRACE = ['--client-grace-ms', '0'];
 
 // The golden model with a long context and no end token.
 let model: ModelCopy;
@@ -84,9 +85,9 @@ async function until(holds: () => Promise<boolean>): Promise<void> {
   }
 }
 
-describe('a client that leaves', () => {
+describe('a client that leaves, where it has no grace', () => {
   it('frees its slot at once, for the request that waits', async () => {
-    const running = await start('--max-concurrent', '1');
+    const running = await start('--max-concurrent', '1', ...NO_GRACE);
     const leaver = new AbortController();
     const left = await openStream(running, NUM_LONG_TOKENS, leaver.signal);
     const waiting = running.post(requestBody(greedy.length));
@@ -100,7 +101,7 @@ describe('a client that leaves', () => {
   });
 
   it('leaves the queue too', async () => {
-    const running = await start('--max-concurrent', '1');
+    const running = await start('--max-concurrent', '1', ...NO_GRACE);
     const first = new AbortController();
     const second = new AbortController();
     const streams = [await openStream(running, NUM_LONG_TOKENS, first.signal)];
@@ -116,7 +117,7 @@ describe('a client that leaves', () => {
 
 describe('a backend with all that it can take', () => {
   it('refuses one more as overloaded, which may be retried and was not started', async () => {
-    const running = await start('--max-concurrent', '1', '--max-waiting', '1');
+    const running = await start('--max-concurrent', '1', '--max-waiting', '1', ...NO_GRACE);
     const leaver = new AbortController();
     const active = await openStream(running, NUM_LONG_TOKENS, leaver.signal);
     const waiting = running.post(requestBody(greedy.length));

@@ -42,7 +42,7 @@ async function refusal(response: Response): Promise<ErrorObject & { status: numb
 
 let backend: BackendProcess;
 beforeAll(async () => {
-  backend = await BackendProcess.start({ modelPath: MODEL });
+  backend = await BackendProcess.start({ modelPath: MODEL, args: ['--slice-wait-ms', '300'] });
 }, 90_000);
 afterAll(() => backend.stop());
 
@@ -125,7 +125,7 @@ describe('a generation over SSE', () => {
     expect(events.at(-1)).toMatchObject({ usage: { completion_tokens: greedy.length } });
   });
 
-  it('never goes past the end of its lease, and says that the lease ended it', async () => {
+  it('never goes past the end of its lease, and says that nobody renewed it', async () => {
     const body = requestBody();
     const events = await readEvents(await backend.post(body, await backend.lease(body, { end_token: 5 })));
     expect(tokenIdsOf(events)).toEqual(greedy.slice(0, 5));
@@ -182,6 +182,7 @@ describe('a lease', () => {
     ['more choices', { choices: 2, first_tokens: [0, 0] }],
     ['resumed tokens that are not there', { resume_hash: '0'.repeat(64) }],
     ['no tokens', { end_token: 0 }],
+    ['another purpose', { purpose: 'read' }],
   ])('is refused when it is for %s', async (_, changes) => {
     const body = requestBody();
     expect(await refusal(await backend.post(body, await backend.lease(body, changes)))).toMatchObject(

@@ -1,8 +1,13 @@
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ALLOCATOR_ENVIRONMENT } from '../../gpu-backend/src/device/allocator-environment.ts';
+import type { JournalAnswer, ReadRequestInput } from '@tidar/shared/journal.ts';
+import { journalAnswerSchema, requestPath } from '@tidar/shared/journal.ts';
 import type { LeasePayload } from '@tidar/shared/lease.ts';
 import { hashTokenIds, LEASE_VERSION, sha256Hex, signLease } from '@tidar/shared/lease.ts';
 import type { GenerateEvent, GenerateRequestInput, ModelInfo, StepEvent } from '@tidar/shared/protocol.ts';
@@ -19,6 +24,10 @@ export interface BackendProcessOptions {
   readonly leaseSecrets?: string;
   /** Further flags of server/main.ts. */
   readonly args?: readonly string[];
+  /** A journal to go on with, which outlives the process; absent: one of its own, which does not. */
+  readonly journal?: string;
+  /** To be found again by its leases after a restart; absent: any free one. */
+  readonly port?: number;
 }
 
 /** The real backend as a process of its own, on a free port. */
@@ -36,11 +45,16 @@ export class BackendProcess {
   }
 
   /** Starts it and waits until its model is loaded. */
-  static async start({ modelPath, leaseSecrets, args = [] }: BackendProcessOptions): Promise<BackendProcess> {
-    const child = spawn(process.execPath, [MAIN, '--model', modelPath, '--port', '0', ...args], {
+  static async start(options: BackendProcessOptions): Promise<BackendProcess> {
+    const { modelPath, leaseSecrets, args = [], journal, port = 0 } = options;
+    const folder = mkdtempSync(join(tmpdir(), 'tidar-journal-'));
+    const journalPath = journal ?? join(folder, 'journal.sqlite');
+    const flags = ['--model', modelPath, '--port', String(port), '--journal', journalPath];
+    const child = spawn(process.execPath, [MAIN, ...flags, ...args], {
       env: { ...process.env, ...ALLOCATOR_ENVIRONMENT, LEASE_SECRETS: leaseSecrets ?? TEST_SECRET },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
+    child.once('exit', () => rmSync(folder, { recursive: true, force: true }));
     let output = '';
     const read = (chunk: Buffer): void => void (output += chunk.toString());
     child.stdout.on('data', read);
@@ -92,12 +106,47 @@ export class BackendProcess {
 
   /** Posts a body under a lease (by default one that covers it). */
   async post(body: string, lease?: string, signal?: AbortSignal): Promise<Response> {
-    return fetch(`${this.url}/v1/generate`, {
+    return this.postTo('/v1/generate', body, lease ?? (await this.lease(body)), signal);
+  }
+
+  /** A lease to read what an attempt generated, or to let it go on to `end_token`. */
+  async leaseFor(
+    purpose: 'read' | 'renew',
+    requestId: string,
+    body: string,
+    changes: Partial<LeasePayload> = {},
+  ): Promise<string> {
+    return this.lease(body, { purpose, request_id: requestId, resume_hash: null, ...changes });
+  }
+
+  /** What its journal knows of an attempt, or its events from there on. */
+  async read(
+    requestId: string,
+    asked: ReadRequestInput,
+    changes: Partial<LeasePayload> = {},
+  ): Promise<Response> {
+    const body = JSON.stringify(asked);
+    const lease = await this.leaseFor('read', requestId, body, changes);
+    return this.postTo(requestPath(requestId), body, lease);
+  }
+
+  /** What its journal knows of an attempt. */
+  async journal(requestId: string, attempt = 0): Promise<JournalAnswer> {
+    const response = await this.read(requestId, {}, { attempt });
+    if (!response.ok) throw new Error(await response.text());
+    return journalAnswerSchema.parse(await response.json());
+  }
+
+  /** Lets a running generation go on. */
+  async renew(requestId: string, endToken: number, changes: Partial<LeasePayload> = {}): Promise<Response> {
+    const lease = await this.leaseFor('renew', requestId, '', { end_token: endToken, ...changes });
+    return this.postTo(`${requestPath(requestId)}/lease`, '', lease);
+  }
+
+  async postTo(path: string, body: string, lease: string, signal?: AbortSignal): Promise<Response> {
+    return fetch(this.url + path, {
       method: 'POST',
-      headers: {
-        'content-type': 'application/json',
-        authorization: `Bearer ${lease ?? (await this.lease(body))}`,
-      },
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${lease}` },
       body,
       ...(signal === undefined ? {} : { signal }),
     });

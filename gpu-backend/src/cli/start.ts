@@ -54,7 +54,7 @@ async function runSystem(options: StartOptions, state: StartState, children: Chi
   const backendUrl = `http://${HOST}:${backendPort}`;
   const edgeUrl = `http://${HOST}:${port}`;
   say(`Starting the backend and the edge (state in ${options.statePath}) …`);
-  const backend = startBackend(options, backendPort, secrets, showLines('backend', options.isVerbose));
+  const backend = startBackend(options, backendPort, state, secrets, showLines('backend', options.isVerbose));
   children.push(backend);
   const edgeOptions = { port, inspectorPort: await anyFreePort(), backendUrl };
   const edge = startEdge(edgeOptions, state, secrets, showLines('edge', options.isVerbose));

@@ -5,6 +5,7 @@ import { Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { Backend } from './backend.ts';
 import { handleGenerate } from './generate-route.ts';
+import { handleRead, handleRenew } from './requests-route.ts';
 
 const MAX_BODY_BYTES = 8 << 20;
 
@@ -18,6 +19,8 @@ export function createApp(backend: Backend): Hono {
     },
   });
   app.post(GENERATE, limitBody, (context) => handleGenerate(backend, context.req.raw));
+  app.post(READ, limitBody, (context) => handleRead(backend, context.req.param('id'), context.req.raw));
+  app.post(RENEW, limitBody, (context) => handleRenew(backend, context.req.param('id'), context.req.raw));
   app.get('/v1/models', (context) =>
     context.json({ protocol_version: PROTOCOL_VERSION, models: [backend.model] }),
   );
@@ -29,7 +32,7 @@ export function createApp(backend: Backend): Hono {
     app.all(path, (context) => {
       throw new TidarError(
         'method_not_allowed',
-        `${context.req.method} ${path} is not allowed; use ${method}.`,
+        `${context.req.method} ${context.req.path} is not allowed; use ${method}.`,
       );
     });
   }
@@ -41,8 +44,12 @@ export function createApp(backend: Backend): Hono {
 }
 
 const GENERATE = '/v1/generate';
+const READ = '/v1/requests/:id';
+const RENEW = '/v1/requests/:id/lease';
 const ROUTES = [
   [GENERATE, 'POST'],
+  [READ, 'POST'],
+  [RENEW, 'POST'],
   ['/v1/models', 'GET'],
   ['/health', 'GET'],
   ['/metrics', 'GET'],
@@ -50,7 +57,7 @@ const ROUTES = [
 
 /** While the model is loaded, at first or after a crash, this throws `backend_unavailable`. */
 function health(backend: Backend): Health {
-  return { status: backend.streams.isDraining ? 'draining' : 'ok', models: [backend.model.id] };
+  return { status: backend.generations.isDraining ? 'draining' : 'ok', models: [backend.model.id] };
 }
 
 function errorResponse(backend: Backend, thrown: unknown, path: string): Response {

@@ -5,12 +5,12 @@ import type { ModelInfo } from '@tidar/shared/protocol.ts';
 import { NAMED_PLAN_DRAFT_LENGTH } from '../decode/decoder.ts';
 import { fingerprint } from '../model/fingerprint.ts';
 import type { ModelFolder } from '../model/folder.ts';
-import { AttemptRegistry } from './attempts.ts';
 import type { ServerConfig } from './config.ts';
 import type { EngineClient } from './engine-client.ts';
+import { Generations } from './generations.ts';
+import { Journal } from './journal/journal.ts';
 import type { Log } from './log.ts';
 import { Metrics } from './metrics.ts';
-import { OpenStreams } from './open-streams.ts';
 
 /** All that the routes share. */
 export class Backend {
@@ -18,9 +18,9 @@ export class Backend {
   readonly folder: ModelFolder;
   readonly engine: EngineClient;
   readonly log: Log;
-  readonly attempts = new AttemptRegistry();
-  readonly streams = new OpenStreams();
   readonly metrics: Metrics;
+  readonly journal: Journal;
+  readonly generations: Generations;
   /** The address that leases must name; it is known when the server listens. */
   instance: string;
   readonly #createdSeconds: number;
@@ -31,6 +31,20 @@ export class Backend {
     this.engine = engine;
     this.log = log;
     this.metrics = new Metrics(engine);
+    this.journal = new Journal({
+      path: config.journalPath,
+      retentionMs: config.journalRetentionMs,
+      onWrite: (seconds, numEntries) => this.metrics.onJournalWrite(seconds, numEntries),
+    });
+    this.metrics.watchJournal(this.journal);
+    const { clientGraceMs, sliceWaitMs } = config;
+    this.generations = new Generations({
+      engine,
+      journal: this.journal,
+      host: this,
+      clientGraceMs,
+      sliceWaitMs,
+    });
     this.#createdSeconds = Math.floor(statSync(join(folder.path, 'config.json')).mtimeMs / 1000);
     this.instance = config.instance ?? `http://${config.host}:${config.port}`;
   }

@@ -21,7 +21,7 @@ export interface ServerConfig {
   readonly maxConcurrent: number;
   /** Requests that may wait for a place; one more is refused as `overloaded`. */
   readonly maxWaiting: number;
-  /** How long open streams may go on after the first SIGTERM. */
+  /** How long generations may go on after the first SIGTERM. */
   readonly drainLimitMs: number;
   /** Of all keys and values, kept prefixes included; absent: the engine chooses. */
   readonly maxCacheBytes?: number | undefined;
@@ -33,12 +33,22 @@ export interface ServerConfig {
   readonly prefillChunkTokens?: number | undefined;
   /** What runs the model; absent: the one that measured better. */
   readonly device?: Device | undefined;
+  /** The file that keeps what was generated. */
+  readonly journalPath: string;
+  readonly journalRetentionMs: number;
+  /** How long a generation goes on for a reader who has gone. */
+  readonly clientGraceMs: number;
+  /** How long a text keeps its place at the end of its lease's tokens. */
+  readonly sliceWaitMs: number;
+  /** The edge that is told of this backend by heartbeats; absent: none is. */
+  readonly edge?: string | undefined;
 }
 
 /** By name only: to import them would load onnxruntime into the thread that serves HTTP. */
 const DEVICES = ['c-api', 'node-binding'] as const satisfies readonly Device[];
 
 const MEBIBYTE = 1 << 20;
+const HOUR_MS = 3_600_000;
 const DEFAULT_PREFIX_CACHE_MIB = 256;
 
 interface Setting {
@@ -67,7 +77,11 @@ export const SETTINGS = {
   },
   maxConcurrent: { flag: 'max-concurrent', env: 'MAX_CONCURRENT', help: 'texts at once, 8 by default' },
   maxWaiting: { flag: 'max-waiting', env: 'MAX_WAITING', help: 'requests that may wait, 64 by default' },
-  drainSeconds: { flag: 'drain-seconds', env: 'DRAIN_SECONDS', help: 'time for open streams at the end, 25' },
+  drainSeconds: {
+    flag: 'drain-seconds',
+    env: 'DRAIN_SECONDS',
+    help: 'time for running texts at the end, 25',
+  },
   maxCacheMib: {
     flag: 'max-cache-mib',
     env: 'MAX_CACHE_MIB',
@@ -89,6 +103,27 @@ export const SETTINGS = {
     env: 'PREFILL_CHUNK',
     help: 'prompt tokens that one forward pass takes at most',
   },
+  journal: {
+    flag: 'journal',
+    env: 'JOURNAL',
+    help: 'file that keeps what was generated, .runs/journal/<port>.sqlite by default',
+  },
+  journalRetentionHours: {
+    flag: 'journal-retention-hours',
+    env: 'JOURNAL_RETENTION_HOURS',
+    help: 'how long it keeps it, 48 by default',
+  },
+  clientGraceMs: {
+    flag: 'client-grace-ms',
+    env: 'CLIENT_GRACE_MS',
+    help: 'how long a text goes on for a client that left, 10000 by default',
+  },
+  sliceWaitMs: {
+    flag: 'slice-wait-ms',
+    env: 'SLICE_WAIT_MS',
+    help: "how long a text waits at the end of its lease's tokens, 10000 by default",
+  },
+  edge: { flag: 'edge', env: 'EDGE_URL', help: 'address of the edge to send heartbeats to; none by default' },
   device: { flag: 'device', env: 'BACKEND_DEVICE', help: "what runs the model: 'c-api' or 'node-binding'" },
 } as const satisfies Record<string, Setting>;
 type SettingName = keyof typeof SETTINGS;
@@ -126,6 +161,12 @@ const schema = z.object({
     .default('false')
     .transform((text) => text === 'true' || text === '1'),
   prefillChunk: wholeNumber(1, 1 << 20).optional(),
+  journal: z.string().optional(),
+  // A day at least: an edge that was away for that long still settles by it.
+  journalRetentionHours: wholeNumber(24, 24 * 366).default(48),
+  clientGraceMs: wholeNumber(0, 3_600_000).default(10_000),
+  sliceWaitMs: wholeNumber(0, 3_600_000).default(10_000),
+  edge: z.url({ protocol: /^https?$/, error: 'expected an http(s) address' }).optional(),
   device: z.enum(DEVICES, "expected 'c-api' or 'node-binding'").optional(),
   leaseSecrets: secrets,
 });
@@ -156,6 +197,9 @@ export function parseServerConfig(
     prefixCacheMib,
     prefillChunk,
     device,
+    journal,
+    journalRetentionHours,
+    edge,
     ...rest
   } = result.data;
   return Object.freeze({
@@ -168,6 +212,10 @@ export function parseServerConfig(
     ...(instance === undefined ? {} : { instance: instance.replace(/\/+$/, '') }),
     ...chooseThreads(threads, availableParallelism()),
     drainLimitMs: drainSeconds * 1000,
+    // On any free port nobody finds it again, by its address or by its file.
+    journalPath: journal ?? `.runs/journal/${rest.port === 0 ? `pid-${process.pid}` : rest.port}.sqlite`,
+    journalRetentionMs: journalRetentionHours * HOUR_MS,
+    ...(edge === undefined ? {} : { edge: edge.replace(/\/+$/, '') }),
   });
 }
 

@@ -10,13 +10,13 @@ import type { ModelFolder } from '../model/folder.ts';
 import { EngineClient } from './engine-client.ts';
 import type { EngineClientOptions } from './engine-client.ts';
 import type { EngineEvent, EngineRequest } from './engine-messages.ts';
+import { generate } from './testing/engine-reader.ts';
 
 const PATH = fileURLToPath(new URL('../../../test/fixtures/llama-tidar', import.meta.url));
 const { prompt, greedy } = JSON.parse(readFileSync(`${PATH}/expected.json`, 'utf8')) as {
   prompt: number[];
   greedy: number[];
 };
-const never = new AbortController().signal;
 
 function request(maxTokens: number): EngineRequest {
   return {
@@ -77,16 +77,16 @@ describe('the engine off the main thread', () => {
   it('names what it runs on, and generates the golden tokens', async () => {
     const { client } = start();
     expect(await client.ready).toMatch(/^onnxruntime \d+\.\d+\.\d+, cpu, float32, /);
-    expect(await readAll(client.generate(request(greedy.length), never))).toEqual(greedy);
+    expect(await readAll(generate(client, request(greedy.length)))).toEqual(greedy);
     expect([client.numRunning, client.numWaiting]).toEqual([0, 0]);
   });
 
   it('runs a request no further than its reader has read, and goes on as he does', async () => {
     const { client } = start({ maxConcurrent: 1 });
     await client.ready;
-    const stalled = client.generate(request(200), never);
+    const stalled = generate(client, request(200));
     await stalled.next();
-    const other = readAll(client.generate(request(200), never));
+    const other = readAll(generate(client, request(200)));
     await sleep(500);
     expect([client.numRunning, client.numWaiting]).toEqual([1, 1]);
     const tokenIds = await readAll(stalled);
@@ -97,18 +97,18 @@ describe('the engine off the main thread', () => {
   it('holds nobody up by a reader who stopped reading', async () => {
     const { client } = start();
     await client.ready;
-    const stalled = client.generate(request(200), never);
+    const stalled = generate(client, request(200));
     await stalled.next();
-    expect(await readAll(client.generate(request(greedy.length), never))).toEqual(greedy);
+    expect(await readAll(generate(client, request(greedy.length)))).toEqual(greedy);
     expect(client.numRunning).toBe(1);
-    await stalled.return?.();
+    await stalled.return();
   });
 
   it('waits for the reader: a bounded buffer never overflows, however slow he is', async () => {
     const { client } = start();
     await client.ready;
     const tokenIds: number[] = [];
-    for await (const event of client.generate(request(40), never)) {
+    for await (const event of generate(client, request(40))) {
       await sleep(2);
       if (event.type === 'step') tokenIds.push(...event.tokenIds);
     }
@@ -118,35 +118,35 @@ describe('the engine off the main thread', () => {
   it('refuses what neither runs nor may wait, at once', async () => {
     const { client } = start();
     await client.ready;
-    const open = [1, 2, 3].map(() => client.generate(request(200), never));
-    expect(() => client.generate(request(1), never)).toThrow(/limit of 2 running and 1 waiting/);
+    const open = [1, 2, 3].map(() => generate(client, request(200)));
+    expect(() => generate(client, request(1))).toThrow(/limit of 2 running and 1 waiting/);
     await Promise.all(open.map((events) => readAll(events)));
-    expect(await readAll(client.generate(request(1), never))).toEqual(greedy.slice(0, 1));
+    expect(await readAll(generate(client, request(1)))).toEqual(greedy.slice(0, 1));
   });
 
   it('gives a cancelled request the reason of its signal, and its slot to the next one', async () => {
     const { client } = start({ maxConcurrent: 1 });
     await client.ready;
     const controller = new AbortController();
-    const events = client.generate(request(200), controller.signal);
+    const events = generate(client, request(200), controller.signal);
     await events.next();
     controller.abort();
     await expect(readAll(events)).rejects.toMatchObject({ code: 'cancelled' });
-    expect(await readAll(client.generate(request(3), never))).toEqual(greedy.slice(0, 3));
+    expect(await readAll(generate(client, request(3)))).toEqual(greedy.slice(0, 3));
   });
 
   it('cancels by leaving the loop', async () => {
     const { client } = start({ maxConcurrent: 1 });
     await client.ready;
-    for await (const event of client.generate(request(200), never)) if (event.type === 'step') break;
-    expect(await readAll(client.generate(request(3), never))).toEqual(greedy.slice(0, 3));
+    for await (const event of generate(client, request(200))) if (event.type === 'step') break;
+    expect(await readAll(generate(client, request(3)))).toEqual(greedy.slice(0, 3));
   });
 });
 
 describe('a crash of the engine', () => {
   /** Ends the thread while it waits for credits: in the middle of a forward pass onnxruntime would abort the process. */
   async function crash({ client, workers }: Running): Promise<AsyncIterableIterator<EngineEvent>> {
-    const open = client.generate(request(200), never);
+    const open = generate(client, request(200));
     await open.next();
     await sleep(300);
     await workers.at(-1)?.terminate();
@@ -158,9 +158,9 @@ describe('a crash of the engine', () => {
     await system.client.ready;
     const open = await crash(system);
     await expect(readAll(open)).rejects.toMatchObject({ code: 'internal', retryable: true });
-    expect(() => system.client.generate(request(1), never)).toThrow(/being loaded/);
+    expect(() => generate(system.client, request(1))).toThrow(/being loaded/);
     while (system.client.runtime === undefined) await sleep(50);
-    expect(await readAll(system.client.generate(request(greedy.length), never))).toEqual(greedy);
+    expect(await readAll(generate(system.client, request(greedy.length)))).toEqual(greedy);
     expect(system.fatal).toEqual([]);
   });
 

@@ -2,7 +2,6 @@ import type { Worker } from 'node:worker_threads';
 import { TidarError } from '@tidar/shared/errors.ts';
 import { AdmissionQueue } from '../engine/admission/admission-queue.ts';
 import { startWorker, workerData } from './engine-start.ts';
-import { EventChannel } from './event-channel.ts';
 import type {
   EngineEvent,
   EngineRequest,
@@ -13,10 +12,8 @@ import type {
 import { fromEngineError } from './engine-messages.ts';
 import type { Log } from './log.ts';
 
-/** Steps of each choice that may be on their way to a request's reader; half of them are granted again at a time. */
-const CREDIT_WINDOW = 16;
-/** Beside the steps of the window: `admitted`, `end`, and of each choice held-back text and `finish` need no credit. */
-const NUM_FREE_EVENTS = 2;
+/** Steps of each choice that the engine may be ahead of who reads them. */
+export const CREDIT_WINDOW = 16;
 const RESTART_DELAY_MS = 1000;
 const RESTART_PERIOD_MS = 5 * 60_000;
 
@@ -29,12 +26,30 @@ export interface EngineClientOptions extends EngineWorkerData {
   readonly startWorker?: (data: EngineWorkerData) => Worker;
 }
 
+/** What is told of a request: events, the last of them an `end`, or one failure in its place. */
+export interface EngineListener {
+  onEvent(event: EngineEvent): void;
+  onFailure(error: TidarError): void;
+}
+
+/** A request that the engine has taken. */
+export interface EngineTicket {
+  /** So many more steps may come: as many as were taken of those that came. */
+  addCredits(numCredits: number): void;
+  /** Its texts may go on to this token. */
+  extend(endToken: number): void;
+  /** Ends it: the listener is told this failure at once, and nothing after it. */
+  cancel(reason: TidarError): void;
+}
+
 interface OpenRequest {
   readonly id: number;
-  readonly request: EngineRequest;
-  readonly channel: EventChannel<EngineEvent>;
+  request: EngineRequest;
+  readonly listener: EngineListener;
   /** Whether the engine's thread has it; else it waits in the queue. */
   isSubmitted: boolean;
+  /** It was cancelled: what still comes of it is dropped. */
+  isCancelled: boolean;
 }
 
 /**
@@ -90,26 +105,19 @@ export class EngineClient {
     return this.#queue.size;
   }
 
-  /**
-   * Takes a request at once and gives its events; throws `overloaded`, with a time to come back, where no more may
-   * wait. Aborting the signal cancels it and ends the events with the signal's reason. Leaving the loop early cancels
-   * it too.
-   */
-  generate(request: EngineRequest, signal: AbortSignal): AsyncIterableIterator<EngineEvent> {
-    const { numChoices } = request;
+  /** Takes a request at once; throws `overloaded`, with a time to come back, where no more may wait. */
+  submit(request: EngineRequest, listener: EngineListener): EngineTicket {
     this.#assertTakes(request);
-    const channel = new EventChannel<EngineEvent>(numChoices * (CREDIT_WINDOW + 2) + NUM_FREE_EVENTS);
-    const open: OpenRequest = { id: this.#nextId++, request, channel, isSubmitted: false };
+    const open = { id: this.#nextId++, request, listener, isSubmitted: false, isCancelled: false };
+    const { id } = open;
     if (this.#queue.size === 0 && this.#hasPlacesFor(request)) this.#submit(open);
     else this.#enqueue(open);
-    this.#open.set(open.id, open);
-    const onAbort = (): void => {
-      this.#cancel(open);
-      channel.fail(abortReason(signal));
+    this.#open.set(id, open);
+    return {
+      addCredits: (numCredits) => this.#post({ type: 'credit', id, numCredits }),
+      extend: (endToken) => this.#extend(open, endToken),
+      cancel: (reason) => this.#cancel(open, reason),
     };
-    if (signal.aborted) onAbort();
-    else signal.addEventListener('abort', onAbort, { once: true });
-    return this.#read(open, () => signal.removeEventListener('abort', onAbort));
   }
 
   /** What must hold when nothing is under way; throws where places or requests leaked. */
@@ -133,25 +141,6 @@ export class EngineClient {
     const exited = new Promise((resolve) => worker.once('exit', resolve));
     this.#post({ type: 'close' });
     await exited;
-  }
-
-  async *#read(open: OpenRequest, release: () => void): AsyncGenerator<EngineEvent, void, undefined> {
-    const { id, channel, request } = open;
-    const numGranted = (request.numChoices * CREDIT_WINDOW) / 2;
-    let numTaken = 0;
-    try {
-      for (;;) {
-        const event = await channel.next();
-        if (event.type === 'step' && ++numTaken % numGranted === 0) {
-          this.#post({ type: 'credit', id, numCredits: numGranted });
-        }
-        yield event;
-        if (event.type === 'end') return;
-      }
-    } finally {
-      release();
-      this.#cancel(open);
-    }
   }
 
   #assertTakes({ numChoices }: EngineRequest): void {
@@ -200,11 +189,20 @@ export class EngineClient {
     }
   }
 
-  #cancel(open: OpenRequest): void {
-    if (!this.#open.has(open.id)) return;
-    if (open.isSubmitted) return this.#post({ type: 'cancel', id: open.id });
-    this.#queue.remove(open);
-    this.#forget(open);
+  #extend(open: OpenRequest, endToken: number): void {
+    if (open.isSubmitted) return this.#post({ type: 'extend', id: open.id, endToken });
+    open.request = { ...open.request, endToken: Math.max(endToken, open.request.endToken ?? 0) };
+  }
+
+  #cancel(open: OpenRequest, reason: TidarError): void {
+    if (open.isCancelled || !this.#open.has(open.id)) return;
+    open.isCancelled = true;
+    if (open.isSubmitted) this.#post({ type: 'cancel', id: open.id });
+    else {
+      this.#queue.remove(open);
+      this.#forget(open);
+    }
+    open.listener.onFailure(reason);
   }
 
   #forget(open: OpenRequest): void {
@@ -226,8 +224,8 @@ export class EngineClient {
       case 'error': {
         const open = this.#open.get(message.id);
         if (open === undefined) return;
-        open.channel.fail(fromEngineError(message.error));
         this.#forget(open);
+        if (!open.isCancelled) open.listener.onFailure(fromEngineError(message.error));
       }
     }
   }
@@ -235,8 +233,8 @@ export class EngineClient {
   #deliver(id: number, event: EngineEvent): void {
     const open = this.#open.get(id);
     if (open === undefined) return;
-    open.channel.push(event);
     if (event.type === 'end') this.#forget(open);
+    if (!open.isCancelled) open.listener.onEvent(event);
   }
 
   #onExit(worker: Worker, exitCode: number): void {
@@ -264,12 +262,11 @@ export class EngineClient {
         retryable: true,
       },
     );
-    for (const open of [...this.#open.values()]) {
-      if (!open.isSubmitted) this.#queue.remove(open);
-      open.channel.fail(error);
-    }
+    const all = [...this.#open.values()];
+    for (const open of all) if (!open.isSubmitted) this.#queue.remove(open);
     this.#open.clear();
     this.#numPlacesTaken = 0;
+    for (const { listener, isCancelled } of all) if (!isCancelled) listener.onFailure(error);
   }
 
   #giveUp(error: TidarError): void {
@@ -281,9 +278,4 @@ export class EngineClient {
   #post(message: ToEngine): void {
     this.#worker?.postMessage(message);
   }
-}
-
-function abortReason(signal: AbortSignal): TidarError {
-  const reason: unknown = signal.reason;
-  return reason instanceof TidarError ? reason : new TidarError('cancelled', 'The generation was cancelled.');
 }

@@ -33,6 +33,8 @@ export interface EngineRequest {
   readonly numChoices: number;
   /** Resume: what each choice has already; absent: nothing (or `generate.committedIds` of the only one). */
   readonly committedByChoice?: readonly (readonly number[])[] | undefined;
+  /** Tokens of each choice that are granted so far: a text pauses there until it is extended. Absent: all. */
+  readonly endToken?: number | undefined;
   readonly stop: readonly string[];
   /** Who waits in turns with others, and who may share kept prefixes. */
   readonly tenant: string;
@@ -48,6 +50,8 @@ export type ToEngine =
     }
   /** The reader took events: as many more may be sent. */
   | { readonly type: 'credit'; readonly id: number; readonly numCredits: number }
+  /** Texts may go on to this token. */
+  | { readonly type: 'extend'; readonly id: number; readonly endToken: number }
   | { readonly type: 'cancel'; readonly id: number }
   | { readonly type: 'close' };
 
@@ -70,14 +74,16 @@ export type EngineEvent =
       readonly numCachedTokens: number;
       readonly promptLogprobs?: readonly (TokenLogprob | null)[];
     }
-  /** Text may lag behind its tokens; held-back text at the end comes with no tokens and no pass. */
+  /** Text may lag behind its tokens until the last ones, so that the text so far follows from the tokens so far. */
   | {
       readonly type: 'step';
       readonly choice: number;
       readonly tokenIds: number[];
       readonly text: string;
+      /** The choice finishes with it. */
+      readonly isLast: boolean;
       readonly logprobs?: readonly TokenLogprob[];
-      readonly pass?: PassStats;
+      readonly pass: PassStats;
     }
   /** Once a choice. */
   | { readonly type: 'finish'; readonly choice: number; readonly finishReason: FinishReason }

@@ -1,17 +1,21 @@
 import type { TidarError } from '@tidar/shared/errors.ts';
 
 /**
- * A request's events between the engine's messages and its one reader. It is bounded by credits: the engine sends no
- * step without one, so that a full buffer is a bug and throws.
+ * What one reader has not taken yet. It is bounded by credits: the engine decides no step without one, so that a full
+ * buffer is a bug and throws.
  */
 export class EventChannel<Event> {
   readonly #limit: number;
-  readonly #events: Event[] = [];
+  #events: Event[] = [];
   #failure: TidarError | undefined;
   #wake: () => void = () => undefined;
 
   constructor(limit: number) {
     this.#limit = limit;
+  }
+
+  get size(): number {
+    return this.#events.length;
   }
 
   push(event: Event): void {
@@ -22,13 +26,16 @@ export class EventChannel<Event> {
     this.#wake();
   }
 
-  /** Ends the events: the reader gets those that still wait, then this error. The first one counts. */
-  fail(error: TidarError): void {
+  /** Ends it at once; gives the events that nobody took. The first error counts. */
+  end(error: TidarError): Event[] {
     this.#failure ??= error;
+    const left = this.#events;
+    this.#events = [];
     this.#wake();
+    return left;
   }
 
-  /** The next event; one call at a time. */
+  /** The next event; one call at a time. Throws the error that ended it. */
   async next(): Promise<Event> {
     for (;;) {
       const event = this.#events.shift();

@@ -1,6 +1,12 @@
+import { hashTokenIds } from '@tidar/shared/lease.ts';
 import { parse } from '@tidar/shared/parse.ts';
 import type { GenerateEvent, GenerateRequestInput } from '@tidar/shared/protocol.ts';
-import { generateRequestSchema, parseEventId, parseGenerateEvent } from '@tidar/shared/protocol.ts';
+import {
+  encodeGenerateEvent,
+  generateRequestSchema,
+  parseEventId,
+  parseGenerateEvent,
+} from '@tidar/shared/protocol.ts';
 import { SseDecoder } from '@tidar/shared/sse.ts';
 import { TidarError } from '@tidar/shared/errors.ts';
 import fc from 'fast-check';
@@ -8,6 +14,7 @@ import { describe, expect, it } from 'vitest';
 import { loadTiny } from '../model/testing/tiny-tokenizer.ts';
 import type { EngineEvent, PassStats } from './engine-messages.ts';
 import { Generation } from './generation.ts';
+import type { Entry } from './journal/records.ts';
 import { Metrics } from './metrics.ts';
 import type { PreparedRequest } from './prompt.ts';
 
@@ -33,15 +40,16 @@ const PASS: PassStats = {
 interface Told {
   events: GenerateEvent[];
   ids: (string | undefined)[];
+  entries: Entry[];
   metrics: Metrics;
 }
 
 /** What a reader of the stream is told, where the engine says this. */
-async function tell(
+function tell(
   engineEvents: readonly (EngineEvent | TidarError)[],
   changes: Partial<GenerateRequestInput> = {},
   prepared: Partial<PreparedRequest> = {},
-): Promise<Told> {
+): Told {
   const request = parse(generateRequestSchema, {
     request_id: 'r',
     model: 'm',
@@ -52,31 +60,26 @@ async function tell(
   });
   const metrics = new Metrics({ numRunning: 0, numWaiting: 0 });
   const host = { metrics, log: () => undefined, folder: { tokenizer: loadTiny() } };
-  const generation = new Generation(
-    host,
-    MODEL,
-    request,
-    {
-      promptIds: [1, 2, 3],
-      resumedIds: Array.from({ length: request.num_choices }, () => []),
-      endsWithLease: false,
-      engineRequest: undefined as never,
-      ...prepared,
-    },
-    performance.now(),
-  );
-  const source = async function* (): AsyncGenerator<EngineEvent> {
-    for (const event of engineEvents) {
-      if (event instanceof TidarError) throw event;
-      yield await Promise.resolve(event);
-    }
+  const whole = {
+    promptIds: [1, 2, 3],
+    resumedIds: Array.from({ length: request.num_choices }, () => []),
+    engineRequest: undefined as never,
+    ...prepared,
   };
+  const origin = { prepared: whole, receivedAt: performance.now(), numSteps: 0 };
+  const generation = new Generation(host, MODEL, request, origin);
+  const told = engineEvents.map((event) =>
+    event instanceof TidarError ? generation.fail(event) : generation.take(event),
+  );
   const decoder = new SseDecoder();
-  const messages = [];
-  for await (const text of generation.events(source())) {
-    messages.push(...decoder.push(new TextEncoder().encode(text)));
-  }
-  return { events: messages.map(parseGenerateEvent), ids: messages.map(({ id }) => id), metrics };
+  const encoded = told.map(({ event, counts }) => encodeGenerateEvent(event, counts)).join('');
+  const messages = decoder.push(new TextEncoder().encode(encoded));
+  return {
+    events: messages.map(parseGenerateEvent),
+    ids: messages.map(({ id }) => id),
+    entries: told.map(({ entry }) => entry),
+    metrics,
+  };
 }
 
 const admitted: EngineEvent = { type: 'admitted', numCachedTokens: 2 };
@@ -85,6 +88,8 @@ const step = (choice: number, tokenIds: number[], text = ''): EngineEvent => ({
   choice,
   tokenIds,
   text,
+  isLast: false,
+  pass: PASS,
 });
 const finish = (choice: number, finishReason: 'stop' | 'length' = 'stop'): EngineEvent => ({
   type: 'finish',
@@ -95,7 +100,7 @@ const end: EngineEvent = { type: 'end', numForwardPasses: 4 };
 
 describe('a generation', () => {
   it('of two choices tells each its steps and its finish, then once the usage of both', async () => {
-    const { events, ids } = await tell(
+    const { events, ids } = tell(
       [admitted, step(0, [4, 5], 'ab'), step(1, [6], 'c'), finish(1), step(0, [7]), finish(0, 'length'), end],
       { num_choices: 2 },
     );
@@ -131,7 +136,7 @@ describe('a generation', () => {
         const steps = runs.map(({ choice, numTokens }) => step(choice, Array<number>(numTokens).fill(9)));
         const prepared = { resumedIds: numResumed.map((count) => Array<number>(count).fill(9)) };
         const closing = [finish(0), finish(1), finish(2), end];
-        const { events, ids } = await tell([admitted, ...steps, ...closing], { num_choices: 3 }, prepared);
+        const { events, ids } = tell([admitted, ...steps, ...closing], { num_choices: 3 }, prepared);
         const counts: number[] = [...numResumed];
         events.forEach((event, index) => {
           if (event.type === 'step') counts[event.choice]! += event.token_ids.length;
@@ -148,11 +153,11 @@ describe('a generation', () => {
     const logprobs = [{ tokenId: 97, logprob: -0.5, top: [{ tokenId: 259, logprob: -2 }] }];
     const events: EngineEvent[] = [
       { ...admitted, promptLogprobs: [null, ...logprobs] },
-      { type: 'step', choice: 0, tokenIds: [97], text: 'a', logprobs },
+      { type: 'step', choice: 0, tokenIds: [97], text: 'a', isLast: true, pass: PASS, logprobs },
       finish(0),
       end,
     ];
-    const told = await tell(events, { logprobs: 1, prompt_logprobs: 1 });
+    const told = tell(events, { logprobs: 1, prompt_logprobs: 1 });
     const described = {
       token_id: 97,
       token: 'a',
@@ -165,36 +170,42 @@ describe('a generation', () => {
   });
 
   it('tells the numbers of its passes only where they are asked for', async () => {
-    const passed: EngineEvent = { type: 'step', choice: 0, tokenIds: [4, 5, 6], text: 'abc', pass: PASS };
-    const silent = await tell([admitted, passed, finish(0), end]);
+    const passed = step(0, [4, 5, 6], 'abc');
+    const silent = tell([admitted, passed, finish(0), end]);
     expect(silent.events[1]).not.toHaveProperty('stats');
-    const { events } = await tell([admitted, passed, step(0, [], 'd'), finish(0), end], { trace: 'stats' });
+    const { events } = tell([admitted, passed, finish(0), end], { trace: 'stats' });
     expect(events[1]).toMatchObject({
       stats: { rows: 20, drafted: 4, accepted: 3, milliseconds: 1.5, plan: 'auto', sequences: 2 },
     });
-    expect(events[2]).not.toHaveProperty('stats');
   });
 
-  it('that its lease ends lets every choice reach that end, then says that a new one goes on', async () => {
-    const { events } = await tell(
-      [admitted, step(0, [4]), finish(0, 'length'), step(1, [5]), finish(1), end],
-      { num_choices: 2 },
-      { endsWithLease: true },
-    );
-    expect(
-      events.slice(1).map((event) => [event.type, 'choice' in event ? event.choice : undefined]),
-    ).toEqual([
-      ['step', 0],
-      ['step', 1],
-      ['finish', 1],
-      ['error', undefined],
+  it('is written as it is told: steps in their order, then how it closed and what it came to', async () => {
+    const events: EngineEvent[] = [
+      admitted,
+      step(1, [6]),
+      step(0, [4, 5]),
+      finish(1),
+      finish(0, 'length'),
+      end,
+    ];
+    const { entries } = tell(events, { num_choices: 2 });
+    expect(entries).toMatchObject([
+      { type: 'start', numCachedTokens: 2 },
+      { type: 'step', seq: 0, choice: 1, tokenIds: [6] },
+      { type: 'step', seq: 1, choice: 0, tokenIds: [4, 5] },
+      { type: 'finish', finishReasons: [null, 'stop'] },
+      { type: 'finish', finishReasons: ['length', 'stop'] },
+      { type: 'close', state: 'ended', tokenCounts: [2, 1], tokensHash: await hashTokenIds([[4, 5], [6]]) },
     ]);
-    expect(events.at(-1)).toMatchObject({ error: { code: 'lease_expired', retryable: true } });
+    const cancelled = tell([admitted, step(0, [4]), new TidarError('cancelled', 'Gone.')]);
+    expect(cancelled.entries.at(-1)).toMatchObject({ type: 'close', state: 'cancelled', tokenCounts: [1] });
+    const failed = tell([new TidarError('overloaded', 'Busy.')]);
+    expect(failed.entries).toMatchObject([{ type: 'close', state: 'failed', error: { code: 'overloaded' } }]);
   });
 
   it('that fails ends with the error and its retry time, in place of an end', async () => {
     const busy = new TidarError('overloaded', 'Busy.', { retryAfterMs: 2500, internal: 'queue' });
-    expect((await tell([busy])).events).toEqual([
+    expect(tell([busy]).events).toEqual([
       {
         type: 'error',
         error: { code: 'overloaded', message: 'Busy.', retryable: true, retry_after_ms: 2500 },
@@ -213,26 +224,20 @@ describe('metrics', () => {
     );
 
   it('count a prompt and what the prefix cache had of it once, and the cache not where it is not asked', async () => {
-    const { metrics } = await tell([admitted, finish(0), finish(1), end], { num_choices: 2 });
+    const { metrics } = tell([admitted, finish(0), finish(1), end], { num_choices: 2 });
     expect(await values(metrics)).toMatchObject({
       prompt_tokens_total: 3,
       prefix_cache_queries_total: 3,
       prefix_cache_hits_total: 2,
       'request_success_total{finished_reason="stop"}': 2,
     });
-    const scored = await tell([{ ...admitted, numCachedTokens: 0, promptLogprobs: [null] }, finish(0), end]);
+    const scored = tell([{ ...admitted, numCachedTokens: 0, promptLogprobs: [null] }, finish(0), end]);
     expect(await values(scored.metrics)).toMatchObject({ prefix_cache_queries_total: 0 });
   });
 
   it('count a pass once, though each of its sequences tells of it, and rows by plan', async () => {
-    const passed = (choice: number): EngineEvent => ({
-      type: 'step',
-      choice,
-      tokenIds: [4, 5, 6],
-      text: 'abc',
-      pass: PASS,
-    });
-    const { metrics } = await tell([admitted, passed(0), passed(1), finish(0), finish(1), end], {
+    const passed = (choice: number): EngineEvent => step(choice, [4, 5, 6], 'abc');
+    const { metrics } = tell([admitted, passed(0), passed(1), finish(0), finish(1), end], {
       num_choices: 2,
     });
     expect(await values(metrics)).toMatchObject({

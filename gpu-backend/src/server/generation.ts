@@ -1,4 +1,5 @@
-import { errorBody, TidarError, toTidarError } from '@tidar/shared/errors.ts';
+import { errorBody } from '@tidar/shared/errors.ts';
+import type { TidarError } from '@tidar/shared/errors.ts';
 import type {
   FinishReason,
   GenerateEvent,
@@ -6,9 +7,10 @@ import type {
   ModelInfo,
   StepStats,
 } from '@tidar/shared/protocol.ts';
-import { encodeGenerateEvent } from '@tidar/shared/protocol.ts';
 import type { Backend } from './backend.ts';
 import type { EngineEvent } from './engine-messages.ts';
+import type { Entry } from './journal/records.ts';
+import { hashTokens } from './journal/token-blob.ts';
 import type { PreparedRequest } from './prompt.ts';
 import { describeLogprob } from './token-text.ts';
 
@@ -19,6 +21,23 @@ export type GenerationHost = Pick<Backend, 'metrics' | 'log'> & {
   readonly folder: Pick<Backend['folder'], 'tokenizer'>;
 };
 
+/** Something that happened, as its reader is told it and as the journal keeps it. */
+export interface Told {
+  readonly event: GenerateEvent;
+  /** Completion tokens of each choice after it: the event's id. */
+  readonly counts: readonly number[];
+  readonly entry: Entry;
+}
+
+/** What a generation is of, beside the request. */
+export interface GenerationOrigin {
+  readonly prepared: PreparedRequest;
+  /** By `performance.now()`. */
+  readonly receivedAt: number;
+  /** Steps that the journal has of it before its own. */
+  readonly numSteps: number;
+}
+
 /** An accepted request while its text is generated: turns the engine's events into those of the protocol. */
 export class Generation {
   readonly #host: GenerationHost;
@@ -26,46 +45,30 @@ export class Generation {
   readonly #request: GenerateRequest;
   readonly #prepared: PreparedRequest;
   readonly #receivedAt: number;
-  /** Completion tokens of each choice, the resumed ones included. */
-  readonly #numTokens: number[];
+  /** Of each choice, the resumed ones included. */
+  readonly #tokenIds: number[][];
+  readonly #finishReasons: (FinishReason | null)[];
   #numCachedTokens = 0;
+  #numSteps: number;
   #sawToken = false;
-  /** Choices that the lease ended before their text was. */
-  #numCutByLease = 0;
-  readonly #finishReasons: FinishReason[] = [];
 
   constructor(
     host: GenerationHost,
     model: ModelInfo,
     request: GenerateRequest,
-    prepared: PreparedRequest,
-    receivedAt: number,
+    { prepared, receivedAt, numSteps }: GenerationOrigin,
   ) {
     this.#host = host;
     this.#model = model;
     this.#request = request;
     this.#prepared = prepared;
     this.#receivedAt = receivedAt;
-    this.#numTokens = prepared.resumedIds.map(({ length }) => length);
+    this.#numSteps = numSteps;
+    this.#tokenIds = prepared.resumedIds.map((tokenIds) => [...tokenIds]);
+    this.#finishReasons = prepared.resumedIds.map(() => null);
   }
 
-  /** Encoded events up to exactly one `end` or `error`; it never throws. */
-  async *events(engineEvents: AsyncIterable<EngineEvent>): AsyncGenerator<string, void, undefined> {
-    try {
-      for await (const engineEvent of engineEvents) {
-        const event = this.#toProtocol(engineEvent);
-        if (event !== undefined) yield this.#encode(event);
-      }
-    } catch (error) {
-      yield this.#encode(this.#fail(toTidarError(error)));
-    }
-  }
-
-  #encode(event: GenerateEvent): string {
-    return encodeGenerateEvent(event, this.#numTokens);
-  }
-
-  #toProtocol(event: EngineEvent): GenerateEvent | undefined {
+  take(event: EngineEvent): Told {
     switch (event.type) {
       case 'admitted':
         return this.#start(event);
@@ -78,7 +81,43 @@ export class Generation {
     }
   }
 
-  #start({ numCachedTokens, promptLogprobs }: Event<'admitted'>): GenerateEvent {
+  /** The event that ends it in place of `end`. */
+  fail(error: TidarError): Told {
+    this.#host.metrics.onError(error.code);
+    this.#logEnd(error.code, undefined, error.internal);
+    const object = errorBody(error).error;
+    const isCancelled = error.code === 'cancelled' || error.code === 'attempt_superseded';
+    return this.#told(
+      { type: 'error', error: object },
+      {
+        type: 'close',
+        state: isCancelled ? 'cancelled' : 'failed',
+        numForwardPasses: undefined,
+        error: object,
+        ...this.#total(),
+      },
+    );
+  }
+
+  /** Whether all that is not finished has come to this token. */
+  isAt(endToken: number): boolean {
+    return this.#tokenIds.every(
+      (tokenIds, choice) => this.#finishReasons[choice] !== null || tokenIds.length >= endToken,
+    );
+  }
+
+  #told(event: GenerateEvent, entry: Entry): Told {
+    return { event, entry, counts: this.#tokenIds.map(({ length }) => length) };
+  }
+
+  #total(): { tokenCounts: number[]; tokensHash: string } {
+    return {
+      tokenCounts: this.#tokenIds.map(({ length }) => length),
+      tokensHash: hashTokens(this.#tokenIds),
+    };
+  }
+
+  #start({ numCachedTokens, promptLogprobs }: Event<'admitted'>): Told {
     const { promptIds } = this.#prepared;
     const { tokenizer } = this.#host.folder;
     this.#numCachedTokens = numCachedTokens;
@@ -86,8 +125,8 @@ export class Generation {
     // Prompt log-probabilities need every row of the prompt, so they do not ask the prefix cache.
     if (promptLogprobs === undefined) this.#host.metrics.onPrefixQuery(promptIds.length, numCachedTokens);
     const scores = promptLogprobs?.map((logprob) => logprob && describeLogprob(logprob, tokenizer));
-    return {
-      type: 'start',
+    const event = {
+      type: 'start' as const,
       request_id: this.#request.request_id,
       prompt_token_ids: [...promptIds],
       num_prompt_tokens: promptIds.length,
@@ -97,64 +136,56 @@ export class Generation {
       fingerprint: this.#model.fingerprint,
       model: this.#model.id,
     };
+    return this.#told(event, { type: 'start', numCachedTokens, promptLogprobs: scores });
   }
 
-  #step({ choice, tokenIds, text, logprobs, pass }: Event<'step'>): GenerateEvent {
-    this.#numTokens[choice] = (this.#numTokens[choice] ?? 0) + tokenIds.length;
-    if (pass !== undefined) this.#host.metrics.onPass(pass, tokenIds.length);
+  #step({ choice, tokenIds, text, isLast, logprobs, pass }: Event<'step'>): Told {
+    this.#tokenIds[choice]?.push(...tokenIds);
+    this.#host.metrics.onPass(pass, tokenIds.length);
     if (!this.#sawToken && tokenIds.length > 0) {
       this.#sawToken = true;
       this.#host.metrics.onFirstToken(this.#seconds());
     }
     const scores = logprobs?.map((logprob) => describeLogprob(logprob, this.#host.folder.tokenizer));
-    const stats = this.#request.trace === 'none' || pass === undefined ? undefined : statsOf(pass);
-    return {
-      type: 'step',
+    const event = {
+      type: 'step' as const,
       choice,
       token_ids: tokenIds,
       text,
       ...(scores === undefined ? {} : { logprobs: scores }),
-      ...(stats === undefined ? {} : { stats }),
+      ...(this.#request.trace === 'none' ? {} : { stats: statsOf(pass) }),
     };
+    const seq = this.#numSteps++;
+    return this.#told(event, { type: 'step', seq, choice, tokenIds, isLast, logprobs: scores });
   }
 
-  /** Nothing where the lease's end cut the choice: its text is not finished, as the closing error says. */
-  #finish({ choice, finishReason }: Event<'finish'>): GenerateEvent | undefined {
-    if (finishReason === 'length' && this.#prepared.endsWithLease) {
-      this.#numCutByLease += 1;
-      return undefined;
-    }
-    this.#finishReasons.push(finishReason);
-    return { type: 'finish', choice, finish_reason: finishReason };
+  #finish({ choice, finishReason }: Event<'finish'>): Told {
+    this.#finishReasons[choice] = finishReason;
+    const event = { type: 'finish' as const, choice, finish_reason: finishReason };
+    return this.#told(event, { type: 'finish', finishReasons: [...this.#finishReasons] });
   }
 
-  #end({ numForwardPasses }: Event<'end'>): GenerateEvent {
-    if (this.#numCutByLease > 0) throw leaseUsedUp(Math.max(...this.#numTokens));
-    const outcome = this.#finishReasons.includes('length') ? 'length' : 'stop';
-    this.#host.metrics.onEnd(this.#finishReasons, this.#seconds());
-    this.#logEnd(outcome, numForwardPasses);
-    return {
-      type: 'end',
-      usage: {
-        prompt_tokens: this.#prepared.promptIds.length,
-        completion_tokens: this.#numCompletionTokens,
-        cached_tokens: this.#numCachedTokens,
-        num_forward_passes: numForwardPasses,
-      },
+  #end({ numForwardPasses }: Event<'end'>): Told {
+    const reasons = this.#finishReasons.filter((reason) => reason !== null);
+    this.#host.metrics.onEnd(reasons, this.#seconds());
+    this.#logEnd(reasons.includes('length') ? 'length' : 'stop', numForwardPasses);
+    const usage = {
+      prompt_tokens: this.#prepared.promptIds.length,
+      completion_tokens: this.#numCompletionTokens,
+      cached_tokens: this.#numCachedTokens,
+      num_forward_passes: numForwardPasses,
     };
-  }
-
-  #fail(error: TidarError): GenerateEvent {
-    this.#host.metrics.onError(error.code);
-    this.#logEnd(error.code, undefined, error.internal);
-    return { type: 'error', error: errorBody(error).error };
+    return this.#told(
+      { type: 'end', usage },
+      { type: 'close', state: 'ended', numForwardPasses, ...this.#total() },
+    );
   }
 
   #logEnd(outcome: string, numForwardPasses?: number, internal?: string): void {
     this.#host.log('request_end', {
       requestId: this.#request.request_id,
       outcome,
-      numChoices: this.#numTokens.length,
+      numChoices: this.#tokenIds.length,
       numPromptTokens: this.#prepared.promptIds.length,
       numCachedTokens: this.#numCachedTokens,
       numCompletionTokens: this.#numCompletionTokens,
@@ -165,7 +196,7 @@ export class Generation {
   }
 
   get #numCompletionTokens(): number {
-    return this.#numTokens.reduce((sum, numTokens) => sum + numTokens, 0);
+    return this.#tokenIds.reduce((sum, { length }) => sum + length, 0);
   }
 
   #seconds(): number {
@@ -173,7 +204,7 @@ export class Generation {
   }
 }
 
-function statsOf(pass: NonNullable<Event<'step'>['pass']>): StepStats {
+function statsOf(pass: Event<'step'>['pass']): StepStats {
   const { numRows, numDrafted, numAccepted, milliseconds, plan, numSequences } = pass;
   return {
     rows: numRows,
@@ -183,11 +214,4 @@ function statsOf(pass: NonNullable<Event<'step'>['pass']>): StepStats {
     plan,
     sequences: numSequences,
   };
-}
-
-function leaseUsedUp(numTokens: number): TidarError {
-  return new TidarError(
-    'lease_expired',
-    `The lease granted ${numTokens} tokens and all of them are generated; a new one goes on.`,
-  );
 }

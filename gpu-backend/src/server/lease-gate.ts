@@ -8,7 +8,8 @@ export interface LeaseGate {
   readonly secrets: readonly string[];
   /** This instance's address. */
   readonly instance: string;
-  readonly fingerprint: string;
+  /** Of the model that is to run; absent: none is. */
+  readonly fingerprint?: string;
 }
 
 /** The lease that covers exactly this body on this instance; throws `lease_invalid` or `lease_expired`. */
@@ -29,7 +30,7 @@ export async function checkLease(
   if (lease.purpose !== purpose) refuse(`it is a lease to ${lease.purpose}, this is to ${purpose}`);
   if (lease.backend !== gate.instance)
     refuse('it names another backend', `${lease.backend}, this is ${gate.instance}`);
-  if (purpose !== 'read' && lease.fingerprint !== gate.fingerprint)
+  if (gate.fingerprint !== undefined && lease.fingerprint !== gate.fingerprint)
     refuse('it names another fingerprint than the one served here');
   if (lease.request_hash !== (await sha256Hex(body))) refuse('it was signed for another request body');
   return lease;

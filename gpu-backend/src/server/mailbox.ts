@@ -10,8 +10,8 @@ type Submission = Extract<ToEngine, { type: 'submit' }>;
 export class Mailbox {
   readonly #scheduler: Scheduler;
   readonly #compile: CompileGrammar;
-  /** Requests whose grammar is being compiled, with the credits that came meanwhile. */
-  readonly #compiling = new Map<number, { numCredits: number; isCancelled: boolean }>();
+  /** Requests whose grammar is being compiled, with what came for them meanwhile. */
+  readonly #compiling = new Map<number, { numCredits: number; endToken: number; isCancelled: boolean }>();
   #wake = (): void => undefined;
   /** Something was taken since the last `next`, which may have come while nobody waited for it. */
   #hasNews = false;
@@ -31,6 +31,10 @@ export class Mailbox {
       case 'credit':
         if (compiling === undefined) this.#scheduler.addCredits(message.id, message.numCredits);
         else compiling.numCredits += message.numCredits;
+        break;
+      case 'extend':
+        if (compiling === undefined) this.#scheduler.extend(message.id, message.endToken);
+        else compiling.endToken = Math.max(compiling.endToken, message.endToken);
         break;
       case 'cancel':
         if (compiling === undefined) this.#scheduler.cancel(message.id);
@@ -57,7 +61,7 @@ export class Mailbox {
     const { id, request, numCredits } = message;
     const { grammar } = request.generate;
     if (grammar === undefined) return this.#scheduler.submit(id, request, numCredits);
-    this.#compiling.set(id, { numCredits, isCancelled: false });
+    this.#compiling.set(id, { numCredits, endToken: 0, isCancelled: false });
     this.#compile(grammar).then(
       (compiled) => this.#submitCompiled(message, compiled),
       (error: unknown) => {
@@ -75,6 +79,7 @@ export class Mailbox {
       this.#scheduler.fail(id, new TidarError('cancelled', 'The generation was cancelled.'));
     } else {
       this.#scheduler.submit(id, request, waited?.numCredits ?? 0, grammar);
+      this.#scheduler.extend(id, waited?.endToken ?? 0);
     }
     this.#tell();
   }

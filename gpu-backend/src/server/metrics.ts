@@ -7,6 +7,8 @@ const LATENCY_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 
 const SEQUENCE_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128];
 
+const WRITE_BUCKETS = [0.00002, 0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25, 1];
+
 interface Queue {
   readonly numRunning: number;
   readonly numWaiting: number;
@@ -45,6 +47,13 @@ export class Metrics {
   readonly #latency = this.#histogram('e2e_request_latency_seconds', 'From the request to its last event.');
   readonly #queueTime = this.#histogram('request_queue_time_seconds', 'From the request to its slot.');
 
+  readonly #journalTime = this.#histogram(
+    'journal_write_seconds',
+    'A transaction of the journal: the entries of one turn of the engine.',
+    WRITE_BUCKETS,
+  );
+  readonly #journalEntries = this.#counter('journal_entries_total', 'Entries written to the journal.');
+
   constructor(queue: Queue) {
     const registers = [this.#registry];
     this.#planRows = new Counter({
@@ -80,6 +89,17 @@ export class Metrics {
   onAdmitted(numPromptTokens: number, queueSeconds: number): void {
     this.#prompt.inc(numPromptTokens);
     this.#queueTime.observe(queueSeconds);
+  }
+
+  /** What a journal holds, whenever somebody asks. */
+  watchJournal(journal: { readonly numGenerations: number; readonly numBytes: number }): void {
+    this.#gauge('journal_generations', 'Generations that the journal keeps.', () => journal.numGenerations);
+    this.#gauge('journal_bytes', "Size of the journal's file and its log.", () => journal.numBytes);
+  }
+
+  onJournalWrite(seconds: number, numEntries: number): void {
+    this.#journalTime.observe(seconds);
+    this.#journalEntries.inc(numEntries);
   }
 
   onFirstToken(seconds: number): void {

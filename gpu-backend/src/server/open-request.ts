@@ -12,6 +12,8 @@ export interface Choice {
   readonly filter: StopStringFilter | undefined;
   /** Set while it has a place in the engine. */
   active: Active | undefined;
+  /** What it was resumed with ends by a stop string, which the engine knows nothing of. */
+  readonly wasStopped: boolean;
   isFinished: boolean;
 }
 
@@ -22,6 +24,8 @@ export class OpenRequest {
   readonly grammar: CompiledGrammar | undefined;
   readonly choices: readonly Choice[];
   numCredits: number;
+  /** Tokens of each choice that are granted so far. */
+  #endToken: number;
   numForwardPasses = 0;
   isAdmitted = false;
   isCancelled = false;
@@ -41,12 +45,13 @@ export class OpenRequest {
     this.request = request;
     this.grammar = options.grammar;
     this.numCredits = options.numCredits;
+    this.#endToken = request.endToken ?? Infinity;
     this.#emit = options.emit;
     this.choices = Array.from({ length: request.numChoices }, (_, index) => {
       const filter = options.tokenizer && new StopStringFilter(options.tokenizer.stream(), request.stop);
       // A resumed text's beginning was sent before; what was held back of it comes with the next tokens.
-      filter?.push(this.committedIds(index));
-      return { index, filter, active: undefined, isFinished: false };
+      const wasStopped = filter?.push(this.committedIds(index)).stopped ?? false;
+      return { index, filter, active: undefined, wasStopped, isFinished: false };
     });
   }
 
@@ -65,6 +70,20 @@ export class OpenRequest {
     return this.numCredits >= this.choices.filter(({ isFinished }) => !isFinished).length;
   }
 
+  /** Gives a choice its place in the engine. */
+  place(choice: Choice, active: Active): void {
+    choice.active = active;
+    active.sequence.grantEnd = this.#endToken;
+    if (choice.wasStopped) active.sequence.cutTo(active.sequence.numCompletionTokens);
+  }
+
+  /** Lets texts that paused at the end of their grant go on. */
+  extend(endToken: number): void {
+    this.#endToken = Math.max(this.#endToken, endToken);
+    for (const { active } of this.choices)
+      if (active !== undefined) active.sequence.grantEnd = this.#endToken;
+  }
+
   emit(event: EngineEvent): void {
     this.#emit(event);
   }
@@ -72,10 +91,7 @@ export class OpenRequest {
   /** Ends one choice; with the last one, the request. */
   finish(choice: Choice, finishReason: FinishReason): void {
     choice.isFinished = true;
-    const rest = choice.filter?.flush() ?? { text: '', stopped: false };
-    if (rest.text !== '') this.emit({ type: 'step', choice: choice.index, tokenIds: [], text: rest.text });
-    const reason = rest.stopped ? 'stop' : finishReason;
-    this.emit({ type: 'finish', choice: choice.index, finishReason: reason });
+    this.emit({ type: 'finish', choice: choice.index, finishReason });
     if (this.isEnded) this.emit({ type: 'end', numForwardPasses: this.numForwardPasses });
   }
 }

@@ -93,7 +93,7 @@ describe('a request', () => {
 
   it('that asks for nothing special is the plain law', () => {
     const { generate, ...rest } = prepare({ decoder: { type: 'ar' } }).engineRequest;
-    expect(rest).toEqual({ numChoices: 1, stop: [], tenant: 'ann' });
+    expect(rest).toEqual({ numChoices: 1, stop: [], tenant: 'ann', endToken: 1000 });
     expect(generate).toEqual({
       promptIds: [1, 2, 3],
       maxTokens: 20,
@@ -115,10 +115,9 @@ describe('a request', () => {
     });
   });
 
-  it('goes no further than its lease, and knows that the lease will end it', () => {
+  it('goes no further than its lease for now, and to its own length in the end', () => {
     const short = prepare({}, { ...lease, end_token: 5 });
-    expect(short).toMatchObject({ endsWithLease: true, engineRequest: { generate: { maxTokens: 5 } } });
-    expect(prepare()).toMatchObject({ endsWithLease: false, engineRequest: { generate: { maxTokens: 20 } } });
+    expect(short).toMatchObject({ engineRequest: { endToken: 5, generate: { maxTokens: 20 } } });
   });
 
   it('fills the context where it names no limit', () => {

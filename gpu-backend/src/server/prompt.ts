@@ -15,8 +15,6 @@ export interface PreparedRequest {
   readonly promptIds: readonly number[];
   /** Of each choice, the tokens that an earlier attempt generated. */
   readonly resumedIds: readonly (readonly number[])[];
-  /** The lease grants fewer tokens than a choice may take: reaching the last one ends the lease, not the text. */
-  readonly endsWithLease: boolean;
 }
 
 /**
@@ -36,8 +34,9 @@ export function prepareRequest(
   assertOptions(options, config);
   assertRequest(request, { promptIds, maxTokens, vocabSize: config.vocabSize, tokenizer });
   const engineRequest: EngineRequest = {
-    generate: { ...options, maxTokens: Math.min(maxTokens, lease.end_token) },
+    generate: options,
     numChoices,
+    endToken: lease.end_token,
     ...(resume === undefined ? {} : { committedByChoice: resume.token_ids }),
     stop: request.stop,
     tenant: lease.tenant,
@@ -46,7 +45,6 @@ export function prepareRequest(
     engineRequest,
     promptIds,
     resumedIds: resume?.token_ids ?? Array.from({ length: numChoices }, () => []),
-    endsWithLease: lease.end_token < maxTokens,
   };
 }
 

@@ -1,4 +1,5 @@
 import { TidarError } from '@tidar/shared/errors.ts';
+import type { FinishReason } from '@tidar/shared/protocol.ts';
 import { counts, sequenceOptions } from '../decode/generate.ts';
 import { planRule } from '../decode/plan-rules.ts';
 import type { Active } from '../engine/active.ts';
@@ -55,6 +56,11 @@ export class Scheduler {
     if (open !== undefined) open.numCredits += numCredits;
   }
 
+  /** Texts may go on to this token. */
+  extend(id: number, endToken: number): void {
+    this.#open.get(id)?.extend(endToken);
+  }
+
   /** Frees the slots before any other forward pass is made; an id that is not open any more is ignored. */
   cancel(id: number): void {
     const open = this.#open.get(id);
@@ -74,7 +80,9 @@ export class Scheduler {
     this.#sweep();
     this.#place();
     const ready = new Set<Active>();
-    for (const [active, { open }] of this.#places) if (open.hasCredits) ready.add(active);
+    for (const [active, { open }] of this.#places) {
+      if (open.hasCredits && !active.sequence.isPaused) ready.add(active);
+    }
     if (ready.size === 0) return false;
     try {
       const turns = await this.#options.engine.step(ready);
@@ -120,13 +128,18 @@ export class Scheduler {
   #placeChoices(open: OpenRequest): boolean {
     for (const choice of open.choices) {
       if (choice.isFinished || choice.active !== undefined) continue;
-      if (choice.index > 0 && !isPrefilled(open.choices[0])) return true;
+      if (choice.index > 0 && !hasPrefilled(open.choices[0])) return true;
       const active = this.#openSequence(open, choice);
       if (active === undefined) return false;
-      choice.active = active;
+      open.place(choice, active);
       this.#places.set(active, { open, choice });
-      if (open.request.generate.promptLogprobs === undefined) this.#admit(open, active);
-      if (active.sequence.finishReason !== undefined) this.#finish({ open, choice }, active);
+      const { finishReason } = active.sequence;
+      const isAdmitted = open.request.generate.promptLogprobs === undefined || finishReason !== undefined;
+      if (isAdmitted) this.#admit(open, active);
+      // The text of what it was resumed with went out before, to its last character.
+      if (finishReason === undefined) continue;
+      const isStopped = choice.filter?.flush().stopped ?? false;
+      this.#finish({ open, choice }, isStopped ? 'stop' : finishReason);
     }
     return true;
   }
@@ -164,23 +177,26 @@ export class Scheduler {
     open.numCredits -= 1;
     const kept = choice.filter?.push(tokenIds) ?? { text: '', keptTokenIds: tokenIds, stopped: false };
     const numKept = kept.keptTokenIds.length;
+    if (kept.stopped) {
+      active.sequence.cutTo(active.sequence.numCompletionTokens - tokenIds.length + numKept);
+    }
+    const { finishReason } = active.sequence;
+    const rest = finishReason === undefined ? undefined : choice.filter?.flush();
     open.emit({
       type: 'step',
       choice: choice.index,
       tokenIds: kept.keptTokenIds,
-      text: kept.text,
+      text: kept.text + (rest?.text ?? ''),
+      isLast: finishReason !== undefined,
       ...(logprobs.length === 0 ? {} : { logprobs: logprobs.slice(0, numKept) }),
       pass: { ...counts(result, isPrefill), milliseconds, numSequences, plan: planName(active) },
     });
-    if (kept.stopped) {
-      active.sequence.cutTo(active.sequence.numCompletionTokens - tokenIds.length + numKept);
-    }
-    if (active.sequence.finishReason !== undefined) this.#finish(place, active);
+    if (finishReason !== undefined) this.#finish(place, rest?.stopped === true ? 'stop' : finishReason);
   }
 
-  #finish({ open, choice }: Place, active: Active): void {
+  #finish({ open, choice }: Place, finishReason: FinishReason): void {
     this.#release(choice);
-    open.finish(choice, active.sequence.finishReason ?? 'stop');
+    open.finish(choice, finishReason);
     if (open.isEnded) this.#close(open);
   }
 
@@ -202,8 +218,10 @@ export class Scheduler {
   }
 }
 
-function isPrefilled(first: Choice | undefined): boolean {
-  return first === undefined || first.isFinished || first.active?.sequence.numPendingTokens === 1;
+/** Whether the first choice's prompt is computed, or will not be now. */
+function hasPrefilled(first: Choice | undefined): boolean {
+  const sequence = first?.active?.sequence;
+  return first === undefined || first.isFinished || sequence?.isPaused || sequence?.numPendingTokens === 1;
 }
 
 function planName({ rule }: Active): string {

@@ -5,8 +5,9 @@ import type { Backend } from './backend.ts';
 const FLUSH_LIMIT_MS = 2000;
 
 /**
- * On the first SIGTERM or SIGINT: no new generation is taken (health says `draining`), open streams may finish until
- * the drain limit and are then ended with an event, the engine is closed, and the process ends with 0. A second
+ * On the first SIGTERM or SIGINT: no new generation is taken (health says `draining`), those that run may finish until
+ * the drain limit and are then ended with an event, the engine is closed, and the process ends with 0. Until then
+ * readers may come and go. A second
  * signal ends it at once.
  */
 export function shutDownOnSignal(backend: Backend, server: Server): void {
@@ -28,13 +29,15 @@ export function shutDownOnSignal(backend: Backend, server: Server): void {
 }
 
 async function shutDown(backend: Backend, server: Server): Promise<void> {
-  backend.log('draining', { numStreams: backend.streams.size });
-  await backend.streams.drain(backend.config.drainLimitMs);
+  backend.log('draining', { numGenerations: backend.generations.size });
+  await backend.generations.drain(backend.config.drainLimitMs);
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   const timer = setTimeout(() => server.closeAllConnections(), FLUSH_LIMIT_MS);
   await closed;
   clearTimeout(timer);
   await backend.engine.close();
+  backend.generations.forgetAll();
+  backend.journal.close();
   backend.log('stopped');
 }

@@ -20,12 +20,19 @@ const DRAIN_SECONDS = 5;
 type OnLine = ChildOptions['onLine'];
 
 /** The backend as a process of its own, with the environment that the engine needs from its start. */
-export function startBackend(options: StartOptions, port: number, secrets: Secrets, onLine: OnLine): Child {
+export function startBackend(
+  options: StartOptions,
+  port: number,
+  state: StartState,
+  secrets: Secrets,
+  onLine: OnLine,
+): Child {
   const main = join(REPOSITORY, 'gpu-backend/src/server/main.ts');
   const flags = ['--model', options.modelPath, '--host', HOST, '--port', String(port)];
+  const journal = join(state.path, 'journal.sqlite');
   return new Child({
     name: 'The backend',
-    command: [main, ...flags, '--drain-seconds', String(DRAIN_SECONDS)],
+    command: [main, ...flags, '--journal', journal, '--drain-seconds', String(DRAIN_SECONDS)],
     cwd: REPOSITORY,
     env: {
       ...process.env,

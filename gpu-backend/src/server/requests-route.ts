@@ -1,0 +1,80 @@
+import { TidarError } from '@tidar/shared/errors.ts';
+import type { RenewAnswer } from '@tidar/shared/journal.ts';
+import { readRequestSchema } from '@tidar/shared/journal.ts';
+import type { LeasePayload, LeasePurpose } from '@tidar/shared/lease.ts';
+import { parseJson } from '@tidar/shared/parse.ts';
+import type { GenerateRequest } from '@tidar/shared/protocol.ts';
+import type { Backend } from './backend.ts';
+import { decodeUtf8 } from './body.ts';
+import { journalAnswer } from './journal-answer.ts';
+import type { GenerationRecord } from './journal/records.ts';
+import { checkLease } from './lease-gate.ts';
+import { readerResponse } from './reader.ts';
+import { assertFrom } from './replay.ts';
+
+/** `POST /v1/requests/:id/lease`: a running generation may go on to a later token. */
+export async function handleRenew(backend: Backend, requestId: string, http: Request): Promise<Response> {
+  const { lease } = await checked(backend, 'renew', requestId, http);
+  const running = backend.generations.find(requestId, lease.attempt);
+  if (running === undefined) throw notRunning(known(backend, lease));
+  const answer: RenewAnswer = { end_token: running.renew(lease) };
+  return Response.json(answer);
+}
+
+/** `POST /v1/requests/:id`: what an attempt has generated, or its events from any token on. */
+export async function handleRead(backend: Backend, requestId: string, http: Request): Promise<Response> {
+  const { lease, body } = await checked(backend, 'read', requestId, http);
+  const { from, stream } = parseJson(readRequestSchema, decodeUtf8(body));
+  const record = known(backend, lease);
+  const running = backend.generations.find(requestId, lease.attempt);
+  const answer = journalAnswer(backend.journal, record, running !== undefined);
+  if (!stream) return Response.json(answer);
+  const begin = from ?? answer.token_counts.map(() => 0);
+  assertFrom(begin, answer.token_counts);
+  return streamOf(backend, record, begin);
+}
+
+/** The events of an attempt that the journal has. Nothing may be awaited between `find` and this. */
+export function streamOf(backend: Backend, record: GenerationRecord, from: readonly number[]): Response {
+  const { journal, folder, generations } = backend;
+  if (record.request === undefined) throw notKept();
+  const { stop } = JSON.parse(record.request) as GenerateRequest;
+  const { tokenizer } = folder;
+  const live = generations.find(record.requestId, record.attempt)?.attach();
+  const onRead = (): void => generations.onRead(record.id);
+  return readerResponse({ journal, tokenizer, record, stop, from, live, onRead });
+}
+
+async function checked(
+  { config, instance }: Backend,
+  purpose: LeasePurpose,
+  requestId: string,
+  http: Request,
+): Promise<{ lease: LeasePayload; body: Uint8Array }> {
+  const body = new Uint8Array(await http.arrayBuffer());
+  const gate = { secrets: config.leaseSecrets, instance };
+  const lease = await checkLease(gate, purpose, http.headers.get('authorization') ?? undefined, body);
+  if (lease.request_id !== requestId) {
+    throw new TidarError(
+      'lease_invalid',
+      'The lease is not valid here: it was signed for another request id.',
+    );
+  }
+  return { lease, body };
+}
+
+function known({ journal }: Backend, { request_id: requestId, attempt }: LeasePayload): GenerationRecord {
+  const record = journal.find(requestId, attempt);
+  if (record !== undefined) return record;
+  throw new TidarError(
+    'not_found',
+    `This backend knows nothing of attempt ${attempt} of request ${requestId}.`,
+  );
+}
+
+function notRunning({ requestId, attempt }: GenerationRecord): TidarError {
+  return new TidarError('conflict', `Attempt ${attempt} of request ${requestId} has ended.`);
+}
+
+const notKept = (): TidarError =>
+  new TidarError('not_found', 'The text of this request was not to be stored, and is deleted.');
