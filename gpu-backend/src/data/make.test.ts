@@ -1,6 +1,6 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { makeTokenizer, parseTokenizerJson } from '../model/tokenizer.ts';
 import { makeData } from './make.ts';
@@ -8,6 +8,7 @@ import { PARTS } from './mix.ts';
 import { specialTokenId } from './special-tokens.ts';
 import type { HeldOutExample } from './splits.ts';
 import { heldOutExamples } from './splits.ts';
+import { makeTasks } from './tasks.ts';
 import { openTokenFile } from './token-file.ts';
 
 const parent = mkdtempSync(join(tmpdir(), 'tidar-data-'));
@@ -43,9 +44,19 @@ function trainingDocuments(): string[] {
 
 describe('makeData', () => {
   it('writes the same bytes each time', () => {
-    const names = readdirSync(folders[0]);
-    expect(names.toSorted()).toEqual([
+    const files = readdirSync(folders[0], { recursive: true, withFileTypes: true })
+      .filter((entry) => entry.isFile())
+      .map(({ parentPath, name }) => relative(folders[0], join(parentPath, name)))
+      .toSorted();
+    expect(files).toEqual([
       'heldout.jsonl',
+      'tasks/arithmetic-chains.jsonl',
+      'tasks/arithmetic-new.jsonl',
+      'tasks/arithmetic-seen.jsonl',
+      'tasks/continuation-choices.jsonl',
+      'tasks/factbook.jsonl',
+      'tasks/json.jsonl',
+      'tasks/typescript.jsonl',
       'tokenizer.json',
       'tokenizer_config.json',
       'train.bin',
@@ -53,7 +64,7 @@ describe('makeData', () => {
       'valid.bin',
       'valid.index.bin',
     ]);
-    for (const name of names) expect(readFileSync(join(folders[1], name)).equals(read(name))).toBe(true);
+    for (const name of files) expect(readFileSync(join(folders[1], name)).equals(read(name))).toBe(true);
   });
 
   it('writes whole chats, one after another', () => {
@@ -94,7 +105,22 @@ describe('makeData', () => {
   });
 });
 
+const taskFolder = new URL('../../tasks/', import.meta.url);
+const tasks = makeTasks(1);
+
 describe('files that are committed', () => {
+  it.each(readdirSync(taskFolder).filter((name) => name in tasks))(
+    'the task %s is the one that is made',
+    (name) => {
+      expect(readFileSync(new URL(name, taskFolder), 'utf8')).toBe(read(join('tasks', name)).toString());
+    },
+  );
+
+  it('every task is there, and the State of the Union, which is not made', () => {
+    const committed = readdirSync(taskFolder).filter((name) => name.endsWith('.jsonl'));
+    expect(committed.toSorted()).toEqual([...Object.keys(tasks), 'state-of-the-union.jsonl'].toSorted());
+  });
+
   it('questions.json holds the first twenty held-out questions', () => {
     const path = new URL('../../../test/fixtures/questions.json', import.meta.url);
     const fixture = JSON.parse(readFileSync(path, 'utf8')) as unknown;

@@ -10,6 +10,7 @@ import { Random } from './random.ts';
 import { chatDocument } from './special-tokens.ts';
 import type { EncodedTurn } from './special-tokens.ts';
 import { heldOutExamples } from './splits.ts';
+import { writeTasks } from './tasks.ts';
 import { writeTokenFile } from './token-file.ts';
 import { tokenizerConfig, trainTokenizer } from './tokenizer-training.ts';
 
@@ -64,6 +65,7 @@ export async function makeData(options: DataOptions, log: (line: string) => void
   writeDocuments(join(outFolder, 'train.bin'), training);
   writeDocuments(join(outFolder, 'valid.bin'), validation);
   writeHeldOut(outFolder, seed);
+  writeTasks(join(outFolder, 'tasks'), seed);
   log(describe('training', training));
   log(describe('validation', validation));
   log(`written to ${outFolder}`);

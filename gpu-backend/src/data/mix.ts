@@ -10,7 +10,7 @@ import { jsonQuestion } from './json/objects.ts';
 import type { JsonQuestion } from './json/objects.ts';
 import { Random } from './random.ts';
 import { storyTemplates } from './stories/templates.ts';
-import { cut, readDeclarations } from './typescript/sources.ts';
+import { bodyOf, cut, readDeclarations, subjectOf } from './typescript/sources.ts';
 import type { Declaration } from './typescript/sources.ts';
 
 /** A document is a chat of one turn or a few. */
@@ -69,6 +69,20 @@ export const completionQuestion = (prompt: string): string => `Complete this dec
 export function completion({ text }: Declaration, random: Random): Turn | undefined {
   const parts = cut(text, random);
   return parts && { question: completionQuestion(parts.prompt), answer: parts.rest };
+}
+
+/**
+ * Declarations kept for evaluation whose subject has no trained piece and whose body is no trained one's: neither the
+ * same schema cut elsewhere nor its twin under another name.
+ */
+export function heldOutDeclarations(): Declaration[] {
+  const all = readDeclarations();
+  const trained = all.filter(({ isHeldOut }) => !isHeldOut);
+  const subjects = new Set(trained.map(({ text }) => subjectOf(text)));
+  const bodies = new Set(trained.map(({ text }) => bodyOf(text)));
+  return all.filter(
+    ({ isHeldOut, text }) => isHeldOut && !subjects.has(subjectOf(text)) && !bodies.has(bodyOf(text)),
+  );
 }
 
 /** All trained declarations again and again, each time cut anew. */
@@ -138,7 +152,7 @@ export function validationChats(part: Part, seed: number, count: number): Chat[]
     }
     case 'typescript': {
       const random = streamOf(seed, 'typescript', 'validation');
-      const heldOut = random.shuffle(readDeclarations().filter(({ isHeldOut }) => isHeldOut));
+      const heldOut = random.shuffle(heldOutDeclarations());
       return heldOut
         .flatMap((each) => completion(each, random) ?? [])
         .slice(0, count)

@@ -67,6 +67,12 @@ function numNameLines(text: string): number {
   return text.startsWith('export interface operations') ? 2 : 1;
 }
 
+/** The line that names what is declared, with those around it. */
+export const subjectOf = (text: string): string => text.split('\n').slice(0, numNameLines(text)).join('\n');
+
+/** What is declared, without its name. */
+export const bodyOf = (text: string): string => text.slice(subjectOf(text).length);
+
 /**
  * Cuts a declaration after the line that names it, or up to two lines later: what is shown and what is asked for.
  * Undefined if nothing is left to ask for.
