@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { TidarError } from '@tidar/shared/errors.ts';
+import { roomFor } from '../decode/check-options.ts';
 import { NAMED_PLAN_DRAFT_LENGTH } from '../decode/decoder.ts';
 import type { Decoder } from '../decode/decoder.ts';
 import type { GenerateOptions } from '../decode/generate.ts';
@@ -17,11 +18,12 @@ const DEFAULT_MAX_TOKENS = 256;
 export function generateOptions(flags: GenerateFlags, folder: ModelFolder): GenerateOptions {
   const { config } = folder;
   const promptIds = encodePrompt(flags, folder);
-  const room = Math.max(1, config.maxPositions - promptIds.length);
+  const decoder = chooseDecoder(flags.layout, config);
+  const room = Math.max(1, roomFor(promptIds.length, decoder, config));
   return {
     promptIds,
     maxTokens: flags.maxTokens ?? Math.min(DEFAULT_MAX_TOKENS, room),
-    decoder: chooseDecoder(flags.layout, config),
+    decoder,
     sampling: flags.sampling,
     stopTokenIds: flags.stopTokenIds,
     ignoreEos: flags.ignoreEos,

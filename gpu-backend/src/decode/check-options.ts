@@ -1,8 +1,9 @@
 import { TidarError } from '@tidar/shared/errors.ts';
-import { MAX_DRAFT_LENGTH, MAX_TOP_LOGPROBS } from '@tidar/shared/protocol.ts';
+import { MAX_BLOCK_LENGTH, MAX_DRAFT_LENGTH, MAX_TOP_LOGPROBS } from '@tidar/shared/protocol.ts';
+import type { DiffusionOptions } from '../engine/diffusion/options.ts';
 import type { Sampling } from '../engine/sampling/settings.ts';
 import type { ModelConfig } from '../model/config.ts';
-import type { SpeculativeOptions, TidarOptions } from './decoder.ts';
+import type { Decoder, SpeculativeOptions, TidarOptions } from './decoder.ts';
 import type { GenerateOptions } from './generate.ts';
 
 type Check = (holds: boolean, param: string, sentence: string) => void;
@@ -45,6 +46,7 @@ export function assertOptions(
     'ignore_eos contradicts a grammar: after its last token only an end may follow.',
   );
   if (decoder.type === 'tidar') assertTidar(decoder, config, check);
+  if (decoder.type === 'diffusion') assertDiffusion(decoder, options, config, check);
   if (decoder.type === 'speculative') {
     assertDraftLength(decoder, check);
     check(
@@ -101,20 +103,62 @@ function assertDraftLength({ draftLength }: SpeculativeOptions, check: Check): v
   check(isLength, 'draft_length', `draft_length must be a whole number from 1 to ${MAX_DRAFT_LENGTH}.`);
 }
 
-/** Every token needs a position; with beta below 1 the last token's whole block needs positions too. */
+function assertDiffusion(
+  options: DiffusionOptions,
+  { grammar }: GenerateOptions,
+  config: ModelConfig,
+  check: Check,
+): void {
+  check(
+    config.tidar !== undefined,
+    'decoder',
+    'The decoder "diffusion" needs a model with a mask token (tidar.mask_token_id in its config); use "ar".',
+  );
+  const { blockLength, strategy } = options;
+  const isLength = (value: number): boolean => isWhole(value, 1, MAX_BLOCK_LENGTH);
+  const sentence = `must be a whole number from 1 to ${MAX_BLOCK_LENGTH}.`;
+  check(isLength(blockLength), 'block_length', `block_length ${sentence}`);
+  if (strategy === 'threshold') {
+    const { threshold } = options;
+    check(threshold > 0 && threshold <= 1, 'threshold', 'threshold must be more than 0 and at most 1.');
+  } else check(isLength(options.tokensPerPass), 'tokens_per_pass', `tokens_per_pass ${sentence}`);
+  check(
+    grammar === undefined || strategy === 'left-to-right',
+    'grammar',
+    `A format needs its text from left to right, which the strategy "${strategy}" does not give: use "left-to-right".`,
+  );
+}
+
+/** Tokens that an answer may have at most; 0 or less where the prompt alone is too long. */
+export function roomFor(numPromptTokens: number, decoder: Decoder, { maxPositions }: ModelConfig): number {
+  const room = maxPositions - numPromptTokens;
+  if (decoder.type === 'diffusion') return room - (room % decoder.blockLength);
+  return room - numBlockPositions(decoder);
+}
+
+/** With beta below 1 the last token's whole block needs positions too. */
+function numBlockPositions(decoder: Decoder): number {
+  return decoder.type === 'tidar' && decoder.beta < 1 ? 2 * decoder.draftLength : 0;
+}
+
+/** Every token needs a position. */
 function assertContext({ promptIds, maxTokens, decoder }: GenerateOptions, config: ModelConfig): void {
-  const numBlockPositions = decoder.type === 'tidar' && decoder.beta < 1 ? 2 * decoder.draftLength : 0;
-  const room = config.maxPositions - promptIds.length - numBlockPositions;
+  const room = roomFor(promptIds.length, decoder, config);
   if (maxTokens <= room) return;
-  const forBlocks =
-    numBlockPositions > 0 ? ` and ${numBlockPositions} positions for drafts at beta below 1` : '';
   const context = `The model's context is ${config.maxPositions} tokens, the answer included`;
+  const besides = whatElse(decoder);
   throw new TidarError(
     'context_length_exceeded',
     room < 1
-      ? `${context}; the prompt alone is too long: it has ${promptIds.length}${forBlocks}.`
-      : `${context}; the prompt has ${promptIds.length} and ${maxTokens} are asked for${forBlocks}.`,
+      ? `${context}; the prompt alone is too long: it has ${promptIds.length}${besides}.`
+      : `${context}; the prompt has ${promptIds.length} and ${maxTokens} are asked for${besides}.`,
   );
+}
+
+function whatElse(decoder: Decoder): string {
+  if (decoder.type === 'diffusion') return `, in whole blocks of ${decoder.blockLength}`;
+  const numPositions = numBlockPositions(decoder);
+  return numPositions > 0 ? ` and ${numPositions} positions for drafts at beta below 1` : '';
 }
 
 function isTokenId(id: number, vocabSize: number): boolean {

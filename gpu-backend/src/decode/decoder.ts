@@ -1,8 +1,10 @@
 import { planSchema } from '@tidar/shared/protocol.ts';
 import type { PlanName } from '@tidar/shared/protocol.ts';
-import type { DiffusionOptions } from '../engine/diffusion-options.ts';
+import { STRATEGIES } from '../engine/diffusion/options.ts';
+import type { DiffusionOptions, Strategy } from '../engine/diffusion/options.ts';
 
-export type { PlanName };
+export type { DiffusionOptions, PlanName, Strategy };
+export { STRATEGIES };
 
 /** How plans are named, as requests name them; 'auto' is the planner's choice. */
 export const PLAN_NAMES = planSchema.options;

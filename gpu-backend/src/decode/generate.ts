@@ -7,7 +7,7 @@ import type { GrammarSpec } from '../engine/grammar/spec.ts';
 import type { TokenLogprob } from '../engine/sampling/logprobs.ts';
 import type { Sampling } from '../engine/sampling/settings.ts';
 import type { FinishReason, SequenceOptions } from '../engine/sequence.ts';
-import type { StepResult } from '../engine/step.ts';
+import type { StepResult } from '../engine/step-result.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { assertOptions } from './check-options.ts';
 import type { Decoder } from './decoder.ts';
@@ -71,6 +71,7 @@ export function sequenceOptions(
     sampling,
     stopTokenIds: new Set([...(ignoreEos === true ? [] : config.eosTokenIds), ...stopTokenIds]),
     beta: decoder.type === 'tidar' ? decoder.beta : 1,
+    diffusion: decoder.type === 'diffusion' ? decoder : undefined,
     numLogprobs: options.logprobs,
     numPromptLogprobs: options.promptLogprobs,
     grammar: grammar?.start(),
@@ -146,10 +147,8 @@ function stepEvent({
 
 /** A pass as its events tell it: prefill verifies no drafts. */
 export function counts(
-  { tokenIds, numRows, numDrafted }: StepResult,
+  { numRows, numDrafted, numAccepted }: StepResult,
   isPrefill: boolean,
 ): { numRows: number; numDrafted: number; numAccepted: number } {
-  return isPrefill
-    ? { numRows, numDrafted: 0, numAccepted: 0 }
-    : { numRows, numDrafted, numAccepted: tokenIds.length };
+  return isPrefill ? { numRows, numDrafted: 0, numAccepted: 0 } : { numRows, numDrafted, numAccepted };
 }

@@ -1,6 +1,6 @@
-import { TidarError } from '@tidar/shared/errors.ts';
 import { namedPlan } from '../engine/planner/named-plans.ts';
-import { ar } from '../engine/plan.ts';
+import type { DiffusionOptions } from '../engine/diffusion/options.ts';
+import { ar, denoising } from '../engine/plan.ts';
 import type { Plan } from '../engine/plan.ts';
 import type { PlanRule } from '../engine/plan-rule.ts';
 import type { Sequence } from '../engine/sequence.ts';
@@ -10,7 +10,7 @@ import type { Decoder, SpeculativeOptions } from './decoder.ts';
 export function planRule(decoder: Decoder, maxPositions: number): PlanRule {
   if (decoder.type === 'ar') return { type: 'fixed', name: 'ar', next: () => AR };
   if (decoder.type === 'speculative') return speculative(decoder);
-  if (decoder.type !== 'tidar') throw notYet(decoder);
+  if (decoder.type === 'diffusion') return diffusion(decoder);
   const { plan, draftLength, beta } = decoder;
   if (plan === 'auto') return { type: 'auto', maxDraftLength: draftLength };
   const next = ({ drafts, tokenIds, numRemainingTokens }: Sequence): Plan =>
@@ -34,6 +34,7 @@ function speculative({ draftLength }: SpeculativeOptions): PlanRule {
   return { type: 'fixed', name: 'speculative', next, numForeignDrafts: draftLength };
 }
 
-function notYet({ type }: Decoder): TidarError {
-  return new TidarError('invalid_request', `The decoder "${type}" is not implemented.`, { param: 'decoder' });
+function diffusion({ blockLength }: DiffusionOptions): PlanRule {
+  const plan = denoising(blockLength);
+  return { type: 'fixed', name: 'diffusion', next: () => plan };
 }

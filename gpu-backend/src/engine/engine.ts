@@ -18,7 +18,7 @@ import { segmentSlots } from './segments.ts';
 import { Sequence } from './sequence.ts';
 import type { SequenceOptions } from './sequence.ts';
 import { step } from './step.ts';
-import type { StepResult } from './step.ts';
+import type { StepResult } from './step-result.ts';
 
 export interface EngineOptions extends ResidenceOptions {
   readonly chooser: PlanChooser;
@@ -164,7 +164,7 @@ export class Engine {
   #draftWish(active: Resident): DraftWish[] {
     const { rule, sequence, slot } = active;
     const numDrafts = rule.type === 'fixed' ? (rule.numForeignDrafts ?? 0) : 0;
-    if (numDrafts === 0 || slot === undefined || sequence.numPendingTokens > 1) return [];
+    if (numDrafts === 0 || slot === undefined || !sequence.isPrefilled) return [];
     const numPositions = this.config.maxPositions - sequence.tokenIds.length;
     return [{ active, maxDrafts: Math.min(numDrafts, sequence.numRemainingTokens - 1, numPositions) }];
   }
@@ -179,12 +179,12 @@ export class Engine {
     const decoding: Resident[] = [];
     const chunks = new Map<Resident, number>();
     const { prefillTokens, sharedPrefillTokens, chooser } = this.#options;
-    const isShared = ready.some(({ sequence }) => sequence.numPendingTokens === 1);
+    const isShared = ready.some(({ sequence }) => sequence.isPrefilled);
     let numTokensLeft = isShared ? sharedPrefillTokens : prefillTokens;
     for (const resident of ready) {
       if (resident.slot === undefined && !this.#residence.place(resident, prefillTokens)) continue;
-      const { numPendingTokens } = resident.sequence;
-      if (numPendingTokens === 1) decoding.push(resident);
+      const { numPendingTokens, isPrefilled } = resident.sequence;
+      if (isPrefilled) decoding.push(resident);
       else if (numPendingTokens <= numTokensLeft) {
         decoding.push(resident);
         numTokensLeft -= numPendingTokens;
@@ -230,8 +230,10 @@ export class Engine {
       const [slot, result] = [slots[at], results[at]];
       if (active === undefined || slot === undefined || result === undefined) return;
       this.#residence.settle(active);
-      const isPrefill = (slot.layout?.numPendingRows ?? 0) > 1 || !hasDecided(result);
-      if (isPrefill && hasDecided(result)) this.#residence.keepPrefix(active);
+      const member = 'sequence' in slot ? slot : undefined;
+      const isPrefill = member?.isPrefill ?? false;
+      const isChunk = member?.plan.numChunkTokens !== undefined;
+      if (isPrefill && !isChunk && !(result instanceof Error)) this.#residence.keepPrefix(active);
       turns.push({ active, result, isPrefill, milliseconds, numSequences });
     });
     this.#options.chooser.observe(turns, slab.capacity);
@@ -257,10 +259,6 @@ function outgrownTurn(active: Resident): Turn {
 
 function idle(slot: Slot | undefined): SlotRows {
   return { numCommitted: slot?.numColumns ?? 0 };
-}
-
-function hasDecided(result: StepResult | Error): boolean {
-  return !(result instanceof Error) && result.tokenIds.length > 0;
 }
 
 function residentOf(active: Active): Resident {

@@ -1,3 +1,4 @@
+import { MASK } from './diffusion/block.ts';
 import { assertPlan } from './plan.ts';
 import type { Outcome, Plan } from './plan.ts';
 
@@ -112,6 +113,30 @@ export function layOut(plan: Plan, state: LayoutState, options: LayoutOptions): 
     layOutBlock(writer, outcome, firstDraftRow + outcome.accepted, options);
   }
   return { ...writer.layout, outcomeRows };
+}
+
+/** What a layout of block diffusion needs to know of a sequence. */
+export interface BlockState extends Pick<LayoutState, 'numCommitted' | 'pendingTokenIds'> {
+  /** MASK where no token is fixed. */
+  readonly blockTokenIds: readonly number[];
+}
+
+/** The rows of a denoising pass: what is pending, causal, then the block, whose rows see all of it and each other. */
+export function layOutDenoising(state: BlockState, options: Omit<LayoutOptions, 'readFirstMasks'>): Layout {
+  const { numCommitted, pendingTokenIds, blockTokenIds } = state;
+  const numPendingRows = pendingTokenIds.length;
+  const numRows = numPendingRows + blockTokenIds.length;
+  const writer = new RowWriter({ numRows, writeIndex: numCommitted, numPendingRows, firstDraftRow: -1 });
+  pendingTokenIds.forEach((tokenId, row) =>
+    writer.row(tokenId, numCommitted + row, row + 1, NO_BLOCK, options.readPendingRows),
+  );
+  blockTokenIds.forEach((tokenId, offset) => {
+    const isMask = tokenId === MASK;
+    const position = numCommitted + numPendingRows + offset;
+    const span: Span = [numPendingRows, numRows];
+    writer.row(isMask ? options.maskTokenId : tokenId, position, numPendingRows, span, isMask);
+  });
+  return { ...writer.layout, outcomeRows: [numPendingRows] };
 }
 
 /** The block sees the prefix, the drafts that its outcome accepts, and its own rows; a correction sees no mask. */

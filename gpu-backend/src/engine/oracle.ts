@@ -36,7 +36,7 @@ export function oracleState(options: SequenceOptions): OracleState {
 export async function oracleStep(session: ModelSession, state: OracleState, plan: Plan): Promise<number[]> {
   const { tokenIds, options, drafts } = state;
   const rows = oracleRows(tokenIds, drafts, plan, session.config.tidar?.maskTokenId ?? -1);
-  const logits = await runFromZero(session, rows);
+  const logits = await runFromZero(session, rows, sees);
   const find = (outcome: number, position: number, kind: OracleRow['kind']): Row | undefined =>
     logits[rows.findIndex((r) => r.outcome === outcome && r.position === position && r.kind === kind)];
 
@@ -115,8 +115,12 @@ function sees(row: OracleRow, other: OracleRow): boolean {
   return row.kind === 'mask' && row.outcome === other.outcome;
 }
 
-/** Every row's logits, from one run over an empty cache. */
-async function runFromZero(session: ModelSession, rows: readonly OracleRow[]): Promise<Row[]> {
+/** Every row's logits, from one run over an empty cache, at least two rows. */
+export async function runFromZero<R extends { readonly tokenId: number; readonly position: number }>(
+  session: ModelSession,
+  rows: readonly R[],
+  sees: (row: R, other: R) => boolean,
+): Promise<Row[]> {
   const cache = session.createCache(1, rows.length);
   const all = Int32Array.from(rows.keys());
   const output = await session.run(cache, {

@@ -109,6 +109,6 @@ export class PlannedChooser implements PlanChooser {
   }
 }
 
-function numPlanRows({ numDraftRows, outcomes }: Plan): number {
-  return outcomes.reduce((total, outcome) => total + numBlockRows(outcome), numDraftRows);
+function numPlanRows({ numDraftRows, outcomes, numBlockTokens = 0 }: Plan): number {
+  return outcomes.reduce((total, outcome) => total + numBlockRows(outcome), numDraftRows + numBlockTokens);
 }

@@ -10,6 +10,8 @@ export interface Plan {
   readonly outcomes: readonly Outcome[];
   /** Of a prefill chunk: so many pending tokens, not all of them, are written to the cache. */
   readonly numChunkTokens?: number;
+  /** Of block diffusion: what is pending is written to the cache, and the block of so many tokens is denoised. */
+  readonly numBlockTokens?: number;
 }
 
 export interface Outcome {
@@ -28,6 +30,11 @@ export function ar(): Plan {
 /** A part of a long prompt: the rest follows in later passes. */
 export function prefillChunk(numChunkTokens: number): Plan {
   return { numDraftRows: 0, outcomes: [], numChunkTokens };
+}
+
+/** A pass of block diffusion. */
+export function denoising(numBlockTokens: number): Plan {
+  return { numDraftRows: 0, outcomes: [], numBlockTokens };
 }
 
 /** The paper's layout: `draftLength` draft rows and a block of `draftLength` masks for every outcome. */

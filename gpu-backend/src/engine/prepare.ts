@@ -1,6 +1,6 @@
 import type { ModelConfig } from '../model/config.ts';
 import type { SlotRows } from './batch.ts';
-import { layOut } from './layout.ts';
+import { layOut, layOutDenoising } from './layout.ts';
 import type { Layout } from './layout.ts';
 import { assertTrustPlan } from './plan.ts';
 import type { Plan } from './plan.ts';
@@ -11,6 +11,8 @@ export interface StepMember extends SlotRows {
   readonly sequence: Sequence;
   readonly plan: Plan;
   readonly layout: Layout;
+  /** The prompt, or all of a text whose columns were lost, is not in the cache yet. */
+  readonly isPrefill: boolean;
 }
 
 /**
@@ -23,10 +25,15 @@ export function prepare(config: ModelConfig, sequence: Sequence, plan: Plan): St
     sequence.trustDraftLength ||= plan.outcomes[0]?.numMaskTokens ?? 0;
     assertTrustPlan(plan, beta, sequence.trustDraftLength);
   }
-  const layout = layOut(plan, sequence, {
+  const options = {
     maskTokenId: config.tidar?.maskTokenId ?? -1, // -1 is refused by the device if a row holds it
     readFirstMasks: beta < 1,
     readPendingRows: sequence.readsPrompt,
-  });
-  return { sequence, plan, layout, numCommitted: sequence.numCommitted };
+  };
+  const { numCommitted, pendingTokenIds, isPrefilled, block } = sequence;
+  const layout =
+    plan.numBlockTokens === undefined
+      ? layOut(plan, sequence, options)
+      : layOutDenoising({ numCommitted, pendingTokenIds, blockTokenIds: block?.tokenIds ?? [] }, options);
+  return { sequence, plan, layout, numCommitted, isPrefill: !isPrefilled };
 }

@@ -58,7 +58,7 @@ export class Residence {
   place(resident: Resident, numColumnsAtOnce: number): boolean {
     const { sequence, salt } = resident;
     const numTokens = Math.min(sequence.tokenIds.length, numColumnsAtOnce);
-    const hit = salt === undefined ? undefined : this.prefixes.lookup(salt, sequence.tokenIds);
+    const hit = salt === undefined ? undefined : this.prefixes.lookup(salt, sequence.pendingTokenIds);
     try {
       resident.slot = this.#pool.acquire(Math.max(numTokens, hit?.numTokens ?? 0) + SCRATCH_COLUMNS);
       if (resident.slot !== undefined) {

@@ -1,3 +1,5 @@
+import { Block, MASK } from './diffusion/block.ts';
+import type { DiffusionOptions } from './diffusion/options.ts';
 import type { Layout } from './layout.ts';
 import type { Plan } from './plan.ts';
 import type { RowReader } from './row-reader.ts';
@@ -35,6 +37,8 @@ export interface SequenceOptions {
   readonly choice?: number;
   /** Trust in the causal rows; 1 gives the text of plain autoregression. */
   readonly beta: number;
+  /** Makes it a text of block diffusion, which has a law of its own. */
+  readonly diffusion?: DiffusionOptions | undefined;
   /** Alternatives told beside each token's log-probability; absent: no log-probabilities. */
   readonly numLogprobs?: number | undefined;
   readonly numPromptLogprobs?: number | undefined;
@@ -48,7 +52,8 @@ export interface SequenceOptions {
  * State between steps. `tokenIds` are the prompt and every decided token; of them, cache columns
  * [0, numCommitted) hold exact keys and values. Between steps exactly one token, the last decided one, is not
  * committed yet; before the first step, and after a loss of the cache, all are pending. Columns from numCommitted on
- * are scratch.
+ * are scratch. In block diffusion, what stands before the block under way is committed or pending, and of the block
+ * only the leading tokens are decided.
  */
 export class Sequence {
   readonly tokenIds: number[];
@@ -58,6 +63,8 @@ export class Sequence {
   /** drafts[i] is proposed for position tokenIds.length + i. */
   drafts: readonly Draft[] = [];
   draftOrigin: DraftOrigin = 'full';
+  /** Of block diffusion: the block under way. */
+  block: Block | undefined;
   numCommitted = 0;
   /** Block length of the dense plan that beta below 1 is bound to; 0 before the first step. */
   trustDraftLength = 0;
@@ -75,10 +82,12 @@ export class Sequence {
     this.options = options;
     this.tokenIds = [...promptIds, ...committedIds];
     this.numPromptTokens = promptIds.length;
-    const endTokenIds = options.stopTokenIds;
+    const { stopTokenIds: endTokenIds, diffusion } = options;
+    if (diffusion !== undefined) this.block = blockFor(diffusion, promptIds.length, committedIds.length);
+    const numKnown = (this.block?.start ?? this.tokenIds.length) - promptIds.length;
+    const known = { promptIds, committedIds: committedIds.slice(0, numKnown) };
     this.drawer =
-      options.drawer ??
-      new TokenDrawer({ sampling, choice, vocabSize, promptIds, committedIds, endTokenIds, grammar });
+      options.drawer ?? new TokenDrawer({ sampling, choice, vocabSize, ...known, endTokenIds, grammar });
     if (committedIds.length > 0)
       this.finishReason = this.finishAfter(this.tokenIds.at(-1), committedIds.length);
   }
@@ -97,11 +106,23 @@ export class Sequence {
 
   /** Tokens that are known but not in the cache yet; the last of them is draft row 1. */
   get pendingTokenIds(): readonly number[] {
-    return this.tokenIds.slice(this.numCommitted);
+    return this.tokenIds.slice(this.numCommitted, this.#numCausalTokens);
   }
 
   get numPendingTokens(): number {
-    return this.tokenIds.length - this.numCommitted;
+    return this.#numCausalTokens - this.numCommitted;
+  }
+
+  /** Nothing is pending but what the last step decided; in block diffusion, what it filled. */
+  get isPrefilled(): boolean {
+    const { block, numPendingTokens } = this;
+    if (block === undefined) return numPendingTokens === 1;
+    return this.numCommitted >= this.numPromptTokens && numPendingTokens <= block.tokenIds.length;
+  }
+
+  /** Tokens whose columns are, or will be, those of causal rows. */
+  get #numCausalTokens(): number {
+    return this.block?.start ?? this.tokenIds.length;
   }
 
   get draftTokenIds(): readonly number[] {
@@ -118,6 +139,27 @@ export class Sequence {
     else if (happened !== undefined)
       this.draftOrigin = decided.length === plan.numDraftRows ? 'full' : 'blind';
     if (this.options.drawer === undefined) this.drawer.release(this.tokenIds.length);
+  }
+
+  /** After a pass over the block: its leading tokens are decided, and a full block makes way for the next. */
+  commitBlock(): { tokenIds: number[]; logprobs: TokenLogprob[] } {
+    const { block } = this;
+    if (block === undefined) throw new RangeError('no block is under way');
+    const [tokenIds, logprobs]: [number[], TokenLogprob[]] = [[], []];
+    this.numCommitted = block.start;
+    while (this.finishReason === undefined && !this.isPaused) {
+      const offset = this.tokenIds.length - block.start;
+      const [tokenId, logprob] = [block.tokenIds[offset] ?? MASK, block.logprobs[offset]];
+      if (tokenId === MASK) break;
+      this.tokenIds.push(tokenId);
+      tokenIds.push(tokenId);
+      if (logprob !== undefined) logprobs.push(logprob);
+      this.finishReason = this.finishAfter(tokenId, this.numCompletionTokens);
+    }
+    const end = block.start + block.tokenIds.length;
+    if (this.tokenIds.length === end && block.isFull) this.block = new Block(end, block.tokenIds.length);
+    this.drawer.release(this.block?.start ?? 0);
+    return { tokenIds, logprobs };
   }
 
   /** Whether rows of the prompt are read for their own tokens' probabilities. */
@@ -183,4 +225,9 @@ export class Sequence {
   dispose(): void {
     this.options.grammar?.dispose();
   }
+}
+
+/** Blocks are counted from the prompt's end: one that was decided in part is begun anew, and comes to the same. */
+function blockFor({ blockLength }: DiffusionOptions, numPromptTokens: number, numCommitted: number): Block {
+  return new Block(numPromptTokens + numCommitted - (numCommitted % blockLength), blockLength);
 }

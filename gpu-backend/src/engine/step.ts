@@ -1,23 +1,13 @@
 import type { KvCache, ModelSession } from '../device/device.ts';
 import type { BatchPacker, SlotRows } from './batch.ts';
+import { denoise } from './diffusion/denoise.ts';
 import { matchOutcome } from './plan.ts';
 import type { StepMember } from './prepare.ts';
 import { RowReader } from './row-reader.ts';
 import { tokenLogprobs } from './sampling/logprobs.ts';
 import type { TokenLogprob } from './sampling/logprobs.ts';
 import type { Draft } from './sequence.ts';
-
-/** What one forward pass did for one sequence. */
-export interface StepResult {
-  /** Decided, in order; none in a prefill chunk. */
-  readonly tokenIds: number[];
-  readonly logprobs: TokenLogprob[];
-  readonly numRows: number;
-  /** Draft rows verified, the decided token's included. */
-  readonly numDrafted: number;
-  /** The plan's outcome that happened; -1: none that was drafted for. */
-  readonly outcome: number;
-}
+import type { StepResult } from './step-result.ts';
 
 /**
  * One forward pass: layout → forward → verify → commit. `slots[b]` says what slot firstSlot + b does: a member of the
@@ -54,14 +44,16 @@ function settle(member: StepMember, rows: RowReader): StepResult {
   const { numRows } = layout;
   if (plan.numChunkTokens !== undefined) {
     sequence.commitPending(plan.numChunkTokens);
-    return { tokenIds: [], logprobs: [], numRows, numDrafted: 0, outcome: -1 };
+    return { tokenIds: [], logprobs: [], numRows, numDrafted: 0, numAccepted: 0, outcome: -1 };
   }
+  if (plan.numBlockTokens !== undefined) return denoise(member, rows);
   const { tokenIds, logprobs } = verify(member, rows);
   const outcome = matchOutcome(plan, tokenIds.length, tokenIds.at(-1) ?? -1);
   const isOver = sequence.finishReason !== undefined;
   const drafts = isOver ? [] : preDraft(member, rows, tokenIds, outcome);
   sequence.commit(tokenIds, drafts, plan, outcome);
-  return { tokenIds, logprobs, numRows, numDrafted: plan.numDraftRows, outcome };
+  const { numDraftRows: numDrafted } = plan;
+  return { tokenIds, logprobs, numRows, numDrafted, numAccepted: tokenIds.length, outcome };
 }
 
 type Decided = Pick<StepResult, 'tokenIds' | 'logprobs'>;

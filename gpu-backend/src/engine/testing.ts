@@ -13,7 +13,7 @@ import type { Sampling } from './sampling/settings.ts';
 import { Sequence } from './sequence.ts';
 import type { SequenceOptions } from './sequence.ts';
 import { step } from './step.ts';
-import type { StepResult } from './step.ts';
+import type { StepResult } from './step-result.ts';
 
 /** Helpers of the engine's tests: real models and real sessions, small. */
 

@@ -82,11 +82,11 @@ export class Processors {
   }
 
   /** Looks up what holds for the next row; `apply`, `process` and the others then speak of that row. */
-  prepare(): void {
+  prepare(numTokensBefore = this.#numCompletionTokens): void {
     const grammar = this.#numBeyondGrammar === 0 ? this.#grammar : undefined;
     this.#allowed = grammar?.allowed();
     // Where a grammar leaves nothing but an end, the end is right however few tokens there are.
-    this.#isEndForbidden = this.#numCompletionTokens < this.#sampling.minTokens && !this.#mustEnd();
+    this.#isEndForbidden = numTokensBefore < this.#sampling.minTokens && !this.#mustEnd();
   }
 
   /** Whether the prepared row is left as it is. */

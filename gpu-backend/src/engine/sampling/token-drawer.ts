@@ -42,10 +42,13 @@ export class TokenDrawer {
     return isGreedy(this.#context.sampling) && this.#context.processors.areOff ? 2 : Infinity;
   }
 
-  /** The keyed draw for the token at absolute `position`. The result is one object, valid until the next draw. */
-  draw(row: LogitsRow, position: number): Draw {
+  /**
+   * The keyed draw for the token at absolute `position`. The result is one object, valid until the next draw.
+   * `numTokensBefore`, of the completion: where others than those before it were pushed.
+   */
+  draw(row: LogitsRow, position: number, numTokensBefore?: number): Draw {
     const { candidates } = row;
-    this.#context.processors.prepare();
+    this.#context.processors.prepare(numTokensBefore);
     if (candidates === undefined || this.#drawFrom(candidates, position)) this.#drawFromAll(row, position);
     return this.#publish();
   }

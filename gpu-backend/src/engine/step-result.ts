@@ -1,0 +1,15 @@
+import type { TokenLogprob } from './sampling/logprobs.ts';
+
+/** What one forward pass did for one sequence. */
+export interface StepResult {
+  /** Decided, in order; none in a prefill chunk. */
+  readonly tokenIds: number[];
+  readonly logprobs: TokenLogprob[];
+  readonly numRows: number;
+  /** Draft rows verified, the decided token's included; in block diffusion the masks that the block had. */
+  readonly numDrafted: number;
+  /** Of them, draft rows that were right; masks that became tokens. */
+  readonly numAccepted: number;
+  /** The plan's outcome that happened; -1: none that was drafted for. */
+  readonly outcome: number;
+}
