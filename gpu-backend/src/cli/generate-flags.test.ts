@@ -8,13 +8,7 @@ import { DEMO_MODEL } from './open-model.ts';
 const RANDOM_SEED = 99n;
 const parse = (...args: string[]) => parseGenerateFlags(args, () => RANDOM_SEED);
 
-const NO_LAYOUT = {
-  decode: undefined,
-  plan: 'auto',
-  draftLength: undefined,
-  beta: 1,
-  isGiven: false,
-} as const;
+const USUAL = { type: 'tidar', plan: 'auto', draftLength: undefined, beta: 1 } as const;
 
 describe('the flags of generate', () => {
   it('have the defaults that the help names', () => {
@@ -23,7 +17,7 @@ describe('the flags of generate', () => {
       json: false,
       modelPath: DEMO_MODEL,
       prompt: { type: 'text', text: 'a question' },
-      layout: { ...NO_LAYOUT, measure: false },
+      decoder: { ...USUAL, measure: false, isRequired: false },
       sampling: { ...PLAIN_SAMPLING, seed: RANDOM_SEED },
       logprobs: undefined,
       maxTokens: undefined,
@@ -46,9 +40,7 @@ describe('the flags of generate', () => {
       json: true,
       modelPath: 'm',
       prompt: { type: 'tokens', tokenIds: [1, 2, 3] },
-      layout: {
-        ...{ decode: 'tidar', plan: 'dense', draftLength: 8, beta: 0.5, isGiven: true, measure: false },
-      },
+      decoder: { type: 'tidar', plan: 'dense', draftLength: 8, beta: 0.5, measure: false, isRequired: true },
       sampling: {
         ...{ temperature: 0.8, topK: 5, topP: 0.9, minP: 0.01, seed: (1n << 64n) - 1n, minTokens: 3 },
         ...{ presencePenalty: -2, frequencyPenalty: 0.5, repetitionPenalty: 1.3 },
@@ -67,7 +59,7 @@ describe('the flags of generate', () => {
     });
     expect(parse('--json-schema', 'f.json', 'x').format).toEqual({ type: 'json_schema', path: 'f.json' });
     expect(parse('--grammar', 'f.ebnf', 'x').format).toEqual({ type: 'grammar', path: 'f.ebnf' });
-    expect(parse('--measure', 'x').layout.measure).toBe(true);
+    expect(parse('--measure', 'x').decoder).toMatchObject({ measure: true, isRequired: false });
   });
 
   it.each<[string, PlanName]>([
@@ -79,13 +71,32 @@ describe('the flags of generate', () => {
     ['--plan sparse', 'sparse'],
     ['--plan branches', 'branches'],
   ])('choose a plan: "%s" means %s', (args, plan) => {
-    expect(parse(...args.split(' ').filter((arg) => arg !== ''), 'x').layout.plan).toBe(plan);
+    expect(parse(...args.split(' ').filter((arg) => arg !== ''), 'x').decoder).toMatchObject({
+      type: 'tidar',
+      plan,
+    });
+  });
+
+  it.each<[string, object]>([
+    ['--decode ar', { type: 'ar' }],
+    ['--decode tidar', { type: 'tidar', isRequired: true }],
+    ['--draft-model d', { type: 'speculative', draftModel: 'd', draftLength: undefined }],
+    ['--decode speculative --draft-model d --draft-length 7', { type: 'speculative', draftLength: 7 }],
+    ['--decode diffusion', { type: 'diffusion', strategy: 'confidence', tokensPerPass: 1 }],
+    ['--decode diffusion --threshold 0.7', { type: 'diffusion', strategy: 'threshold', threshold: 0.7 }],
+    [
+      '--strategy left-to-right --tokens-per-pass 3 --block-length 5',
+      { type: 'diffusion', strategy: 'left-to-right', tokensPerPass: 3, blockLength: 5 },
+    ],
+  ])('choose a decoder: "%s"', (args, decoder) => {
+    expect(parse(...args.split(' '), 'x').decoder).toMatchObject(decoder);
   });
 
   it('are all told by the help, which needs no prompt', () => {
     expect(parse('--help').help).toBe(true);
     const flags =
-      'model prompt-ids decode plan draft-length measure beta temperature top-k top-p min-p seed presence-penalty ' +
+      'model prompt-ids decode plan draft-length measure beta draft-model block-length strategy tokens-per-pass ' +
+      'threshold temperature top-k top-p min-p seed presence-penalty ' +
       'frequency-penalty repetition-penalty logit-bias logprobs max-tokens min-tokens stop stop-ids ignore-eos ' +
       'json-schema regex grammar threads json help';
     const lines = GENERATE_HELP.split('\n');
@@ -108,14 +119,23 @@ describe('the flags of generate', () => {
     { args: ['--max-tokens', '0', 'x'], says: '--max-tokens' },
     { args: ['--draft-length', '65', 'x'], says: 'from 1 to 64' },
     { args: ['--beta', '-0.5', 'x'], says: 'got "-0.5"' },
-    { args: ['--decode', 'beam', 'x'], says: 'ar or tidar' },
-    { args: ['--decode', 'ar', '--beta', '0.5', 'x'], says: '--beta below 1' },
+    { args: ['--decode', 'beam', 'x'], says: 'speculative or diffusion; got "beam"' },
+    { args: ['--decode', 'ar', '--beta', '0.5', 'x'], says: '--beta needs --decode tidar' },
     { args: ['--decode', 'ar', '--draft-length', '4', 'x'], says: '--draft-length needs' },
     { args: ['--decode', 'ar', '--plan', 'auto', 'x'], says: '--plan needs' },
     { args: ['--plan', 'best', 'x'], says: 'auto, dense, sparse, branches or two-pass; got "best"' },
     { args: ['--plan', 'auto', '--beta', '0.5', 'x'], says: '--beta below 1 needs --plan dense' },
     { args: ['--plan', 'dense', '--measure', 'x'], says: '--measure' },
     { args: ['--decode', 'ar', '--measure', 'x'], says: '--measure' },
+    { args: ['--decode', 'speculative', 'x'], says: 'needs --draft-model' },
+    { args: ['--decode', 'ar', '--draft-model', 'd', 'x'], says: '--draft-model needs --decode speculative' },
+    { args: ['--draft-model', 'd', '--plan', 'auto', 'x'], says: '--plan needs --decode tidar' },
+    { args: ['--block-length', '8', 'x'], says: '--block-length needs --decode diffusion' },
+    { args: ['--strategy', 'random', 'x'], says: 'left-to-right; got "random"' },
+    { args: ['--decode', 'diffusion', '--block-length', '65', 'x'], says: 'from 1 to 64' },
+    { args: ['--strategy', 'threshold', '--tokens-per-pass', '2', 'x'], says: '--tokens-per-pass' },
+    { args: ['--strategy', 'confidence', '--threshold', '0.7', 'x'], says: '--threshold' },
+    { args: ['--decode', 'diffusion', '--threshold', '0', 'x'], says: 'more than 0' },
     { args: ['--presence-penalty', '2.1', 'x'], says: 'a number from -2 to 2' },
     { args: ['--frequency-penalty', '-3', 'x'], says: 'got "-3"' },
     { args: ['--repetition-penalty', '0', 'x'], says: 'more than 0' },

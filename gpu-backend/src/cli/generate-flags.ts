@@ -1,8 +1,8 @@
-import { MAX_DRAFT_LENGTH, MAX_STOP_STRINGS, MAX_TOP_LOGPROBS } from '@tidar/shared/protocol.ts';
-import { PLAN_NAMES } from '../decode/decoder.ts';
-import type { PlanName } from '../decode/decoder.ts';
+import { MAX_STOP_STRINGS, MAX_TOP_LOGPROBS } from '@tidar/shared/protocol.ts';
 import type { Sampling } from '../engine/sampling/settings.ts';
-import { FlagError, numberFlag, oneOf, parseFlags, stringFlag, tokenIdsFlag, wholeNumber } from './flags.ts';
+import { DECODER_HELP, DECODER_OPTIONS, parseDecoder } from './decoder-flags.ts';
+import type { DecoderFlags } from './decoder-flags.ts';
+import { FlagError, numberFlag, parseFlags, stringFlag, tokenIdsFlag, wholeNumber } from './flags.ts';
 import type { ParsedFlags } from './flags.ts';
 import { parseSampling, SAMPLING_HELP, SAMPLING_OPTIONS } from './generate-sampling.ts';
 import { DEMO_MODEL } from './open-model.ts';
@@ -18,13 +18,7 @@ export const GENERATE_HELP = `Streams a model's answer; every forward pass's tok
   --json               no stream: one object as the last line
   --help               this text
 
-How passes are laid out, which decides how fast the text comes and never which:
-  --decode ar|tidar    one token a pass, or TiDAR's drafts (tidar where the model can)
-  --plan NAME          ${PLAN_NAMES.join(', ')} (auto: by what rows cost here)
-  --draft-length N     1 to ${MAX_DRAFT_LENGTH}; alone it means --plan dense, whose passes have N(1 + N) rows;
-                       for auto the most (the model's block size; at most 4 for the others)
-  --measure            measures anew what passes cost here, which auto does once for a model folder
-  --beta X             trust in the causal rows, 0 to 1; below 1 (dense only) the text is TiDAR's own (1)
+${DECODER_HELP}
 
 How tokens are drawn:
 ${SAMPLING_HELP}
@@ -49,24 +43,11 @@ const TEXT = { type: 'string' } as const;
 const SWITCH = { type: 'boolean' } as const;
 const OPTIONS = {
   ...{ model: TEXT, 'prompt-ids': TEXT, threads: TEXT, json: SWITCH, help: { ...SWITCH, short: 'h' } },
-  ...{ decode: TEXT, plan: TEXT, 'draft-length': TEXT, measure: SWITCH, beta: TEXT },
+  ...DECODER_OPTIONS,
   ...SAMPLING_OPTIONS,
   ...{ logprobs: TEXT, 'max-tokens': TEXT, stop: { ...TEXT, multiple: true } },
   ...{ 'stop-ids': TEXT, 'ignore-eos': SWITCH, 'json-schema': TEXT, regex: TEXT, grammar: TEXT },
 } as const;
-
-/** How passes are laid out, as far as the command line says it. */
-export interface LayoutFlags {
-  /** Absent: TiDAR where the model has a diffusion mode. */
-  readonly decode: 'ar' | 'tidar' | undefined;
-  readonly plan: PlanName;
-  /** Absent: as the model and the plan have it. */
-  readonly draftLength: number | undefined;
-  readonly beta: number;
-  /** Whether any of them was given: a model that cannot do it is to say so. */
-  readonly isGiven: boolean;
-  readonly measure: boolean;
-}
 
 export type FormatFlag =
   | { readonly type: 'json_schema' | 'grammar'; readonly path: string }
@@ -79,7 +60,7 @@ export interface GenerateFlags {
   readonly prompt:
     | { readonly type: 'text'; readonly text: string }
     | { readonly type: 'tokens'; readonly tokenIds: number[] };
-  readonly layout: LayoutFlags;
+  readonly decoder: DecoderFlags;
   readonly sampling: Sampling;
   readonly logprobs: number | undefined;
   /** Absent: a default that fits the context. */
@@ -100,7 +81,7 @@ export function parseGenerateFlags(args: readonly string[], randomSeed: () => bi
     json: flags.values['json'] === true,
     modelPath: stringFlag(flags, 'model') ?? DEMO_MODEL,
     prompt: help ? { type: 'text', text: '' } : parsePrompt(flags),
-    layout: parseLayout(flags),
+    decoder: parseDecoder(flags),
     sampling: parseSampling(flags, randomSeed),
     logprobs: numberFlag(flags, 'logprobs', undefined, wholeNumber(0, MAX_TOP_LOGPROBS)),
     maxTokens: numberFlag(flags, 'max-tokens', undefined, wholeNumber(1)),
@@ -121,28 +102,6 @@ function parsePrompt(flags: ParsedFlags): GenerateFlags['prompt'] {
   if (tokenIds !== undefined) return { type: 'tokens', tokenIds };
   if (text !== undefined) return { type: 'text', text };
   throw new FlagError('Give a prompt, or --prompt-ids; --help tells more.');
-}
-
-function parseLayout(flags: ParsedFlags): LayoutFlags {
-  const refuseIf = (holds: boolean, sentence: string): void => {
-    if (holds) throw new FlagError(sentence);
-  };
-  const decode = oneOf(flags, 'decode', ['ar', 'tidar']);
-  const named = oneOf(flags, 'plan', PLAN_NAMES);
-  const draftLength = numberFlag(flags, 'draft-length', undefined, wholeNumber(1, MAX_DRAFT_LENGTH));
-  const isFraction = { expected: 'a number from 0 to 1', isWanted: (x: number) => x >= 0 && x <= 1 };
-  const beta = numberFlag(flags, 'beta', 1, isFraction);
-  const measure = flags.values['measure'] === true;
-  const isAr = decode === 'ar';
-  refuseIf(isAr && beta < 1, '--beta below 1 needs drafts: use --decode tidar with it.');
-  refuseIf(isAr && draftLength !== undefined, '--draft-length needs --decode tidar.');
-  refuseIf(isAr && named !== undefined, '--plan needs --decode tidar.');
-  const plan = named ?? (draftLength === undefined && beta === 1 ? 'auto' : 'dense');
-  const hasNoText = beta < 1 && plan !== 'dense';
-  refuseIf(hasNoText, `--beta below 1 needs --plan dense; the plan ${plan} has no text of its own there.`);
-  refuseIf(measure && (isAr || plan !== 'auto'), '--measure is of use to --plan auto only.');
-  const isGiven = named !== undefined || draftLength !== undefined || beta < 1;
-  return { decode, plan, draftLength, beta, isGiven, measure };
 }
 
 function parseStop({ values }: ParsedFlags): string[] {

@@ -1,16 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { TidarError } from '@tidar/shared/errors.ts';
 import { roomFor } from '../decode/check-options.ts';
-import { NAMED_PLAN_DRAFT_LENGTH } from '../decode/decoder.ts';
-import type { Decoder } from '../decode/decoder.ts';
 import type { GenerateOptions } from '../decode/generate.ts';
 import type { CompiledGrammar } from '../engine/grammar/compiled-grammar.ts';
 import { GrammarCompiler } from '../engine/grammar/grammar-compiler.ts';
 import type { GrammarSpec } from '../engine/grammar/spec.ts';
-import type { ModelConfig } from '../model/config.ts';
 import type { ModelFolder } from '../model/folder.ts';
+import { chooseDecoder } from './decoder-flags.ts';
 import { FlagError } from './flags.ts';
-import type { FormatFlag, GenerateFlags, LayoutFlags } from './generate-flags.ts';
+import type { FormatFlag, GenerateFlags } from './generate-flags.ts';
 
 const DEFAULT_MAX_TOKENS = 256;
 
@@ -18,7 +16,7 @@ const DEFAULT_MAX_TOKENS = 256;
 export function generateOptions(flags: GenerateFlags, folder: ModelFolder): GenerateOptions {
   const { config } = folder;
   const promptIds = encodePrompt(flags, folder);
-  const decoder = chooseDecoder(flags.layout, config);
+  const decoder = chooseDecoder(flags.decoder, config);
   const room = Math.max(1, roomFor(promptIds.length, decoder, config));
   return {
     promptIds,
@@ -30,17 +28,6 @@ export function generateOptions(flags: GenerateFlags, folder: ModelFolder): Gene
     ...(flags.logprobs === undefined ? {} : { logprobs: flags.logprobs }),
     ...(flags.format === undefined ? {} : { grammar: readFormat(flags.format) }),
   };
-}
-
-function chooseDecoder(
-  { decode, plan, draftLength, beta, isGiven }: LayoutFlags,
-  config: ModelConfig,
-): Decoder {
-  const { tidar } = config;
-  if (decode === 'ar' || (decode === undefined && tidar === undefined && !isGiven)) return { type: 'ar' };
-  const blockSize = tidar?.blockSize ?? 1;
-  const usual = plan === 'auto' ? blockSize : Math.min(blockSize, NAMED_PLAN_DRAFT_LENGTH);
-  return { type: 'tidar', plan, draftLength: draftLength ?? usual, beta };
 }
 
 function encodePrompt({ prompt, stop }: GenerateFlags, { tokenizer, name }: ModelFolder): number[] {

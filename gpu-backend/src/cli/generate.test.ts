@@ -8,6 +8,8 @@ import { afterAll, describe, expect, it } from 'vitest';
 import { PLAN_NAMES } from '../decode/decoder.ts';
 import { PLANNER_FILE } from '../decode/planner-file.ts';
 import { temporaryFolder } from '../model/testing/temporary-folder.ts';
+import { writeTruncated } from '../model/testing/truncated-folder.ts';
+import { DEMO_MODEL } from './open-model.ts';
 
 const SCRIPT = fileURLToPath(new URL('./generate.ts', import.meta.url));
 const FIXTURE = fileURLToPath(new URL('../../../test/fixtures/llama-tidar', import.meta.url));
@@ -42,6 +44,7 @@ interface Printed {
     numAccepted: number;
     milliseconds: number;
     isPrefill: boolean;
+    drafting?: { numPasses: number; milliseconds: number };
   }[];
   seed: string;
   logprobs?: { tokenId: number; logprob: number; top: { tokenId: number; logprob: number }[] }[];
@@ -91,6 +94,33 @@ describe('the command generate', () => {
     const { tokenIds, steps, usage } = printed([...PROMPT, ...args]);
     expect(tokenIds).toEqual(EXPECTED.greedy);
     expect(usage.numForwardPasses).toBe(steps.length);
+  });
+
+  it('gives the golden tokens by a draft model, whose passes it tells apart, and refuses one of other tokens', () => {
+    const folder = writeTruncated(FIXTURE, temporaryFolder(), 1);
+    const args = [...PROMPT, '--max-tokens', '32', '--draft-model', folder, '--draft-length', '3'];
+    const { tokenIds, steps } = printed(args);
+    expect(tokenIds).toEqual(EXPECTED.greedy);
+    expect(steps.slice(1).map(({ drafting }) => drafting?.numPasses)).toContain(3);
+    const { err } = run(args);
+    expect(err).toContain('(speculative, draft length 3; greedy)');
+    expect(err).toMatch(/^beside them \d+ passes of the draft model, [\d.]+ ms$/m);
+    const other = run([...PROMPT, '--draft-model', DEMO_MODEL]);
+    expect(other).toMatchObject({ code: 1, out: '' });
+    expect(other.err).toContain('The draft model demo cannot draft for');
+    expect(run([...PROMPT, '--draft-model', 'no/such']).err).toContain('a model folder with --draft-model');
+  });
+
+  it.each([
+    ['--strategy confidence --tokens-per-pass 4', 'diffusion, blocks of 8, confidence, 4 a pass'],
+    ['--strategy left-to-right --tokens-per-pass 4', 'diffusion, blocks of 8, left-to-right, 4 a pass'],
+    ['--strategy threshold --threshold 1e-9', 'diffusion, blocks of 8, threshold, those of 1e-9 or more'],
+  ])('decodes by block diffusion: %s', (args, described) => {
+    const all = [...PROMPT, '--max-tokens', '16', '--ignore-eos', '--block-length', '8', ...args.split(' ')];
+    const { tokenIds, steps } = printed(all);
+    expect(tokenIds).toHaveLength(16);
+    expect(steps.length).toBe(args.includes('threshold') ? 2 : 4);
+    expect(run(all).err).toContain(`(${described}; greedy)`);
   });
 
   it("lays out the paper's rows where a draft length stands alone", () => {

@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { styleText } from 'node:util';
+import { assertSameTokens } from '../decode/draft-model.ts';
 import { generate } from '../decode/generate.ts';
 import type { DecodeEvent, GenerateOptions } from '../decode/generate.ts';
 import { deviceKey, openPlanner } from '../decode/planner-file.ts';
@@ -38,10 +39,11 @@ async function main(): Promise<void> {
   const flags = parseGenerateFlags(process.argv.slice(2), () => randomBytes(8).readBigUInt64LE());
   if (flags.help) return void process.stdout.write(`${GENERATE_HELP}\n`);
   const { folder, session } = await openCommandModel(flags.modelPath, flags.numThreads);
+  const draft = await openDraft(flags, folder);
   try {
     const options = generateOptions(flags, folder);
     const planner = await planFor(options, session, folder, flags);
-    const answer = await decode(session, folder, options, flags, planner);
+    const answer = await decode({ folder, session, draft, planner }, options, flags);
     if (flags.json) process.stdout.write(`${JSON.stringify(answer)}\n`);
     else process.stderr.write(`${told(answer, options, folder)}\n`);
     const failure = planner?.save();
@@ -49,8 +51,26 @@ async function main(): Promise<void> {
       if (note !== undefined) process.stderr.write(`note: ${note}\n`);
     }
   } finally {
+    await draft?.dispose();
     await session.dispose();
   }
+}
+
+interface Opened {
+  readonly folder: ModelFolder;
+  readonly session: ModelSession;
+  readonly draft: ModelSession | undefined;
+  readonly planner: OpenedPlanner | undefined;
+}
+
+async function openDraft(
+  { decoder, numThreads }: GenerateFlags,
+  folder: ModelFolder,
+): Promise<ModelSession | undefined> {
+  if (decoder.type !== 'speculative') return undefined;
+  const draft = await openCommandModel(decoder.draftModel, numThreads, '--draft-model');
+  assertSameTokens(draft.folder, folder);
+  return draft.session;
 }
 
 /** Only `auto` needs to know what passes cost. */
@@ -58,7 +78,7 @@ async function planFor(
   { decoder }: GenerateOptions,
   session: ModelSession,
   folder: ModelFolder,
-  { numThreads, layout }: GenerateFlags,
+  { numThreads, decoder: asked }: GenerateFlags,
 ): Promise<OpenedPlanner | undefined> {
   if (decoder.type !== 'tidar' || decoder.plan !== 'auto' || session.config.tidar === undefined)
     return undefined;
@@ -67,21 +87,19 @@ async function planFor(
     key: deviceKey({ numThreads }),
     maxDraftLength: decoder.draftLength,
     maxSequences: 1,
-    measure: layout.measure,
+    measure: asked.type === 'tidar' && asked.measure,
   });
 }
 
 /** Generates and, without --json, streams. A stop string ends the answer at the token that completes it. */
 async function decode(
-  session: ModelSession,
-  folder: ModelFolder,
+  { folder, session, draft, planner }: Opened,
   options: GenerateOptions,
   flags: GenerateFlags,
-  planner: OpenedPlanner | undefined,
 ): Promise<Answer> {
   const { tokenizer } = folder;
   const grammar = await compileFormat(options, folder);
-  const engine = soloEngine(session, planner?.chooser);
+  const engine = soloEngine(session, planner?.chooser, draft);
   const filter = tokenizer && new StopStringFilter(tokenizer.stream(), flags.stop);
   const steps: Step[] = [];
   const logprobs: TokenLogprob[] = [];
@@ -125,9 +143,11 @@ async function decode(
 
 /** What counts of a pass: tokens up to the one that completed a stop string. */
 function keptPart(event: Extract<DecodeEvent, { type: 'step' }>, tokenIds: number[]): Step {
-  const { numRows, numDrafted, milliseconds, isPrefill } = event;
-  const numAccepted = isPrefill ? 0 : tokenIds.length;
-  return { tokenIds, numRows, numDrafted, numAccepted, milliseconds, isPrefill };
+  const { numRows, numDrafted, milliseconds, isPrefill, drafting } = event;
+  const isCut = tokenIds.length < event.tokenIds.length;
+  const numAccepted = isCut && !isPrefill ? tokenIds.length : event.numAccepted;
+  const step = { tokenIds, numRows, numDrafted, numAccepted, milliseconds, isPrefill };
+  return drafting === undefined ? step : { ...step, drafting };
 }
 
 /** What is told of an answer after it. */

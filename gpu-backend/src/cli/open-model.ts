@@ -14,13 +14,14 @@ export const DEMO_MODEL = fileURLToPath(new URL('../../models/demo', import.meta
 export async function openCommandModel(
   path: string,
   numThreads: number,
+  flag = '--model',
 ): Promise<{ folder: ModelFolder; session: ModelSession }> {
   if (!existsSync(join(path, 'config.json'))) {
     const inside = relative(process.cwd(), path);
     const shown = inside === '' || inside.startsWith('..') ? path : inside;
     throw new TidarError(
       'model_folder_invalid',
-      `No model in ${shown} (no config.json there); give a model folder with --model.`,
+      `No model in ${shown} (no config.json there); give a model folder with ${flag}.`,
     );
   }
   const folder = loadModelFolder(path);

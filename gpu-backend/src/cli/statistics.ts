@@ -1,6 +1,6 @@
-import type { Decoder } from '../decode/decoder.ts';
 import type { DecodeEvent, GenerateOptions } from '../decode/generate.ts';
 import type { TokenLogprob } from '../engine/sampling/logprobs.ts';
+import { describeDecoder } from './decoder-flags.ts';
 
 /** What is told of a pass beside its log-probabilities. */
 export type Step = Omit<Extract<DecodeEvent, { type: 'step' }>, 'type' | 'logprobs'>;
@@ -25,27 +25,26 @@ export function statistics(
     passes.length > 0 ? sumOf(passes, value) / passes.length : 0;
   const list = (value: (step: Step) => number): string => passes.map(value).join(' ');
   const numTokens = sumOf(steps, (step) => step.tokenIds.length);
-  const decodeMs = sumOf(passes, (step) => step.milliseconds);
-  const prefillMs = sumOf(steps, (step) => step.milliseconds) - decodeMs;
+  const passMs = sumOf(passes, (step) => step.milliseconds);
+  const prefillMs = sumOf(steps, (step) => step.milliseconds) - passMs;
+  const draftMs = sumOf(steps, ({ drafting }) => drafting?.milliseconds ?? 0);
+  const numDraftPasses = sumOf(steps, ({ drafting }) => drafting?.numPasses ?? 0);
+  const decodeMs = passMs + draftMs;
   const perSecond = decodeMs > 0 ? (1000 * sumOf(passes, (step) => step.tokenIds.length)) / decodeMs : 0;
   const keyed =
     sampling.temperature === 0 ? 'greedy' : `temperature ${sampling.temperature}, seed ${sampling.seed}`;
   return [
     '',
-    `${promptIds.length} prompt tokens, ${numTokens} tokens in ${steps.length} forward passes (${describe(decoder)}; ${keyed})`,
+    `${promptIds.length} prompt tokens, ${numTokens} tokens in ${steps.length} forward passes (${describeDecoder(decoder)}; ${keyed})`,
     `${tokensPerForward(numTokens, steps.length).toFixed(2)} tokens per forward pass after prefill, ` +
       `${perPass((step) => step.numRows).toFixed(1)} rows and ${perPass((step) => step.milliseconds).toFixed(2)} ms a pass, ` +
       `${perSecond.toFixed(0)} tokens/s, prefill ${prefillMs.toFixed(1)} ms`,
+    ...(numDraftPasses === 0
+      ? []
+      : [`beside them ${numDraftPasses} passes of the draft model, ${draftMs.toFixed(1)} ms`]),
     `rows in each pass: ${list((step) => step.numRows)}`,
     `accepted of them:  ${list((step) => step.numAccepted)}`,
   ].join('\n');
-}
-
-function describe(decoder: Decoder): string {
-  if (decoder.type !== 'tidar') return decoder.type;
-  const { plan, draftLength, beta } = decoder;
-  const length = plan === 'auto' ? `up to ${draftLength} drafts` : `draft length ${draftLength}`;
-  return `tidar, plan ${plan}, ${length}${beta < 1 ? `, beta ${beta}` : ''}`;
 }
 
 /** One line for each token: its log-probability, and the likeliest tokens with theirs. */
