@@ -10,6 +10,7 @@ import { Backend } from './backend.ts';
 import type { ServerConfig } from './config.ts';
 import { ConfigError, engineSettings, parseServerConfig, settingsHelp } from './config.ts';
 import { EngineClient } from './engine-client.ts';
+import { Heartbeats } from './heartbeats.ts';
 import type { Log } from './log.ts';
 import { logToStderr } from './log.ts';
 import { hasAllocatorEnvironment } from '../device/allocator-environment.ts';
@@ -40,11 +41,13 @@ async function main(args: string[]): Promise<void> {
   const port = await listen(server, config);
   backend.instance = config.instance ?? `http://${hostInUrl(config.host)}:${port}`;
   engine.start();
-  shutDownOnSignal(backend, server);
+  const heartbeats = config.edge === undefined ? undefined : new Heartbeats(backend, config.edge);
+  shutDownOnSignal(backend, server, heartbeats);
   const runtime = await engine.ready;
   report(`device       ${runtime}, ${config.numThreads} thread(s): ${config.numThreadsReason}`);
   report(`fingerprint  ${backend.model.fingerprint}`);
   report(`listening    ${backend.instance}`);
+  void heartbeats?.beat();
 }
 
 function createEngine(config: ServerConfig, folder: ModelFolder, log: Log): EngineClient {

@@ -1,5 +1,6 @@
 import type { Server } from 'node:http';
 import type { Backend } from './backend.ts';
+import type { Heartbeats } from './heartbeats.ts';
 
 /** For the last bytes of ended streams to reach clients that read. */
 const FLUSH_LIMIT_MS = 2000;
@@ -10,13 +11,13 @@ const FLUSH_LIMIT_MS = 2000;
  * readers may come and go. A second
  * signal ends it at once.
  */
-export function shutDownOnSignal(backend: Backend, server: Server): void {
+export function shutDownOnSignal(backend: Backend, server: Server, heartbeats: Heartbeats | undefined): void {
   let isShuttingDown = false;
   const onSignal = (): void => {
     // Not by process.exit: it ends the engine's thread, and onnxruntime-node aborts (SIGABRT) in the middle of a run.
     if (isShuttingDown) process.kill(process.pid, 'SIGKILL');
     isShuttingDown = true;
-    shutDown(backend, server).then(
+    shutDown(backend, server, heartbeats).then(
       () => process.exit(0),
       (error: unknown) => {
         backend.log('shutdown_failed', { internal: String(error) });
@@ -28,15 +29,17 @@ export function shutDownOnSignal(backend: Backend, server: Server): void {
   process.on('SIGINT', onSignal);
 }
 
-async function shutDown(backend: Backend, server: Server): Promise<void> {
+async function shutDown(backend: Backend, server: Server, heartbeats: Heartbeats | undefined): Promise<void> {
   backend.log('draining', { numGenerations: backend.generations.size });
-  await backend.generations.drain(backend.config.drainLimitMs);
+  const drained = backend.generations.drain(backend.config.drainLimitMs);
+  await Promise.all([drained, heartbeats?.beat()]);
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
   server.closeIdleConnections();
   const timer = setTimeout(() => server.closeAllConnections(), FLUSH_LIMIT_MS);
   await closed;
   clearTimeout(timer);
   await backend.engine.close();
+  heartbeats?.stop();
   backend.generations.forgetAll();
   backend.journal.close();
   backend.log('stopped');

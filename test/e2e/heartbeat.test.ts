@@ -1,0 +1,57 @@
+import { createServer } from 'node:http';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import type { Heartbeat } from '@tidar/shared/heartbeat.ts';
+import { HEARTBEAT_PATH, verifyHeartbeat } from '@tidar/shared/heartbeat.ts';
+import { PROTOCOL_VERSION } from '@tidar/shared/protocol.ts';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BackendProcess, TEST_SECRET } from '../support/backend-process.ts';
+
+const MODEL = fileURLToPath(new URL('../fixtures/llama-tidar', import.meta.url));
+const heartbeats: Heartbeat[] = [];
+let edge: Server;
+let backend: BackendProcess;
+
+beforeAll(async () => {
+  edge = createServer((request, response) => {
+    const token = request.headers.authorization?.replace('Bearer ', '') ?? '';
+    void verifyHeartbeat(token, [TEST_SECRET], Date.now()).then((heartbeat) => {
+      if (request.url === HEARTBEAT_PATH && request.method === 'POST') heartbeats.push(heartbeat);
+      response.writeHead(204).end();
+    });
+  });
+  await new Promise<void>((resolve) => edge.listen(0, '127.0.0.1', resolve));
+  const url = `http://127.0.0.1:${(edge.address() as AddressInfo).port}`;
+  const args = ['--edge', `${url}/`, '--max-concurrent', '3'];
+  backend = await BackendProcess.start({ modelPath: MODEL, args });
+});
+afterAll(async () => {
+  await backend.stop('SIGKILL');
+  edge.close();
+});
+
+async function until(holds: () => boolean): Promise<void> {
+  for (let tries = 0; !holds(); tries++) {
+    if (tries > 200) throw new Error('it did not come true within 10 s');
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+describe('a backend that knows of an edge', () => {
+  it('tells it, again and again, where it is, what it serves and how loaded it is', async () => {
+    await until(() => heartbeats.length >= 2);
+    expect(heartbeats.at(-1)).toMatchObject({
+      address: backend.url,
+      protocol_version: PROTOCOL_VERSION,
+      models: [backend.model],
+      load: { running: 0, queued: 0, max_concurrent: 3 },
+      draining: false,
+    });
+  });
+
+  it('says that it drains before it is gone', async () => {
+    expect(await backend.stop('SIGTERM')).toBe(0);
+    expect(heartbeats.at(-1)).toMatchObject({ draining: true });
+  });
+});
