@@ -26,6 +26,9 @@ export const updatedName = (name: string): string => `new.${name}`;
  * Adds one AdamW step (decoupled weight decay, on matrices only) to the graph. Inputs: the moments of every
  * parameter, learning_rate, and the bias corrections 1/(1−β₁ᵗ), 1/(1−β₂ᵗ). Outputs: every parameter and
  * moment again under updatedName, and the gradients' norm before clipping.
+ *
+ * A step reads and writes all weights and moments, so scalars are multiplied with each other first: with c₁, c₂ the
+ * corrections, m · c₁ / (√(v · c₂) + ε) = c₁/√c₂ · m / (√v + ε/√c₂).
  */
 export function addAdamW(
   b: GraphBuilder,
@@ -34,41 +37,44 @@ export function addAdamW(
   options: AdamWOptions,
 ): void {
   const learningRate = b.input('learning_rate', 'float32', []);
-  const corrections = [
-    b.input('correction_1', 'float32', []),
-    b.input('correction_2', 'float32', []),
-  ] as const;
-  const norm = sqrt(b, sumOfSquares(b, gradients));
+  const correction = b.input('correction_1', 'float32', []);
+  const root = sqrt(b, b.input('correction_2', 'float32', []));
+  const squares = gradients.map((gradient) => mul(b, gradient, gradient));
+  const norm = sqrt(b, sumOfAll(b, squares));
   const limit = b.scalar(options.clipNorm);
   const clip = div(b, limit, b.node('Max', [norm, limit], { type: 'float32', shape: [] }));
+  const scalars = {
+    gradient: mul(b, clip, b.scalar(1 - options.beta1)),
+    square: mul(b, mul(b, clip, clip), b.scalar(1 - options.beta2)),
+    epsilon: div(b, b.scalar(options.epsilon), root),
+    step: mul(b, learningRate, div(b, correction, root)),
+    kept: sub(b, b.scalar(1), mul(b, learningRate, b.scalar(options.weightDecay))),
+  };
   [...parameters.values()].forEach((parameter, index) => {
-    const raw = gradients[index];
-    if (raw === undefined) throw new Error(`no gradient for ${parameter.name}`);
-    const gradient = mul(b, raw, clip);
-    const m = average(b, firstMomentName(parameter.name), gradient, options.beta1);
-    const v = average(b, secondMomentName(parameter.name), mul(b, gradient, gradient), options.beta2);
-    const scale = add(b, sqrt(b, mul(b, v, corrections[1])), b.scalar(options.epsilon));
-    const step = div(b, mul(b, m, corrections[0]), scale);
+    const [gradient, square] = [gradients[index], squares[index]];
+    if (gradient === undefined || square === undefined) throw new Error(`no gradient for ${parameter.name}`);
+    const m = average(b, firstMomentName(parameter.name), mul(b, gradient, scalars.gradient), options.beta1);
+    const v = average(b, secondMomentName(parameter.name), mul(b, square, scalars.square), options.beta2);
+    const direction = div(b, m, add(b, sqrt(b, v), scalars.epsilon));
     const decays = parameter.shape.length > 1 && options.weightDecay > 0;
-    const direction = decays ? add(b, step, mul(b, parameter, b.scalar(options.weightDecay))) : step;
-    b.output(updatedName(parameter.name), sub(b, parameter, mul(b, direction, learningRate)));
+    const kept = decays ? mul(b, parameter, scalars.kept) : parameter;
+    b.output(updatedName(parameter.name), sub(b, kept, mul(b, direction, scalars.step)));
   });
   b.output('gradient_norm', norm);
 }
 
-/** The running mean `name`, moved towards `value`: an input and, updated, an output. */
-function average(b: GraphBuilder, name: string, value: Value, beta: number): Value {
-  const previous = b.input(name, 'float32', value.shape);
-  const moved = add(b, mul(b, previous, b.scalar(beta)), mul(b, value, b.scalar(1 - beta)));
+/** The running mean `name`, with `share` of a new value: an input and, updated, an output. */
+function average(b: GraphBuilder, name: string, share: Value, beta: number): Value {
+  const moved = add(b, mul(b, b.input(name, 'float32', share.shape), b.scalar(beta)), share);
   b.output(updatedName(name), moved);
   return moved;
 }
 
-function sumOfSquares(b: GraphBuilder, values: readonly Value[]): Value {
+function sumOfAll(b: GraphBuilder, values: readonly Value[]): Value {
   const sums = values.map((value) =>
     reduceSum(
       b,
-      mul(b, value, value),
+      value,
       value.shape.map((_, axis) => axis),
       false,
     ),

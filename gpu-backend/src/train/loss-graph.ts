@@ -89,7 +89,7 @@ function parameterInputs(b: GraphBuilder, config: ModelConfig): Map<string, Valu
 
 /** Rotations of every row by its position, 0 … S−1 in both halves. */
 function ropeAt(b: GraphBuilder, config: ModelConfig, numSequences: number, numTokens: number) {
-  const tables = ropeTables(numTokens, config.headDim, config.ropeTheta);
+  const tables = ropeTables(numTokens, config.headDim, config.ropeTheta, { scaling: config.ropeScaling });
   const positions = b.input('positions', 'int64', [numSequences, numTokens]);
   const rowsOf = (table: Float32Array): Value =>
     gatherRows(

@@ -21,11 +21,15 @@ export function flopsOf({ batch, rows, depth, columns }: Product): number {
   return 2 * batch * rows * depth * columns;
 }
 
-/** Every matrix product of a graph, forward and backward, as often as it is computed. */
+/**
+ * Every matrix product of a graph, forward and backward, as often as it is computed. Products with a vector, which
+ * are sums over rows or columns, don't count.
+ */
 export function productsOf(b: GraphBuilder): Product[] {
-  return b.nodes.flatMap((node) =>
-    node.opType === 'Gemm' || node.opType === 'FusedMatMul' ? [productOf(node)] : [],
-  );
+  return b.nodes
+    .filter(({ opType }) => opType === 'Gemm' || opType === 'FusedMatMul')
+    .map(productOf)
+    .filter(({ rows, columns }) => rows > 1 && columns > 1);
 }
 
 function productOf(node: GraphNode): Product {
