@@ -212,6 +212,9 @@ export const stepStatsSchema = z.object({
   plan: z.string(),
   /** How many sequences shared the pass. */
   sequences: count,
+  /** Of the draft model, before the pass. */
+  draft_passes: count.optional(),
+  draft_milliseconds: z.number().nonnegative().optional(),
 });
 export type StepStats = z.infer<typeof stepStatsSchema>;
 

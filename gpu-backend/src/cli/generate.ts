@@ -1,10 +1,10 @@
 import { randomBytes } from 'node:crypto';
 import { styleText } from 'node:util';
-import { assertSameTokens } from '../decode/draft-model.ts';
 import { generate } from '../decode/generate.ts';
 import type { DecodeEvent, GenerateOptions } from '../decode/generate.ts';
 import { deviceKey, openPlanner } from '../decode/planner-file.ts';
 import type { OpenedPlanner } from '../decode/planner-file.ts';
+import { assertSameTokens } from '../decode/same-tokens.ts';
 import { soloEngine } from '../decode/solo-engine.ts';
 import { StopStringFilter } from '../decode/stop-strings.ts';
 import type { ModelSession } from '../device/device.ts';

@@ -21,10 +21,11 @@ import type { ModelFolder } from '../model/folder.ts';
 import { copyOfFixture, fixturePath } from '../model/testing/temporary-folder.ts';
 import { writeTruncated } from '../model/testing/truncated-folder.ts';
 import type { Decoder } from './decoder.ts';
-import { assertSameTokens, modelDrafter } from './draft-model.ts';
+import { modelDrafter } from './draft-model.ts';
 import { generate } from './generate.ts';
 import type { DecodeEvent } from './generate.ts';
 import { planRule } from './plan-rules.ts';
+import { assertSameTokens } from './same-tokens.ts';
 import { soloEngine } from './solo-engine.ts';
 
 /** A text to decode, when it takes part, and by what. */

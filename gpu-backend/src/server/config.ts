@@ -7,6 +7,8 @@ import type { Device } from '../device/open.ts';
 
 export interface ServerConfig {
   readonly modelPath: string;
+  /** What requests for speculative decoding draft with; absent: they are refused. */
+  readonly draftModelPath?: string | undefined;
   readonly host: string;
   /** 0: any free one. */
   readonly port: number;
@@ -62,6 +64,11 @@ interface Setting {
 /** Every setting but the secrets, which are read from LEASE_SECRETS alone: flags show in the list of processes. */
 export const SETTINGS = {
   model: { flag: 'model', env: 'MODEL', help: 'model folder (Hugging Face layout)' },
+  draftModel: {
+    flag: 'draft-model',
+    env: 'DRAFT_MODEL',
+    help: 'folder of a small model with the same tokenizer, for speculative decoding',
+  },
   host: { flag: 'host', env: 'BACKEND_HOST', help: 'address to listen on, 127.0.0.1 by default' },
   port: { flag: 'port', env: 'BACKEND_PORT', help: 'port, 9000 by default; 0: any free one' },
   instance: {
@@ -146,6 +153,7 @@ const secrets = z.string('LEASE_SECRETS is missing: it checks leases').transform
 
 const schema = z.object({
   model: z.string('is missing: give the path of a model folder').min(1, 'is empty'),
+  draftModel: z.string().min(1, 'is empty').optional(),
   host: z.string().min(1, 'is empty').default('127.0.0.1'),
   port: wholeNumber(0, 65535).default(9000),
   instance: z.url({ protocol: /^https?$/, error: 'expected an http(s) address' }).optional(),
@@ -190,6 +198,7 @@ export function parseServerConfig(
   if (!result.success) throw new ConfigError(describeIssue(result.error.issues[0], values));
   const {
     model,
+    draftModel,
     threads,
     drainSeconds,
     instance,
@@ -209,6 +218,7 @@ export function parseServerConfig(
     ...(prefillChunk === undefined ? {} : { prefillChunkTokens: prefillChunk }),
     ...(device === undefined ? {} : { device }),
     modelPath: model,
+    ...(draftModel === undefined ? {} : { draftModelPath: draftModel }),
     ...(instance === undefined ? {} : { instance: instance.replace(/\/+$/, '') }),
     ...chooseThreads(threads, availableParallelism()),
     drainLimitMs: drainSeconds * 1000,

@@ -23,6 +23,8 @@ export interface EngineLimits {
 /** What the engine's thread is started with; the tokenizer holds functions, so that side opens its own. */
 export interface EngineWorkerData extends EngineLimits {
   readonly folder: Omit<ModelFolder, 'tokenizer'>;
+  /** Of the draft model; absent: no text can have one. */
+  readonly draftFolder?: Omit<ModelFolder, 'tokenizer'> | undefined;
   readonly numThreads: number;
   readonly device?: Device | undefined;
 }
@@ -64,6 +66,8 @@ export interface PassStats {
   readonly milliseconds: number;
   readonly numSequences: number;
   readonly plan: string;
+  /** Of the draft model before it. */
+  readonly drafting?: { readonly numPasses: number; readonly milliseconds: number } | undefined;
 }
 
 /** What a request's reader gets. */

@@ -1,4 +1,5 @@
 import { totalmem } from 'node:os';
+import { modelDrafter } from '../decode/draft-model.ts';
 import { deviceKey, openPlanner } from '../decode/planner-file.ts';
 import { PREFILL_TOKENS } from '../decode/solo-engine.ts';
 import type { ModelSession } from '../device/device.ts';
@@ -21,21 +22,33 @@ export interface ServingEngine {
 }
 
 /** The engine as a server runs it. */
-export async function createEngine(session: ModelSession, data: EngineWorkerData): Promise<ServingEngine> {
-  const { prefillChunkTokens = PREFILL_TOKENS } = data;
+export async function createEngine(
+  session: ModelSession,
+  data: EngineWorkerData,
+  draft?: ModelSession,
+): Promise<ServingEngine> {
   const { chooser, notes, save } = await openChooser(session, data);
-  const engine = new Engine(session, {
-    chooser,
-    maxCacheBytes: data.maxCacheBytes ?? Math.floor(CACHE_SHARE * totalmem()),
-    prefixCacheBytes: data.prefixCacheBytes,
-    prefillTokens: prefillChunkTokens,
-    sharedPrefillTokens: Math.min(prefillChunkTokens, data.prefillChunkTokens ?? SHARED_PREFILL_TOKENS),
-  });
+  // The same columns fit in either model's caches.
+  const share = session.numBytesPerColumn / (session.numBytesPerColumn + (draft?.numBytesPerColumn ?? 0));
+  const drafter = draft && modelDrafter(draft, session.config.vocabSize, limitsOf(data, 1 - share));
+  const engine = new Engine(session, { ...limitsOf(data, share), chooser, drafter });
   const close = (): void => {
     engine.dispose();
     save();
   };
   return { engine, notes, close };
+}
+
+/** What an engine may use that has this share of the memory. */
+function limitsOf(data: EngineWorkerData, share: number) {
+  const { maxCacheBytes = CACHE_SHARE * totalmem(), prefillChunkTokens, prefixCacheBytes } = data;
+  const prefillTokens = prefillChunkTokens ?? PREFILL_TOKENS;
+  return {
+    maxCacheBytes: Math.floor(share * maxCacheBytes),
+    prefixCacheBytes: Math.floor(share * prefixCacheBytes),
+    prefillTokens,
+    sharedPrefillTokens: Math.min(prefillTokens, prefillChunkTokens ?? SHARED_PREFILL_TOKENS),
+  };
 }
 
 interface OpenedChooser {

@@ -1,11 +1,12 @@
 import { Worker } from 'node:worker_threads';
+import type { ModelFolder } from '../model/folder.ts';
 import type { EngineWorkerData } from './engine-messages.ts';
 
-/** Without the tokenizer: functions can't be sent. */
 export function workerData(options: EngineWorkerData): EngineWorkerData {
-  const { path, name, config, tensors, contentHash } = options.folder;
+  const { folder, draftFolder } = options;
   return {
-    folder: { path, name, config, tensors, contentHash },
+    folder: withoutTokenizer(folder),
+    draftFolder: draftFolder && withoutTokenizer(draftFolder),
     numThreads: options.numThreads,
     device: options.device,
     maxConcurrent: options.maxConcurrent,
@@ -18,4 +19,10 @@ export function workerData(options: EngineWorkerData): EngineWorkerData {
 
 export function startWorker(data: EngineWorkerData): Worker {
   return new Worker(new URL('./engine-worker.ts', import.meta.url), { workerData: data });
+}
+
+/** Functions can't be sent. */
+function withoutTokenizer(folder: EngineWorkerData['folder']): EngineWorkerData['folder'] {
+  const { tokenizer: _, ...rest } = folder as ModelFolder;
+  return rest;
 }

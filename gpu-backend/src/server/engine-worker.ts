@@ -16,23 +16,36 @@ import { Scheduler } from './scheduler.ts';
 
 const port = requirePort();
 const emit = (message: FromEngine): void => port.postMessage(message);
-const session = await open(workerData as EngineWorkerData);
-if (session !== undefined) await serve(session, workerData as EngineWorkerData);
+const data = workerData as EngineWorkerData;
+const opened = await open(data);
+if (opened !== undefined) await serve(opened, data);
 port.close();
 
-async function open({ folder, numThreads, device }: EngineWorkerData): Promise<ModelSession | undefined> {
+interface Opened {
+  readonly model: ModelSession;
+  readonly draft: ModelSession | undefined;
+}
+
+async function open({
+  folder,
+  draftFolder,
+  numThreads,
+  device,
+}: EngineWorkerData): Promise<Opened | undefined> {
+  const options = { numThreads, ...(device === undefined ? {} : { device }) };
   try {
-    return await openModel(folder, { numThreads, ...(device === undefined ? {} : { device }) });
+    const draft = draftFolder && (await openModel(draftFolder, options));
+    return { model: await openModel(folder, options), draft };
   } catch (error) {
     emit({ type: 'failed', error: toEngineError(error) });
     return undefined;
   }
 }
 
-async function serve(model: ModelSession, data: EngineWorkerData): Promise<void> {
+async function serve({ model, draft }: Opened, data: EngineWorkerData): Promise<void> {
   const { folder, sharePrefixes } = data;
   const tokenizer = loadTokenizer(folder.path, folder.config);
-  const { engine, notes, close } = await createEngine(model, data);
+  const { engine, notes, close } = await createEngine(model, data, draft);
   const scheduler = new Scheduler({ engine, tokenizer, sharePrefixes, emit });
   const mailbox = new Mailbox(scheduler, await openGrammars(tokenizer, folder.config));
   port.on('message', (message: ToEngine) => mailbox.take(message));
@@ -47,6 +60,7 @@ async function serve(model: ModelSession, data: EngineWorkerData): Promise<void>
     await mailbox.next();
   }
   close();
+  await draft?.dispose();
   await model.dispose();
 }
 

@@ -45,5 +45,8 @@ async function checkRequest(
       param: 'model',
     });
   }
-  return { model, request, lease, prepared: prepareRequest(folder, request, lease), receivedAt };
+  const prepared = prepareRequest(folder, request, lease, {
+    hasDrafter: config.draftModelPath !== undefined,
+  });
+  return { model, request, lease, prepared, receivedAt };
 }

@@ -205,7 +205,7 @@ export class Generation {
 }
 
 function statsOf(pass: Event<'step'>['pass']): StepStats {
-  const { numRows, numDrafted, numAccepted, milliseconds, plan, numSequences } = pass;
+  const { numRows, numDrafted, numAccepted, milliseconds, plan, numSequences, drafting } = pass;
   return {
     rows: numRows,
     drafted: numDrafted,
@@ -213,5 +213,6 @@ function statsOf(pass: Event<'step'>['pass']): StepStats {
     milliseconds,
     plan,
     sequences: numSequences,
+    ...(drafting && { draft_passes: drafting.numPasses, draft_milliseconds: drafting.milliseconds }),
   };
 }

@@ -3,6 +3,7 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
 import { TidarError } from '@tidar/shared/errors.ts';
+import { assertSameTokens } from '../decode/same-tokens.ts';
 import type { ModelFolder } from '../model/folder.ts';
 import { loadModelFolder } from '../model/folder.ts';
 import { createApp } from './app.ts';
@@ -10,6 +11,7 @@ import { Backend } from './backend.ts';
 import type { ServerConfig } from './config.ts';
 import { ConfigError, engineSettings, parseServerConfig, settingsHelp } from './config.ts';
 import { EngineClient } from './engine-client.ts';
+import type { EngineWorkerData } from './engine-messages.ts';
 import { Heartbeats } from './heartbeats.ts';
 import type { Log } from './log.ts';
 import { logToStderr } from './log.ts';
@@ -32,7 +34,8 @@ async function main(args: string[]): Promise<void> {
   if (process.platform === 'linux' && !hasAllocatorEnvironment(process.env)) log('malloc_thresholds_not_set');
   const folder = loadModelFolder(config.modelPath);
   reportModel(folder);
-  const engine = createEngine(config, folder, log);
+  const draftFolder = loadDraftModel(config, folder);
+  const engine = createEngine(config, { folder, draftFolder }, log);
   const backend = new Backend(config, folder, engine, log);
   const server = createAdaptorServer({
     fetch: createApp(backend).fetch,
@@ -50,8 +53,20 @@ async function main(args: string[]): Promise<void> {
   void heartbeats?.beat();
 }
 
-function createEngine(config: ServerConfig, folder: ModelFolder, log: Log): EngineClient {
-  return new EngineClient({ ...engineSettings(config), folder, log, onFatal: exitWith });
+function createEngine(
+  config: ServerConfig,
+  folders: Pick<EngineWorkerData, 'folder' | 'draftFolder'>,
+  log: Log,
+): EngineClient {
+  return new EngineClient({ ...engineSettings(config), ...folders, log, onFatal: exitWith });
+}
+
+function loadDraftModel({ draftModelPath }: ServerConfig, folder: ModelFolder): ModelFolder | undefined {
+  if (draftModelPath === undefined) return undefined;
+  const draft = loadModelFolder(draftModelPath);
+  assertSameTokens(draft, folder);
+  report(`draft model  ${draft.name}, ${size(draft)} parameters`);
+  return draft;
 }
 
 async function listen(server: Server, { host, port }: ServerConfig): Promise<number> {
@@ -69,16 +84,20 @@ async function listen(server: Server, { host, port }: ServerConfig): Promise<num
   return (server.address() as AddressInfo).port;
 }
 
-function reportModel({ name, config, tensors }: ModelFolder): void {
+function reportModel(folder: ModelFolder): void {
+  const { name, config } = folder;
+  const mode = config.tidar === undefined ? 'no diffusion mode' : `TiDAR block ${config.tidar.blockSize}`;
+  report(
+    `model        ${name}: ${config.architecture}, ${size(folder)} parameters, context ${config.maxPositions}, ${mode}`,
+  );
+}
+
+function size({ tensors }: ModelFolder): string {
   const numParameters = [...tensors.values()].reduce(
-    (sum, { shape }) => sum + shape.reduce((size, length) => size * length, 1),
+    (sum, { shape }) => sum + shape.reduce((product, length) => product * length, 1),
     0,
   );
-  const mode = config.tidar === undefined ? 'no diffusion mode' : `TiDAR block ${config.tidar.blockSize}`;
-  const size = numParameters < 1e6 ? `${numParameters}` : `${(numParameters / 1e6).toFixed(1)}M`;
-  report(
-    `model        ${name}: ${config.architecture}, ${size} parameters, context ${config.maxPositions}, ${mode}`,
-  );
+  return numParameters < 1e6 ? `${numParameters}` : `${(numParameters / 1e6).toFixed(1)}M`;
 }
 
 const hostInUrl = (host: string): string => (host.includes(':') ? `[${host}]` : host);

@@ -1,10 +1,12 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { LeasePayload } from '@tidar/shared/lease.ts';
 import type { GenerateInput, GenerateRequest, SamplingParams } from '@tidar/shared/protocol.ts';
-import { assertOptions } from '../decode/check-options.ts';
+import { assertOptions, roomFor } from '../decode/check-options.ts';
+import type { Capabilities } from '../decode/check-options.ts';
 import type { Decoder } from '../decode/decoder.ts';
 import type { GenerateOptions } from '../decode/generate.ts';
 import type { Sampling } from '../engine/sampling/settings.ts';
+import type { ModelConfig } from '../model/config.ts';
 import type { ModelFolder } from '../model/folder.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import type { EngineRequest } from './engine-messages.ts';
@@ -25,13 +27,14 @@ export function prepareRequest(
   folder: ModelFolder,
   request: GenerateRequest,
   lease: LeasePayload,
+  capabilities?: Capabilities,
 ): PreparedRequest {
   const { config, tokenizer } = folder;
   const { num_choices: numChoices, resume } = request;
   const promptIds = resume?.prompt_token_ids ?? tokenise(request.input, tokenizer);
-  const options = toOptions(request, promptIds, config.maxPositions);
+  const options = toOptions(request, promptIds, config);
   const { maxTokens } = options;
-  assertOptions(options, config);
+  assertOptions(options, config, capabilities);
   assertRequest(request, { promptIds, maxTokens, vocabSize: config.vocabSize, tokenizer });
   const engineRequest: EngineRequest = {
     generate: options,
@@ -62,13 +65,14 @@ function tokenise(input: GenerateInput, tokenizer: Tokenizer | undefined): numbe
 function toOptions(
   request: GenerateRequest,
   promptIds: readonly number[],
-  contextLength: number,
+  config: ModelConfig,
 ): GenerateOptions {
   const { logprobs, prompt_logprobs: promptLogprobs, grammar } = request;
   const decoder = toDecoder(request.decoder);
   return {
     promptIds,
-    maxTokens: request.max_tokens ?? roomFor(promptIds, decoder, contextLength),
+    // A full context has room for less than 1, which is then refused by its numbers.
+    maxTokens: request.max_tokens ?? Math.max(1, roomFor(promptIds.length, decoder, config)),
     decoder,
     sampling: toSampling(request.sampling),
     stopTokenIds: request.stop_token_ids,
@@ -104,10 +108,4 @@ function toSampling(params: SamplingParams): Sampling {
     logitBias: params.logit_bias,
     minTokens: params.min_tokens,
   };
-}
-
-/** As many tokens as the context has room for; at least 1, which a full context then refuses by its numbers. */
-function roomFor(promptIds: readonly number[], decoder: Decoder, contextLength: number): number {
-  const numBlockPositions = decoder.type === 'tidar' && decoder.beta < 1 ? 2 * decoder.draftLength : 0;
-  return Math.max(1, contextLength - promptIds.length - numBlockPositions);
 }

@@ -165,14 +165,14 @@ export class Scheduler {
   }
 
   #deliver(turn: Turn): void {
-    const { active, result, isPrefill, milliseconds, numSequences } = turn;
+    const { active, result, isPrefill, milliseconds, numSequences, drafting } = turn;
     const place = this.#places.get(active);
     if (place === undefined) return;
     const { open, choice } = place;
     if (result instanceof Error) return this.fail(open.id, result);
     open.numForwardPasses += 1;
     const { tokenIds, logprobs } = result;
-    if (tokenIds.length === 0) return; // a part of a prompt
+    if (tokenIds.length === 0) return; // a part of a prompt, or masks that became tokens behind others
     this.#admit(open, active);
     open.numCredits -= 1;
     const kept = choice.filter?.push(tokenIds) ?? { text: '', keptTokenIds: tokenIds, stopped: false };
@@ -189,7 +189,10 @@ export class Scheduler {
       text: kept.text + (rest?.text ?? ''),
       isLast: finishReason !== undefined,
       ...(logprobs.length === 0 ? {} : { logprobs: logprobs.slice(0, numKept) }),
-      pass: { ...counts(result, isPrefill), milliseconds, numSequences, plan: planName(active) },
+      pass: {
+        ...{ ...counts(result, isPrefill), milliseconds, numSequences, plan: planName(active) },
+        ...(drafting && { drafting: { numPasses: drafting.numPasses, milliseconds: drafting.milliseconds } }),
+      },
     });
     if (finishReason !== undefined) this.#finish(place, rest?.stopped === true ? 'stop' : finishReason);
   }
@@ -221,7 +224,7 @@ export class Scheduler {
 /** Whether the first choice's prompt is computed, or will not be now. */
 function hasPrefilled(first: Choice | undefined): boolean {
   const sequence = first?.active?.sequence;
-  return first === undefined || first.isFinished || sequence?.isPaused || sequence?.numPendingTokens === 1;
+  return first === undefined || first.isFinished || sequence?.isPaused || sequence?.isPrefilled === true;
 }
 
 function planName({ rule }: Active): string {

@@ -5,6 +5,8 @@ import { REPOSITORY } from './repository.ts';
 
 export interface StartOptions {
   readonly modelPath: string;
+  /** For speculative decoding; absent: it is refused. */
+  readonly draftModelPath: string | undefined;
   /** Where clients come in. */
   readonly port: number;
   readonly backendPort: number;
@@ -18,6 +20,7 @@ export const START_HELP = `Starts the backend and the edge on this machine and m
   npm start -- [flags]
 
   --model <folder>      model folder (MODEL); the demo model by default
+  --draft-model <folder>  small model with the same tokenizer (DRAFT_MODEL), for speculative decoding
   --port <n>            port of the edge (EDGE_PORT), 8787 by default; where it is taken, the next free one
   --backend-port <n>    port of the backend (BACKEND_PORT), 9000 by default; likewise
   --state <folder>      where secrets, the demo key and the ledgers are kept (STATE), .runs/start by default
@@ -32,6 +35,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function parseStartOptions(args: readonly string[], env: Environment): StartOptions | undefined {
   const flags = parseFlags(args, {
     model: { type: 'string' },
+    'draft-model': { type: 'string' },
     port: { type: 'string' },
     'backend-port': { type: 'string' },
     state: { type: 'string' },
@@ -43,9 +47,11 @@ export function parseStartOptions(args: readonly string[], env: Environment): St
     throw new FlagError(`"${flags.positionals[0]}" is not a flag; --help lists them.`);
   const from = callersFolder(env);
   const model = stringFlag(flags, 'model') ?? present(env['MODEL']);
+  const draftModel = stringFlag(flags, 'draft-model') ?? present(env['DRAFT_MODEL']);
   const state = stringFlag(flags, 'state') ?? present(env['STATE']);
   return {
     modelPath: model === undefined ? DEMO_MODEL : resolve(from, model),
+    draftModelPath: draftModel === undefined ? undefined : resolve(from, draftModel),
     port: numberFlag(flags, 'port', portFrom(env, 'EDGE_PORT', 8787), PORT),
     backendPort: numberFlag(flags, 'backend-port', portFrom(env, 'BACKEND_PORT', 9000), PORT),
     statePath: state === undefined ? resolve(REPOSITORY, '.runs/start') : resolve(from, state),

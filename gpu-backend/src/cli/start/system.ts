@@ -38,6 +38,7 @@ export function startBackend(
       ...process.env,
       ...ALLOCATOR_ENVIRONMENT,
       BACKEND_INSTANCE: undefined,
+      DRAFT_MODEL: options.draftModelPath,
       LEASE_SECRETS: secrets.leaseSecret,
     },
     onLine,
