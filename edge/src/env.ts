@@ -1,9 +1,10 @@
 import { TidarError } from '@tidar/shared/errors.ts';
-import { parseSecrets } from '@tidar/shared/lease.ts';
-import { z } from 'zod';
+import type { EdgeConfig, EnvName } from './config.ts';
+import { parseEdgeConfig } from './config.ts';
 import type { Directory } from './directory/directory.ts';
 import type { Ledger } from './ledger/ledger.ts';
-import { priceListSchema } from './ledger/price.ts';
+
+export type { EdgeConfig } from './config.ts';
 
 /** What wrangler.toml and the start-up give the Worker. */
 export interface Bindings extends Record<EnvName, string | undefined> {
@@ -18,93 +19,22 @@ export interface AppEnv {
   Variables: { requestId: string; config: EdgeConfig; rateLimit?: Record<string, string> };
 }
 
-/** Every message names its variable: together they are the one line that an operator sees. */
-const milliseconds = (name: string, byDefault: number): z.ZodType<number, string | undefined> =>
-  z
-    .string()
-    .default(String(byDefault))
-    .transform(Number)
-    .pipe(z.int(`${name} must be whole milliseconds`).positive(`${name} must be whole milliseconds`));
-
-const secrets = (name: string): z.ZodType<string[], string> =>
-  z.string(`${name} is missing`).transform((text, context) => {
-    try {
-      return parseSecrets(text, name);
-    } catch (error) {
-      context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : String(error) });
-      return z.NEVER;
-    }
-  });
-
-const backendsSchema = z
-  .array(z.strictObject({ url: z.url({ protocol: /^https?$/ }) }))
-  .transform((list) => list.map(({ url }) => ({ url: url.replace(/\/+$/, '') })));
-
-const shape = z.object({
-  BACKENDS: z.string('BACKENDS is missing').transform((text, context) => {
-    try {
-      return backendsSchema.parse(JSON.parse(text));
-    } catch {
-      const message = 'BACKENDS must be JSON such as [{"url":"http://127.0.0.1:9000"}]';
-      context.addIssue({ code: 'custom', message });
-      return z.NEVER;
-    }
-  }),
-  PRICES: z
-    .string()
-    .default('{}')
-    .transform((text, context) => {
-      try {
-        return priceListSchema.parse(JSON.parse(text));
-      } catch {
-        const message =
-          'PRICES must be JSON of billionths for a token, such as {"*":{"prompt":150,"cached":75,"completion":600}}';
-        context.addIssue({ code: 'custom', message });
-        return z.NEVER;
-      }
-    }),
-  LEASE_SECRETS: secrets('LEASE_SECRETS'),
-  KEY_SECRETS: secrets('KEY_SECRETS'),
-  /** Receipts are signed with a key made of the first, and can be checked against those of all; absent: KEY_SECRETS. */
-  RECEIPT_SECRETS: secrets('RECEIPT_SECRETS').optional(),
-  ADMIN_TOKEN: z.string('ADMIN_TOKEN is missing').min(32, 'ADMIN_TOKEN needs at least 32 characters'),
-  /** How long a lease lets a backend generate. */
-  LEASE_LIFETIME_MS: milliseconds('LEASE_LIFETIME_MS', 600_000),
-  /** How long a backend may take until its first event, time in its queue included. */
-  START_TIMEOUT_MS: milliseconds('START_TIMEOUT_MS', 120_000),
-  /** How long a backend may be silent between two events. */
-  GAP_TIMEOUT_MS: milliseconds('GAP_TIMEOUT_MS', 60_000),
-  /** How long an answer's stream may be silent before a comment tells that it lives. */
-  KEEP_ALIVE_MS: milliseconds('KEEP_ALIVE_MS', 5_000),
-  /** How long the ledger waits for an open request's next report before it settles what is proven. */
-  SETTLE_GRACE_MS: milliseconds('SETTLE_GRACE_MS', 900_000),
-});
-type EnvName = keyof typeof shape.shape;
-
-const envSchema = shape.superRefine((config, context) => {
-  const { LEASE_SECRETS, KEY_SECRETS, RECEIPT_SECRETS = [], ADMIN_TOKEN } = config;
-  const all = [LEASE_SECRETS, KEY_SECRETS, RECEIPT_SECRETS, [ADMIN_TOKEN]].flatMap((list) => [
-    ...new Set(list),
-  ]);
-  if (new Set(all).size === all.length) return;
-  // Backends know the lease secrets: with the same one for keys, whoever has a backend could make keys.
-  const message = 'LEASE_SECRETS, KEY_SECRETS, RECEIPT_SECRETS and ADMIN_TOKEN must have no secret in common';
-  context.addIssue({ code: 'custom', message });
-});
-
-export type EdgeConfig = Readonly<z.output<typeof envSchema>>;
-
 let parsed: { bindings: Bindings; config: EdgeConfig } | undefined;
 
 /** The configuration, parsed once; a bad one is one fatal line in the log and refuses every request. */
 export function edgeConfig(bindings: Bindings): EdgeConfig {
   if (parsed?.bindings === bindings) return parsed.config;
-  const result = envSchema.safeParse(bindings);
-  if (!result.success) {
-    const problems = result.error.issues.map((issue) => issue.message).join('; ');
+  const config = parsedConfig(bindings);
+  parsed = { bindings, config };
+  return parsed.config;
+}
+
+function parsedConfig(bindings: Bindings): EdgeConfig {
+  try {
+    return parseEdgeConfig(bindings);
+  } catch (error) {
+    const problems = error instanceof Error ? error.message : String(error);
     console.error(`FATAL BAD_ENVIRONMENT: ${problems}`);
     throw new TidarError('internal', 'The edge is misconfigured: its log says how.', { internal: problems });
   }
-  parsed = { bindings, config: Object.freeze(result.data) };
-  return parsed.config;
 }
