@@ -14,8 +14,14 @@ export function batchTensors(batch: TrainingBatch, shape: TrainingShape): Record
     causal: float([numTokens, numTokens], batch.causal),
   };
   if (batch.diffusion === undefined) return tensors;
+  const { teacherRows, teacherWeights } = batch.diffusion;
+  const teachers: Record<string, HostTensor> = {
+    teacher_rows: { type: 'int64', data: teacherRows, shape: [numRows] },
+    teacher_weights: float([numRows], teacherWeights),
+  };
   return {
     ...tensors,
+    ...(shape.distills === true ? teachers : {}),
     diffusion_weights: float([numRows], batch.diffusion.weights),
     clean_for_masks: float([numTokens, numTokens], batch.diffusion.cleanForMasks),
     own_block: float([numTokens, window], batch.diffusion.ownBlock),

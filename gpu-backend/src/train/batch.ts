@@ -11,6 +11,9 @@ export interface TrainingBatch {
   /** Absent in AR-only training. */
   readonly diffusion?: {
     readonly weights: Float32Array;
+    /** The clean row that predicts the same token; of a sequence's first token there is none, and it has no share. */
+    readonly teacherRows: BigInt64Array;
+    readonly teacherWeights: Float32Array;
     readonly cleanForMasks: Float32Array;
     readonly ownBlock: Float32Array;
   };
@@ -25,6 +28,11 @@ export interface DiffusionOptions {
    * them are a short block, and so may be the last ones. Default 0.
    */
   readonly blockOffset?: number;
+  /**
+   * How much each token of the sequence with this index counts as a mask's label: 0 leaves the token itself in the
+   * mask's place. Absent: every row is a mask and counts once.
+   */
+  readonly maskShares?: (index: number) => ArrayLike<number>;
   /** Columns of the own-block mask; a multiple of the block size. */
   readonly window: number;
 }
@@ -53,10 +61,12 @@ export function layOutBatch(
   const tokenIds = new BigInt64Array(numRows).fill(BigInt(diffusion?.maskTokenId ?? 0));
   const labels = new BigInt64Array(numRows);
   const arWeights = new Float32Array(numRows);
-  const weights = new Float32Array(numRows);
+  const [weights, shares] = [new Float32Array(numRows), new Float32Array(numRows)];
+  const teacherRows = new BigInt64Array(numRows);
   sequences.forEach((sequence, index) => {
     if (sequence.length !== numTokens) throw new RangeError('sequences of one batch have equal length');
     const tokenWeights = weightsOf(sequence);
+    const maskShares = diffusion?.maskShares?.(index);
     for (let at = 0; at < numTokens; at += 1) {
       const row = index * numTokens + at;
       const token = BigInt(sequence[at] ?? 0);
@@ -71,6 +81,9 @@ export function layOutBatch(
       positions[maskRow] = BigInt(at);
       labels[maskRow] = token;
       weights[maskRow] = tokenWeights[at] ?? 0;
+      shares[maskRow] = maskShares?.[at] ?? 1;
+      if (shares[maskRow] === 0) tokenIds[maskRow] = token;
+      teacherRows[maskRow] = BigInt(Math.max(row - 1, 0));
     }
   });
   const common = {
@@ -81,7 +94,16 @@ export function layOutBatch(
     causal: causalMask(numTokens),
   };
   if (diffusion === undefined) return common;
-  return { ...common, diffusion: { weights: asShares(weights), ...diffusionMasks(numTokens, diffusion) } };
+  const maskWeights = asShares(weights).map((weight, row) => weight * (shares[row] ?? 0));
+  return {
+    ...common,
+    diffusion: {
+      weights: maskWeights,
+      teacherRows,
+      teacherWeights: maskWeights.map((weight, row) => (positions[row] === 0n ? 0 : weight)),
+      ...diffusionMasks(numTokens, diffusion),
+    },
+  };
 }
 
 /** Scales weights in place to a sum of 1, so that a weighted sum is a mean. */

@@ -10,7 +10,14 @@ import type { Checkpoint } from './checkpoint.ts';
 import { initialCheckpoint, restartedCheckpoint } from './initialize.ts';
 import type { SpecialTokenIds } from './initialize.ts';
 import { describeMeasured, measureTraining } from './measure.ts';
-import { BLOCK_STARTS, modelSizeSchema, ratesAgree, SCHEDULES, trainingSettingsSchema } from './settings.ts';
+import {
+  BLOCK_STARTS,
+  MASK_STYLES,
+  modelSizeSchema,
+  ratesAgree,
+  SCHEDULES,
+  trainingSettingsSchema,
+} from './settings.ts';
 import type { TrainingSettings } from './settings.ts';
 
 export const HELP = `npm run train -- --run NAME [options]      trains, or goes on with the run NAME
@@ -22,7 +29,9 @@ export const HELP = `npm run train -- --run NAME [options]      trains, or goes 
   --length N             tokens of a sequence, default 256
   --block-sizes 4,8,16   one is drawn at each step, default 16
   --block-starts aligned|random   blocks begin at multiples of their size, or at an offset drawn at each step
+  --mask full|random     the second half is all masks (default), or has them at random among clean tokens
   --alpha A              weight of the AR loss, default 1
+  --distill W            0 to 1: how much mask rows follow the AR rows instead of the text, default 0
   --question-weight W    how much questions count in the losses, 0 to 1; default 1, all tokens alike
   --learning-rate R      default 0.002         --final-share S  default 0.1
   --schedule S           after warm-up: cosine (default), constant, or wsd, which is constant and then falls
@@ -34,7 +43,8 @@ export const HELP = `npm run train -- --run NAME [options]      trains, or goes 
   --threads N            default 2
   --measure              trains nothing: times a step of that size against its matrix products alone
   --vocab N              vocabulary for --measure, default 2048
-  --evaluate-every N     default 200           --checkpoint-every N  default 200
+  --evaluate-every N     default 200           --evaluate-batches N  default 4
+  --checkpoint-every N   default 200
 
 Everything is kept in .runs/NAME (or NAME, where it is an absolute path): checkpoint.safetensors, log.jsonl and
 model/, a folder that npm start serves.
@@ -48,6 +58,7 @@ export const SETTING_FLAGS = {
   batchSize: 'batch',
   numTokens: 'length',
   alpha: 'alpha',
+  distillWeight: 'distill',
   learningRate: 'learning-rate',
   finalShare: 'final-share',
   numWarmupSteps: 'warmup',
@@ -69,6 +80,7 @@ export const SIZE_FLAGS = {
 /** Settings that are one of a few words. */
 export const WORD_FLAGS = {
   schedule: { flag: 'schedule', words: SCHEDULES },
+  maskStyle: { flag: 'mask', words: MASK_STYLES },
   blockStarts: { flag: 'block-starts', words: BLOCK_STARTS },
 } as const;
 
@@ -88,6 +100,7 @@ const TEXT_FLAGS = [
   'data',
   'threads',
   'evaluate-every',
+  'evaluate-batches',
   'checkpoint-every',
 ];
 

@@ -27,7 +27,7 @@ async function runGolden(window: number) {
   const folder = loadModelFolder(FOLDER);
   const { train } = JSON.parse(readFileSync(`${FOLDER}/expected.json`, 'utf8')) as Expected;
   const shape = { batch: train.batch.length, numTokens: train.batch[0]!.length, window };
-  const graph = buildLossGraph(folder.config, shape, train.alpha);
+  const graph = buildLossGraph(folder.config, shape, { alpha: train.alpha, distill: 0 });
   const parameters = [...graph.parameters.values()];
   const computed = gradients(graph.b, graph.loss, parameters, graph.custom);
   graph.b.output('loss', graph.loss);

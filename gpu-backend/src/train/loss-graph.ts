@@ -7,7 +7,7 @@ import { add, gatherRows, mul } from '../model/graph/ops.ts';
 import { ropeTables } from '../model/graph/rope.ts';
 import { trainingAttention } from './attention.ts';
 import { CustomGradients } from './autodiff.ts';
-import { crossEntropy, weightedSum } from './loss.ts';
+import { crossEntropy, divergence, weightedSum } from './loss.ts';
 
 /** What a training graph is built for; sizes are fixed, block sizes up to `window` are chosen by the masks. */
 export interface TrainingShape {
@@ -16,6 +16,15 @@ export interface TrainingShape {
   readonly numTokens: number;
   /** Largest block size; 0 trains AR only, on the clean half alone. */
   readonly window: number;
+  /** Mask rows learn from AR rows too. */
+  readonly distills?: boolean;
+}
+
+export interface LossWeights {
+  /** α, of the AR loss. */
+  readonly alpha: number;
+  /** W, of the divergence from AR rows, where the shape distills. */
+  readonly distill: number;
 }
 
 export interface LossGraph {
@@ -27,7 +36,12 @@ export interface LossGraph {
   readonly arLoss: Value;
   /** Absent where AR only is trained. */
   readonly diffusionLoss?: Value;
-  /** 1/(1+α) · (α · arLoss + diffusionLoss), or arLoss alone (section 3.1). */
+  /** Kullback-Leibler divergence of mask rows from their AR rows, where the shape distills. */
+  readonly distillationLoss?: Value;
+  /**
+   * 1/(1+α) · (α · arLoss + diffusionLoss), or arLoss alone (section 3.1); with distillation
+   * 1/(1+α) · (α · arLoss + (1−W) · diffusionLoss + W · distillationLoss).
+   */
   readonly loss: Value;
 }
 
@@ -37,9 +51,14 @@ export interface LossGraph {
  *   positions   int64 [sequences of both halves, numTokens]
  *   labels      int64 [rows]
  *   ar_weights, diffusion_weights   float32 [batch · numTokens]: each row's share of its mean
+ *   teacher_rows int64 [rows], teacher_weights   where the shape distills: the clean row of each mask row
  *   causal, clean_for_masks [S, S], own_block [S, window]   additive masks
  */
-export function buildLossGraph(config: ModelConfig, shape: TrainingShape, alpha: number): LossGraph {
+export function buildLossGraph(
+  config: ModelConfig,
+  shape: TrainingShape,
+  { alpha, distill }: LossWeights,
+): LossGraph {
   const b = new GraphBuilder();
   const custom = new CustomGradients();
   const { batch, numTokens, window } = shape;
@@ -76,9 +95,18 @@ export function buildLossGraph(config: ModelConfig, shape: TrainingShape, alpha:
   if (window === 0) return { ...common, loss: arLoss };
   const diffusionWeights = b.input('diffusion_weights', 'float32', [numRows]);
   const diffusionLoss = weightedSum(b, losses, diffusionWeights);
-  const share = b.scalar(1 / (1 + alpha));
-  const loss = mul(b, add(b, mul(b, arLoss, b.scalar(alpha)), diffusionLoss), share);
-  return { ...common, diffusionLoss, loss };
+  const total = (maskLoss: Value): Value =>
+    mul(b, add(b, mul(b, arLoss, b.scalar(alpha)), maskLoss), b.scalar(1 / (1 + alpha)));
+  if (shape.distills !== true) return { ...common, diffusionLoss, loss: total(diffusionLoss) };
+  const teacherRows = b.input('teacher_rows', 'int64', [numRows]);
+  const divergences = divergence(b, custom, logits, teacherRows);
+  const distillationLoss = weightedSum(b, divergences, b.input('teacher_weights', 'float32', [numRows]));
+  const mixed = add(
+    b,
+    mul(b, diffusionLoss, b.scalar(1 - distill)),
+    mul(b, distillationLoss, b.scalar(distill)),
+  );
+  return { ...common, diffusionLoss, distillationLoss, loss: total(mixed) };
 }
 
 function parameterInputs(b: GraphBuilder, config: ModelConfig): Map<string, Value> {

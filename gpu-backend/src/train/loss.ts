@@ -1,5 +1,15 @@
 import type { GraphBuilder, Value } from '../model/graph/builder.ts';
-import { fixedDimAt, mul, neg, reduceSum, reshape, softmax } from '../model/graph/ops.ts';
+import {
+  exp,
+  fixedDimAt,
+  gatherRows,
+  mul,
+  neg,
+  reduceSum,
+  reshape,
+  softmax,
+  sub,
+} from '../model/graph/ops.ts';
 import type { CustomGradients } from './autodiff.ts';
 
 /**
@@ -9,12 +19,7 @@ import type { CustomGradients } from './autodiff.ts';
 export function crossEntropy(b: GraphBuilder, custom: CustomGradients, logits: Value, labels: Value): Value {
   const numRows = fixedDimAt(logits, 0);
   const columns = reshape(b, labels, [numRows, 1]);
-  const logProbabilities = b.node(
-    'LogSoftmax',
-    [logits],
-    { type: 'float32', shape: logits.shape },
-    { axis: -1 },
-  );
+  const logProbabilities = logSoftmax(b, logits);
   const picked = b.node(
     'GatherElements',
     [logProbabilities, columns],
@@ -34,6 +39,29 @@ export function crossEntropy(b: GraphBuilder, custom: CustomGradients, logits: V
       ),
     ];
   });
+}
+
+/**
+ * Kullback-Leibler divergence of each row from another row of the same logits, its teacher, through which no gradient
+ * flows: [rows, vocab], int64 [rows] → [rows]. Its gradient is (softmax − the teacher's) · d.
+ */
+export function divergence(
+  b: GraphBuilder,
+  custom: CustomGradients,
+  logits: Value,
+  teacherRows: Value,
+): Value {
+  const logProbabilities = logSoftmax(b, logits);
+  const taught = gatherRows(b, logProbabilities, teacherRows);
+  const probabilities = exp(b, taught);
+  const shares = mul(b, probabilities, sub(b, taught, logProbabilities));
+  return custom.define(reduceSum(b, shares, [-1], false), [logits], (_, gradient) => [
+    mul(b, sub(b, softmax(b, logits), probabilities), reshape(b, gradient, [fixedDimAt(logits, 0), 1])),
+  ]);
+}
+
+function logSoftmax(b: GraphBuilder, logits: Value): Value {
+  return b.node('LogSoftmax', [logits], { type: 'float32', shape: logits.shape }, { axis: -1 });
 }
 
 /** Σ losses · weights over rows [start, end): a scalar. */

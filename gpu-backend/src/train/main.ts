@@ -37,7 +37,7 @@ async function main(): Promise<number> {
     runFolder: runFolder(run),
     numThreads: numThreadsOf(flags),
     evaluateEvery: numberFlag(flags, 'evaluate-every', 200, wholeNumber(1)),
-    numEvaluationBatches: 4,
+    numEvaluationBatches: numberFlag(flags, 'evaluate-batches', 4, wholeNumber(1)),
     checkpointEvery: numberFlag(flags, 'checkpoint-every', 200, wholeNumber(1)),
   };
   const start = startingPoint(flags, run, dataFolder);

@@ -9,6 +9,7 @@ export interface LogLine {
   readonly step: number;
   readonly arLoss: number;
   readonly diffusionLoss?: number;
+  readonly distillationLoss?: number;
   readonly learningRate: number;
   readonly gradientNorm: number;
   /** Clean tokens seen so far. */
@@ -41,6 +42,7 @@ export class Progress {
       step: numDone,
       arLoss: round(result.arLoss),
       ...(result.diffusionLoss === undefined ? {} : { diffusionLoss: round(result.diffusionLoss) }),
+      ...(result.distillationLoss === undefined ? {} : { distillationLoss: round(result.distillationLoss) }),
       learningRate: result.learningRate,
       gradientNorm: round(result.gradientNorm),
       tokens: numDone * this.#tokensPerStep,

@@ -29,7 +29,11 @@ export async function trainRun(
 ): Promise<void> {
   const { settings } = checkpoint;
   const training = new SequenceSampler(openTokenFile(path.join(options.dataFolder, 'train.bin')), settings);
-  const heldOut = new SequenceSampler(openTokenFile(path.join(options.dataFolder, 'valid.bin')), settings);
+  // The same held-out text for every run, whatever its seed.
+  const heldOut = new SequenceSampler(openTokenFile(path.join(options.dataFolder, 'valid.bin')), {
+    ...settings,
+    seed: 0,
+  });
   const progress = new Progress(options.runFolder, {
     firstStep: checkpoint.step,
     numSteps: settings.numSteps,

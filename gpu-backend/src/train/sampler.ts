@@ -1,5 +1,6 @@
 import { Random } from '../data/random.ts';
 import type { TokenFile } from '../data/token-file.ts';
+import { randomMaskShares } from './masking.ts';
 import type { TrainingSettings } from './settings.ts';
 
 /**
@@ -43,6 +44,15 @@ export class SequenceSampler {
     const { blockStarts, seed } = this.#settings;
     if (blockStarts === 'aligned') return 0;
     return new Random(seed * 15485863 + step).integer(0, this.blockSizeAt(step) - 1);
+  }
+
+  /** Which tokens of a step's sequences are masked and how much they count; undefined: all alike. */
+  maskSharesAt(step: number): ((index: number) => Float32Array) | undefined {
+    const { batchSize, maskStyle, numTokens, seed } = this.#settings;
+    if (maskStyle === 'full') return undefined;
+    const layout = { blockSize: this.blockSizeAt(step), blockOffset: this.blockOffsetAt(step) };
+    return (index) =>
+      randomMaskShares(new Random(seed * 32452843 + step * batchSize + index), numTokens, layout);
   }
 
   #sequence(index: number): Uint16Array {

@@ -15,6 +15,7 @@ export const modelSizeSchema = z.strictObject({
 export type ModelSize = z.infer<typeof modelSizeSchema>;
 
 export const SCHEDULES = ['cosine', 'constant', 'wsd'] as const;
+export const MASK_STYLES = ['full', 'random'] as const;
 export const BLOCK_STARTS = ['aligned', 'random'] as const;
 
 /** All that decides what a training run computes; it is kept in every checkpoint. */
@@ -36,6 +37,13 @@ export const trainingSettingsSchema = z
     blockSizes: z.array(count).min(1).default([16]),
     /** Where blocks begin: at multiples of their size, or at those plus an offset drawn at each step. */
     blockStarts: z.enum(BLOCK_STARTS).default('aligned'),
+    /** What the second half holds: masks alone (section 3.1), or some at random among clean tokens. */
+    maskStyle: z.enum(MASK_STYLES).default('full'),
+    /**
+     * W: the mask rows' loss is (1 − W) · cross-entropy + W · KL divergence from the AR row that predicts the same
+     * token, through which no gradient flows.
+     */
+    distillWeight: share.max(1).default(0),
     /** Weight of the AR loss against the diffusion loss (α of section 3.1). */
     alpha: z.number().positive().default(1),
     learningRate: z.number().positive().default(2e-3),

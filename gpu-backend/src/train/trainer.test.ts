@@ -172,7 +172,7 @@ describe('training', () => {
       exportModel(checkpoint, folder, path.join(folder, 'model'));
       const { numTokens } = SETTINGS;
       const shape = { batch: 1, numTokens, window: windowOf(SETTINGS) };
-      const graph = buildLossGraph(checkpointConfig(checkpoint), shape, 1);
+      const graph = buildLossGraph(checkpointConfig(checkpoint), shape, { alpha: 1, distill: 0 });
       graph.b.output('logits', graph.logits);
       const training = await openGraph(serializeModel(graph.b, 'logits'), { numThreads: 1 });
       const sequence = Array.from({ length: numTokens }, (_, at) => 4 + ((at * 7) % 20));

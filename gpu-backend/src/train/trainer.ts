@@ -7,6 +7,9 @@ import { ADAMW_DEFAULTS, firstMomentName, secondMomentName, updatedName } from '
 import { productsOf } from './products.ts';
 import type { Product } from './products.ts';
 import { layOutBatch } from './batch.ts';
+import type { DiffusionOptions } from './batch.ts';
+import type { TrainingShape } from './loss-graph.ts';
+import { Random } from '../data/random.ts';
 import { batchTensors } from './batch-tensors.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { checkpointConfig } from './checkpoint.ts';
@@ -18,6 +21,7 @@ import { buildTrainingGraph, evaluationGraph } from './training-graph.ts';
 export interface Losses {
   readonly arLoss: number;
   readonly diffusionLoss?: number;
+  readonly distillationLoss?: number;
 }
 
 export interface StepResult extends Losses {
@@ -34,6 +38,7 @@ type Tensors = Record<string, HostTensor>;
 export class Trainer {
   readonly config: ModelConfig;
   readonly settings: TrainingSettings;
+  readonly #shape: TrainingShape;
   readonly #configJson: Record<string, unknown>;
   /** The matrix products of a step. */
   readonly products: readonly Product[];
@@ -55,6 +60,7 @@ export class Trainer {
     this.products = products;
     this.config = checkpointConfig(checkpoint);
     this.settings = checkpoint.settings;
+    this.#shape = shapeOf(checkpoint.settings);
     this.#configJson = checkpoint.configJson;
     this.#training = training;
     this.#evaluation = evaluation;
@@ -73,12 +79,13 @@ export class Trainer {
   static async open(checkpoint: Checkpoint, options: { numThreads: number }): Promise<Trainer> {
     const { settings } = checkpoint;
     const config = checkpointConfig(checkpoint);
-    const { batchSize, numTokens, alpha, weightDecay, clipNorm } = settings;
-    const shape = { batch: batchSize, numTokens, window: windowOf(settings) };
+    const { alpha, distillWeight, weightDecay, clipNorm } = settings;
+    const shape = shapeOf(settings);
+    const weights = { alpha, distill: distillWeight };
     const optimizer = { ...ADAMW_DEFAULTS, weightDecay, clipNorm };
-    const builder = buildTrainingGraph(config, shape, alpha, optimizer);
+    const builder = buildTrainingGraph(config, shape, weights, optimizer);
     const training = await openGraph(serializeModel(builder, 'tidar_train'), options);
-    const evaluation = await openGraph(evaluationGraph(config, shape, alpha), options);
+    const evaluation = await openGraph(evaluationGraph(config, shape, weights), options);
     return new Trainer(checkpoint, { training, evaluation, products: productsOf(builder) });
   }
 
@@ -93,7 +100,7 @@ export class Trainer {
     const { beta1, beta2 } = ADAMW_DEFAULTS;
     const numUpdates = this.#momentsAge + step + 1;
     const inputs = {
-      ...this.#batch(sampler, step),
+      ...this.#trainingBatch(sampler, step),
       ...this.#current,
       learning_rate: scalar(learningRate),
       correction_1: scalar(1 / (1 - beta1 ** numUpdates)),
@@ -112,7 +119,7 @@ export class Trainer {
   async evaluate(sampler: SequenceSampler, numBatches: number): Promise<Losses> {
     let [arLoss, diffusionLoss] = [0, 0];
     for (let index = 0; index < numBatches; index += 1) {
-      const inputs = { ...this.#batch(sampler, index), ...this.#parameters() };
+      const inputs = { ...this.#heldOutBatch(sampler, index), ...this.#parameters() };
       const losses = lossesOf(await this.#evaluation.run(inputs));
       arLoss += losses.arLoss / numBatches;
       diffusionLoss += (losses.diffusionLoss ?? 0) / numBatches;
@@ -152,24 +159,35 @@ export class Trainer {
     );
   }
 
-  #batch(sampler: SequenceSampler, step: number): Tensors {
-    const { batchSize, numTokens } = this.settings;
-    const window = windowOf(this.settings);
-    const maskTokenId = this.config.tidar?.maskTokenId ?? 0;
-    const diffusion =
-      window === 0
-        ? undefined
-        : {
-            maskTokenId,
-            window,
-            blockSize: sampler.blockSizeAt(step),
-            blockOffset: sampler.blockOffsetAt(step),
-          };
+  /** What a step trains on. */
+  #trainingBatch(sampler: SequenceSampler, step: number): Tensors {
+    const maskShares = sampler.maskSharesAt(step);
+    return this.#batch(sampler.batchAt(step), {
+      blockSize: sampler.blockSizeAt(step),
+      blockOffset: sampler.blockOffsetAt(step),
+      ...(maskShares === undefined ? {} : { maskShares }),
+    });
+  }
+
+  /** Held-out text, the same for all settings: masks alone, blocks of each size in turn, from anywhere. */
+  #heldOutBatch(sampler: SequenceSampler, index: number): Tensors {
+    const { blockSizes } = this.settings;
+    const blockSize = blockSizes[index % blockSizes.length] ?? 1;
+    const blockOffset = new Random(index).integer(0, blockSize - 1);
+    return this.#batch(sampler.batchAt(index), { blockSize, blockOffset });
+  }
+
+  #batch(
+    sequences: readonly Uint16Array[],
+    layout: Omit<DiffusionOptions, 'maskTokenId' | 'window'>,
+  ): Tensors {
     const { questionWeight } = this.settings;
+    const { window } = this.#shape;
+    const maskTokenId = this.config.tidar?.maskTokenId ?? 0;
+    const diffusion = window === 0 ? undefined : { maskTokenId, window, ...layout };
     const weightsOf =
       questionWeight && ((sequence: ArrayLike<number>) => tokenWeights(questionWeight, sequence));
-    const batch = layOutBatch(sampler.batchAt(step), diffusion, weightsOf);
-    return batchTensors(batch, { batch: batchSize, numTokens, window });
+    return batchTensors(layOutBatch(sequences, diffusion, weightsOf), this.#shape);
   }
 }
 
@@ -189,15 +207,22 @@ function stateTensors(config: ModelConfig, checkpoint: Checkpoint): Tensors {
   return tensors;
 }
 
+function shapeOf(settings: TrainingSettings): TrainingShape {
+  const { batchSize, numTokens, distillWeight } = settings;
+  const window = windowOf(settings);
+  return { batch: batchSize, numTokens, window, distills: window > 0 && distillWeight > 0 };
+}
+
 function scalar(value: number): HostTensor {
   return { type: 'float32', data: Float32Array.of(value), shape: [] };
 }
 
 function lossesOf(outputs: Record<string, Float32Array>): Losses {
-  const arLoss = first(outputs, 'ar_loss');
-  return 'diffusion_loss' in outputs
-    ? { arLoss, diffusionLoss: first(outputs, 'diffusion_loss') }
-    : { arLoss };
+  return {
+    arLoss: first(outputs, 'ar_loss'),
+    ...('diffusion_loss' in outputs ? { diffusionLoss: first(outputs, 'diffusion_loss') } : {}),
+    ...('distillation_loss' in outputs ? { distillationLoss: first(outputs, 'distillation_loss') } : {}),
+  };
 }
 
 function first(outputs: Record<string, Float32Array>, name: string): number {
