@@ -6,6 +6,8 @@ import { encodeSse, type SseMessage } from './sse.ts';
 export const PROTOCOL_VERSION = 3;
 export const MAX_STOP_STRINGS = 4;
 export const MAX_DRAFT_LENGTH = 64;
+/** Of requests for speculative decoding that name none. */
+export const SPECULATIVE_DRAFT_LENGTH = 4;
 /** Of block diffusion. */
 export const MAX_BLOCK_LENGTH = 64;
 export const MAX_CHOICES = 16;

@@ -22,8 +22,10 @@ const mapped = <Value>(
 ): Mapped<unknown> => ({ values, read, ...(expected && { expected }) }) as Mapped<unknown>;
 
 const double = (min: number, max: number): fc.Arbitrary<number> => fc.double({ min, max, noNaN: true });
-const tidarDecoder = (request: GenerateRequest) =>
-  request.decoder.type === 'tidar' ? request.decoder : undefined;
+const decoderField =
+  (name: string) =>
+  ({ decoder }: GenerateRequest): unknown =>
+    Object.entries(decoder).find(([field]) => field === name)?.[1];
 const text = fc.string({ minLength: 1, maxLength: 8 });
 
 const MAPPED: Record<string, Mapped<unknown>> = {
@@ -69,14 +71,19 @@ const MAPPED: Record<string, Mapped<unknown>> = {
   ),
 };
 
+const MAPPED_DECODER: Record<string, Mapped<unknown>> = {
+  decoder: mapped(fc.constantFrom('ar', 'tidar', 'speculative', 'diffusion'), decoderField('type')),
+  plan: mapped(fc.constantFrom('auto', 'dense', 'sparse', 'branches', 'two-pass'), decoderField('plan')),
+  draft_length: mapped(fc.integer({ min: 1, max: 64 }), decoderField('draft_length')),
+  beta: mapped(double(0, 1), decoderField('beta')),
+  block_length: mapped(fc.integer({ min: 1, max: 64 }), decoderField('block_length')),
+  strategy: mapped(fc.constantFrom('confidence', 'threshold', 'left-to-right'), decoderField('strategy')),
+  tokens_per_pass: mapped(fc.integer({ min: 1, max: 64 }), decoderField('tokens_per_pass')),
+  threshold: mapped(double(0.01, 1), decoderField('threshold')),
+};
+
 const MAPPED_EXTENSION: Record<string, Mapped<unknown>> = {
-  decoder: mapped(fc.constantFrom('ar', 'tidar'), ({ decoder }) => decoder.type),
-  plan: mapped(
-    fc.constantFrom('auto', 'dense', 'sparse', 'branches', 'two-pass'),
-    (request) => tidarDecoder(request)?.plan,
-  ),
-  draft_length: mapped(fc.integer({ min: 1, max: 64 }), (request) => tidarDecoder(request)?.draft_length),
-  beta: mapped(double(0, 1), (request) => tidarDecoder(request)?.beta),
+  ...MAPPED_DECODER,
   top_k: mapped(fc.nat(), ({ sampling }) => sampling.top_k),
   min_p: mapped(double(0, 0.99), ({ sampling }) => sampling.min_p),
   repetition_penalty: mapped(double(0.01, 10), ({ sampling }) => sampling.repetition_penalty),
@@ -123,9 +130,26 @@ const optional = (parameters: Record<string, Mapped<unknown>>, requiredKeys: str
   fc.record(Object.fromEntries(Object.entries(parameters).map(([name, { values }]) => [name, values])), {
     requiredKeys,
   });
+const only = (names: string): Record<string, Mapped<unknown>> =>
+  Object.fromEntries(Object.entries(MAPPED_EXTENSION).filter(([name]) => names.split(' ').includes(name)));
+const others = Object.fromEntries(
+  Object.entries(MAPPED_EXTENSION).filter(([name]) => !(name in MAPPED_DECODER)),
+);
+/** Any parameters of decoders, and more often such as belong together. */
+const decoders = fc.oneof(
+  { weight: 3, arbitrary: fc.constant({}) },
+  optional(MAPPED_DECODER),
+  optional(only('decoder plan draft_length beta')),
+  fc.record({ decoder: fc.constant('diffusion') }).chain((decoder) =>
+    optional(only('block_length strategy tokens_per_pass threshold')).map((rest) => ({
+      ...decoder,
+      ...rest,
+    })),
+  ),
+);
 const requests = fc.record({
   top: optional(MAPPED, ['model', 'messages']),
-  tidar: optional(MAPPED_EXTENSION),
+  tidar: fc.tuple(decoders, optional(others)).map(([decoder, rest]) => ({ ...decoder, ...rest })),
 });
 
 /** A parameter's name, without the part of it that is at fault. */
@@ -168,7 +192,7 @@ describe('every parameter of the schema', () => {
           reached.add(name);
         }
       }),
-      { numRuns: 2000 },
+      { seed: 51, numRuns: 4000 },
     );
     const all = [...Object.keys(MAPPED), ...Object.keys(MAPPED_EXTENSION)];
     expect(all.filter((name) => !reached.has(name))).toEqual([]);

@@ -98,6 +98,23 @@ describe('chat request', () => {
     ['tidar.draft_length', { tidar: { draft_length: 65 } }, 'invalid_request'],
     ['tidar.draft_length', { tidar: { decoder: 'ar', draft_length: 4 } }, 'invalid_request'],
     ['tidar.beta', { tidar: { decoder: 'ar', beta: 1 } }, 'invalid_request'],
+    ['tidar.decoder', { tidar: { decoder: 'beam' } }, 'invalid_request'],
+    ['tidar.plan', { tidar: { decoder: 'speculative', plan: 'auto' } }, 'invalid_request'],
+    ['tidar.block_length', { tidar: { block_length: 8 } }, 'invalid_request'],
+    ['tidar.block_length', { tidar: { decoder: 'diffusion', block_length: 65 } }, 'invalid_request'],
+    ['tidar.draft_length', { tidar: { decoder: 'diffusion', draft_length: 4 } }, 'invalid_request'],
+    ['tidar.strategy', { tidar: { decoder: 'diffusion', strategy: 'random' } }, 'invalid_request'],
+    ['tidar.tokens_per_pass', { tidar: { decoder: 'diffusion', tokens_per_pass: 0 } }, 'invalid_request'],
+    [
+      'tidar.tokens_per_pass',
+      { tidar: { decoder: 'diffusion', threshold: 0.9, tokens_per_pass: 1 } },
+      'invalid_request',
+    ],
+    [
+      'tidar.threshold',
+      { tidar: { decoder: 'diffusion', strategy: 'confidence', threshold: 0.9 } },
+      'invalid_request',
+    ],
     ['tidar.trace', { tidar: { trace: 'full' } }, 'invalid_request'],
   ])('refuses %s by its name: %j', (param, change, code) => {
     expect(refusal(change)).toMatchObject({ code, param, message: expect.stringContaining(`'${param}'`) });

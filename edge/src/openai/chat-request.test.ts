@@ -68,6 +68,21 @@ describe('chat request', () => {
       { tidar: { plan: 'two-pass' } },
       { decoder: { type: 'tidar', plan: 'two-pass', draft_length: 4, beta: 1 } },
     ],
+    [
+      'speculative decoding',
+      { tidar: { decoder: 'speculative' } },
+      { decoder: { type: 'speculative', draft_length: 4 } },
+    ],
+    [
+      'block diffusion, in the model’s own blocks and by confidence where nothing is said',
+      { tidar: { decoder: 'diffusion' } },
+      { decoder: { type: 'diffusion', block_length: 16, strategy: 'confidence', tokens_per_pass: 1 } },
+    ],
+    [
+      'block diffusion by the threshold that is given',
+      { tidar: { decoder: 'diffusion', threshold: 0.7, block_length: 8 } },
+      { decoder: { type: 'diffusion', block_length: 8, strategy: 'threshold', threshold: 0.7 } },
+    ],
     ['n', { n: 3 }, { num_choices: 3 }],
     [
       'the penalties',

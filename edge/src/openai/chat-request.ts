@@ -1,7 +1,6 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import type {
   ChatMessage,
-  Decoder,
   GenerateRequest,
   Grammar,
   ModelInfo,
@@ -9,6 +8,7 @@ import type {
 } from '@tidar/shared/protocol.ts';
 import { type Hold, holdWith, type Price } from '../ledger/price.ts';
 import type { ChatRequest } from './chat-schema.ts';
+import { decoderOf } from './decoder.ts';
 
 /** The backend's request for an OpenAI one. The seed is always set, so that an answer can be had again. */
 export function toGenerateRequest(chat: ChatRequest, model: ModelInfo, requestId: string): GenerateRequest {
@@ -123,32 +123,4 @@ function seedOf(seed: string | number | undefined): string {
     throw new TidarError('invalid_request', "'seed' has more than 64 bits.", { param: 'seed' });
   }
   return String(BigInt.asUintN(64, bits));
-}
-
-function decoderOf(chat: ChatRequest, model: ModelInfo): Decoder {
-  const { decoder, plan: askedPlan, draft_length: draftLength, beta = 1 } = chat.tidar ?? {};
-  const canDraft = model.block_size > 0;
-  if (decoder === 'tidar' && !canDraft) {
-    const message = `'${model.id}' has no diffusion mode: use decoder 'ar'.`;
-    throw new TidarError('invalid_request', message, { param: 'tidar.decoder' });
-  }
-  if ((decoder ?? (canDraft ? 'tidar' : 'ar')) === 'ar') {
-    assertNothingDrafts(chat);
-    return { type: 'ar' };
-  }
-  const plan = askedPlan ?? (beta < 1 ? 'dense' : 'auto');
-  if (beta < 1 && plan !== 'dense') {
-    const message = `'tidar.beta' below 1 needs plan 'dense', not '${plan}': no other has a text of its own then.`;
-    throw new TidarError('invalid_request', message, { param: 'tidar.beta' });
-  }
-  const byDefault = plan === 'auto' ? model.auto_draft_length : model.draft_length;
-  return { type: 'tidar', plan, draft_length: draftLength ?? byDefault, beta };
-}
-
-function assertNothingDrafts({ tidar }: ChatRequest): void {
-  for (const name of ['plan', 'draft_length', 'beta'] as const) {
-    if (tidar?.[name] === undefined) continue;
-    const message = `'tidar.${name}' means nothing to the decoder 'ar'.`;
-    throw new TidarError('invalid_request', message, { param: `tidar.${name}` });
-  }
 }

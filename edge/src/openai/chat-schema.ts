@@ -1,6 +1,7 @@
 import {
   betaSchema,
   biasSchema,
+  blockLengthSchema,
   draftLengthSchema,
   grammarTextSchema,
   jsonSchemaSchema,
@@ -12,8 +13,11 @@ import {
   planSchema,
   promptLogprobsSchema,
   repetitionPenaltySchema,
+  strategySchema,
   temperatureSchema,
+  thresholdSchema,
   tokenIdsSchema,
+  tokensPerPassSchema,
   topKSchema,
   topLogprobsSchema,
   topPSchema,
@@ -125,12 +129,18 @@ const responseFormat = z
   )
   .nullish();
 
+const DECODERS = ['ar', 'tidar', 'speculative', 'diffusion'] as const;
+
 /** What this API adds to OpenAI's. */
 export const tidarExtension = z.strictObject({
-  decoder: z.enum(['tidar', 'ar'], "expected 'tidar' or 'ar'").optional(),
+  decoder: z.enum(DECODERS, "expected 'ar', 'tidar', 'speculative' or 'diffusion'").optional(),
   plan: planSchema.optional(),
   draft_length: draftLengthSchema.optional(),
   beta: betaSchema.optional(),
+  block_length: blockLengthSchema.optional(),
+  strategy: strategySchema.optional(),
+  tokens_per_pass: tokensPerPassSchema.optional(),
+  threshold: thresholdSchema.optional(),
   top_k: topKSchema.optional(),
   min_p: minPSchema.optional(),
   repetition_penalty: repetitionPenaltySchema.optional(),

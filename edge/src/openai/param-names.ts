@@ -18,6 +18,10 @@ const NAMES: Readonly<Record<string, string>> = {
   plan: 'tidar.plan',
   draft_length: 'tidar.draft_length',
   beta: 'tidar.beta',
+  block_length: 'tidar.block_length',
+  strategy: 'tidar.strategy',
+  tokens_per_pass: 'tidar.tokens_per_pass',
+  threshold: 'tidar.threshold',
 };
 
 /** The same error with the name by which this client gave the parameter that the backend found at fault. */

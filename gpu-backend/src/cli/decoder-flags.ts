@@ -1,4 +1,4 @@
-import { MAX_BLOCK_LENGTH, MAX_DRAFT_LENGTH } from '@tidar/shared/protocol.ts';
+import { MAX_BLOCK_LENGTH, MAX_DRAFT_LENGTH, SPECULATIVE_DRAFT_LENGTH } from '@tidar/shared/protocol.ts';
 import { NAMED_PLAN_DRAFT_LENGTH, PLAN_NAMES, STRATEGIES } from '../decode/decoder.ts';
 import type { Decoder, PlanName, Strategy } from '../decode/decoder.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -123,7 +123,7 @@ export function chooseDecoder(flags: DecoderFlags, { tidar }: ModelConfig): Deco
     case 'ar':
       return { type: 'ar' };
     case 'speculative':
-      return { type: 'speculative', draftLength: flags.draftLength ?? NAMED_PLAN_DRAFT_LENGTH };
+      return { type: 'speculative', draftLength: flags.draftLength ?? SPECULATIVE_DRAFT_LENGTH };
     case 'tidar': {
       const { type, plan, draftLength, beta } = flags;
       if (tidar === undefined && !flags.isRequired) return { type: 'ar' };
