@@ -10,7 +10,7 @@ interface Expected {
   step: { prefix: number[]; rows: number[]; positions: number[]; mask: number[][]; logits: number[][] };
 }
 
-const CAPACITY = 48;
+const CAPACITY = 96;
 const TOLERANCE = 2e-4;
 
 function worstError(found: ForwardOutput, expected: number[][]): number {
@@ -22,7 +22,7 @@ function worstError(found: ForwardOutput, expected: number[][]): number {
   return Math.max(...errors);
 }
 
-const CASES = ['llama-tidar', 'qwen2-tidar', 'qwen3-tidar'].flatMap((name) =>
+const CASES = ['llama-tidar', 'qwen2-tidar', 'qwen3-tidar', 'nemotron-tidar'].flatMap((name) =>
   DEVICES.map((device) => ({ name, device })),
 );
 

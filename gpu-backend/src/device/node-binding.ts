@@ -24,7 +24,7 @@ export const NODE_RUNTIME_VERSION: string = ort.env.versions.node ?? ort.env.ver
 
 async function createSession(folder: ModelFolder, options: SessionOptions): Promise<ort.InferenceSession> {
   const candidates = maxCandidatesOf(folder.config, options) > 0;
-  const graph = servingGraph(folder.config, folder.tensors, { candidates });
+  const graph = servingGraph(folder, { candidates });
   try {
     return await ort.InferenceSession.create(graph, {
       executionProviders: ['cpu'],

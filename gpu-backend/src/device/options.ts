@@ -1,6 +1,6 @@
-import path from 'node:path';
 import type { ModelConfig } from '../model/config.ts';
 import type { ModelFolder } from '../model/folder.ts';
+import { externalFolder } from '../model/graph/serving.ts';
 
 export interface SessionOptions {
   readonly numThreads: number;
@@ -25,8 +25,8 @@ export function maxCandidatesOf(config: ModelConfig, options: SessionOptions): n
 /** onnxruntime's session options that have no function of their own. */
 export function sessionEntries(folder: ModelFolder, { numThreads }: SessionOptions): Record<string, string> {
   return {
-    // Weights are mapped from the folder; the graph itself is never written to disk.
-    'session.model_external_initializers_file_folder_path': path.resolve(folder.path),
+    // Weights are mapped from their files; the graph itself is never written to disk.
+    'session.model_external_initializers_file_folder_path': externalFolder(folder),
     'session.intra_op.allow_spinning': numThreads > 1 ? '1' : '0',
   };
 }

@@ -46,14 +46,6 @@ const MULTIPLIERS = [
   'logit_scale',
 ] as const;
 
-const isDefaultRope = (value: unknown): boolean => {
-  if (isOff(value)) return true;
-  if (typeof value !== 'object') return false;
-  const rope = value as Record<string, unknown>;
-  const type = rope['rope_type'] ?? rope['type'] ?? 'default';
-  return type === 'default';
-};
-
 const hasOnlyFullAttention = (value: unknown): boolean =>
   isOff(value) || (Array.isArray(value) && value.every((type) => type === 'full_attention'));
 
@@ -61,27 +53,29 @@ const FEATURES: readonly Feature[] = [
   { field: 'hidden_act', isSupported: (v) => v === undefined || v === 'silu', supported: '"silu"' },
   {
     field: 'sliding_window',
-    // Qwen writes a window that `use_sliding_window` switches; for Llama its presence alone means one.
-    isSupported: (v, architecture) => isOff(v) || architecture.startsWith('qwen'),
+    // Qwen writes a window that `use_sliding_window` switches; Mistral's ends the context instead (see config.ts).
+    isSupported: (v, architecture) =>
+      isOff(v) || !['llama', 'nemotron_labs_diffusion'].includes(architecture),
     supported: 'null (full attention)',
   },
   { field: 'use_sliding_window', isSupported: isOff, supported: 'false (full attention)' },
   { field: 'layer_types', isSupported: hasOnlyFullAttention, supported: 'only "full_attention"' },
-  { field: 'rope_scaling', isSupported: isDefaultRope, supported: 'null or rope_type "default"' },
-  { field: 'rope_parameters', isSupported: isDefaultRope, supported: 'rope_type "default"' },
   { field: 'partial_rotary_factor', isSupported: isOffOr(1), supported: '1 (the whole head)' },
   {
     field: 'attention_bias',
     // Qwen2 always has q, k and v biases; the others have them only where this field says so.
     isSupported: (v, architecture) => v === undefined || v === null || v === (architecture === 'qwen2'),
-    supported: 'false for llama and qwen3, true or no such field for qwen2',
+    supported: 'false, or for qwen2 true or no such field',
+  },
+  {
+    field: 'dlm_paradigm',
+    isSupported: isOffOr('bidirectional'),
+    supported: '"bidirectional" (masks of a block see each other)',
   },
   { field: 'mlp_bias', isSupported: isOff, supported: 'false' },
   ...ABSENT_ONLY.map((field) => ({ field, isSupported: isOff, supported: 'no such field' })),
   ...MULTIPLIERS.map((field) => ({ field, isSupported: isOffOr(1), supported: '1 or no such field' })),
 ];
-
-const ROPE_FIELDS = new Set(['rope_type', 'type', 'rope_theta', 'partial_rotary_factor']);
 
 const show = (value: unknown): string => {
   const text = JSON.stringify(value) ?? 'nothing';
@@ -106,18 +100,5 @@ export function refuseUnsupportedFeatures(
 ): void {
   for (const { field, isSupported, supported } of FEATURES) {
     if (!isSupported(json[field], architecture)) refuse(fileName, field, json[field], supported);
-  }
-  refuseUnknownRope(json['rope_parameters'], fileName);
-}
-
-/** A rope setting that isn't known may scale the angles: only what leaves them alone is let through. */
-function refuseUnknownRope(rope: unknown, fileName: string): void {
-  if (typeof rope !== 'object' || rope === null) return;
-  for (const [key, value] of Object.entries(rope)) {
-    const field = `rope_parameters.${key}`;
-    if (key === 'partial_rotary_factor' && !isOffOr(1)(value)) {
-      refuse(fileName, field, value, '1 (the whole head)');
-    }
-    if (!ROPE_FIELDS.has(key) && !isOff(value)) refuse(fileName, field, value, [...ROPE_FIELDS].join(', '));
   }
 }

@@ -11,6 +11,7 @@ const readConfig = (name: string): Record<string, unknown> =>
 const LLAMA = readConfig('llama-tidar');
 const QWEN2 = readConfig('qwen2-tidar');
 const QWEN3 = readConfig('qwen3-tidar');
+const NEMOTRON = readConfig('nemotron-tidar');
 
 /** The error that these changes to a config lead to. */
 function refusal(base: Record<string, unknown>, changes: Record<string, unknown>): TidarError {
@@ -119,10 +120,11 @@ describe('a model config', () => {
   });
 
   it('lists the supported architectures when asked for another', () => {
-    const error = refusal(readConfig('nemotron-tidar'), {});
+    const error = refusal(LLAMA, { model_type: 'mamba' });
     expect(error.code).toBe('unsupported_model');
     expect(error.message).toBe(
-      'config.json: model_type is "nemotron_labs_diffusion", which is not implemented; supported: llama, qwen2, qwen3.',
+      'config.json: model_type is "mamba", which is not implemented; supported: llama, qwen2, qwen3, mistral, ' +
+        'ministral3, nemotron_labs_diffusion.',
     );
   });
 
@@ -130,9 +132,23 @@ describe('a model config', () => {
     ['sliding_window', LLAMA, { sliding_window: 4096 }, '4096'],
     ['use_sliding_window', QWEN2, { use_sliding_window: true, sliding_window: 128 }, 'true'],
     ['layer_types', QWEN3, { layer_types: ['full_attention', 'sliding_attention'] }, 'sliding_attention'],
-    ['rope_scaling', LLAMA, { rope_scaling: { rope_type: 'llama3', factor: 8 } }, 'llama3'],
-    ['rope_scaling', LLAMA, { rope_scaling: { type: 'linear', factor: 2 } }, 'linear'],
-    ['rope_parameters', LLAMA, { rope_parameters: { rope_type: 'yarn', rope_theta: 1e4 } }, 'yarn'],
+    ['rope_scaling.rope_type', LLAMA, { rope_scaling: { rope_type: 'longrope', factor: 8 } }, 'longrope'],
+    ['rope_scaling.type', LLAMA, { rope_scaling: { type: 'su', factor: 2 } }, 'su'],
+    [
+      'rope_parameters.llama_4_scaling_beta',
+      LLAMA,
+      {
+        rope_parameters: {
+          rope_type: 'yarn',
+          factor: 2,
+          original_max_position_embeddings: 128,
+          llama_4_scaling_beta: 0.1,
+        },
+      },
+      '0.1',
+    ],
+    ['dlm_paradigm', NEMOTRON, { dlm_paradigm: 'autoregressive' }, 'autoregressive'],
+    ['sliding_window', NEMOTRON, { sliding_window: 4096 }, '4096'],
     [
       'rope_parameters.partial_rotary_factor',
       LLAMA,
@@ -218,6 +234,26 @@ describe('a model config', () => {
       'an unknown tidar field',
       { tidar: { mask_token_id: 47, block_size: 4, noise: 1 } },
       'config.json: tidar has the unknown field noise; known: mask_token_id, block_size.',
+    ],
+    [
+      'a factor missing',
+      { rope_scaling: { type: 'linear' } },
+      'config.json: rope_scaling.factor is missing.',
+    ],
+    [
+      'a factor of zero',
+      { rope_scaling: { type: 'linear', factor: 0 } },
+      'config.json: rope_scaling.factor is 0; expected a positive number.',
+    ],
+    [
+      'a base that is text',
+      { rope_theta: '1e4' },
+      'config.json: rope_theta is "1e4"; expected a positive number.',
+    ],
+    [
+      'a list of rotary settings',
+      { rope_parameters: [1] },
+      'config.json: rope_parameters is [1]; expected an object.',
     ],
     ['tidar that is no object', { tidar: 16 }, 'config.json: tidar is 16; expected an object.'],
     ['no model_type', { model_type: undefined }, 'config.json: model_type is missing.'],

@@ -2,8 +2,19 @@ import { TidarError } from '@tidar/shared/errors.ts';
 import { z } from 'zod';
 import { refuseUnsupportedFeatures } from './config-features.ts';
 import { invalidFile } from './json-file.ts';
+import { parseRope, ropePositions } from './rope-config.ts';
+import type { QueryScaling, RopeScaling } from './rope-config.ts';
 
-export const ARCHITECTURES = ['llama', 'qwen2', 'qwen3'] as const;
+export { expectedTensors } from './tensor-names.ts';
+
+export const ARCHITECTURES = [
+  'llama',
+  'qwen2',
+  'qwen3',
+  'mistral',
+  'ministral3',
+  'nemotron_labs_diffusion',
+] as const;
 export type Architecture = (typeof ARCHITECTURES)[number];
 
 /** What the graph needs to know of a model. Every length is a number of elements, every id a token id. */
@@ -18,7 +29,10 @@ export interface ModelConfig {
   intermediateSize: number;
   rmsNormEps: number;
   ropeTheta: number;
+  ropeScaling?: RopeScaling;
+  queryScaling?: QueryScaling;
   tieWordEmbeddings: boolean;
+  /** The longest context that is computed exactly. */
   maxPositions: number;
   /** Biases on q, k and v (Qwen2). */
   attentionBias: boolean;
@@ -34,19 +48,38 @@ export interface ModelConfig {
 interface Defaults {
   maxPositions: number;
   headDim: (hiddenSize: number, numHeads: number) => number;
+  rmsNormEps: number;
   bosTokenId?: number;
   eosTokenIds: number[];
+  /** Keys that one row sees at most. */
+  slidingWindow?: number;
 }
 
 const evenSplit = (hiddenSize: number, numHeads: number): number => hiddenSize / numHeads;
+const ministral = {
+  maxPositions: 262144,
+  headDim: () => 128,
+  rmsNormEps: 1e-5,
+  bosTokenId: 1,
+};
 
 const DEFAULTS: Record<Architecture, Defaults> = {
-  llama: { maxPositions: 2048, headDim: evenSplit, bosTokenId: 1, eosTokenIds: [2] },
-  qwen2: { maxPositions: 32768, headDim: evenSplit, eosTokenIds: [] },
-  qwen3: { maxPositions: 32768, headDim: () => 128, eosTokenIds: [] },
+  llama: { maxPositions: 2048, headDim: evenSplit, rmsNormEps: 1e-6, bosTokenId: 1, eosTokenIds: [2] },
+  qwen2: { maxPositions: 32768, headDim: evenSplit, rmsNormEps: 1e-6, eosTokenIds: [] },
+  qwen3: { maxPositions: 32768, headDim: () => 128, rmsNormEps: 1e-6, eosTokenIds: [] },
+  mistral: {
+    maxPositions: 131072,
+    headDim: evenSplit,
+    rmsNormEps: 1e-6,
+    bosTokenId: 1,
+    eosTokenIds: [2],
+    slidingWindow: 4096,
+  },
+  ministral3: { ...ministral, eosTokenIds: [2] },
+  nemotron_labs_diffusion: { ...ministral, eosTokenIds: [11] },
 };
-const DEFAULT_RMS_NORM_EPS = 1e-6;
-const DEFAULT_ROPE_THETA = 10000;
+/** Their rotary settings are never what other models take for granted. */
+const WITH_ROPE_PARAMETERS: readonly Architecture[] = ['ministral3', 'nemotron_labs_diffusion'];
 
 const length = z.int('a positive integer').positive('a positive integer');
 const tokenId = z.int('a token id').nonnegative('a token id');
@@ -61,15 +94,17 @@ const schema = z.looseObject({
   num_key_value_heads: length.nullish(),
   head_dim: length.nullish(),
   intermediate_size: length,
-  rms_norm_eps: positive.default(DEFAULT_RMS_NORM_EPS),
-  rope_theta: positive.nullish(),
-  rope_parameters: z.looseObject({ rope_theta: positive.nullish() }, 'an object').nullish(),
-  // All three architectures default to untied, unlike transformers' base class.
+  rms_norm_eps: positive.nullish(),
+  // All architectures default to untied, unlike transformers' base class.
   tie_word_embeddings: z.boolean('true or false').default(false),
   max_position_embeddings: length.nullish(),
   bos_token_id: tokenId.nullish(),
   eos_token_id: tokenIds.nullish(),
+  sliding_window: length.nullish(),
   tidar: z.strictObject({ mask_token_id: tokenId, block_size: length }).nullish(),
+  // Nemotron-Labs-Diffusion has its diffusion mode's fields among the others.
+  mask_token_id: tokenId.nullish(),
+  block_size: length.nullish(),
 });
 type RawConfig = z.infer<typeof schema>;
 
@@ -105,11 +140,40 @@ function readArchitecture(json: unknown, fileName: string): Architecture {
   );
 }
 
-function toModelConfig(raw: RawConfig, architecture: Architecture): ModelConfig {
+/** A window changes nothing for contexts that fit into it: beyond it they are refused, not computed otherwise. */
+function contextOf({ max_position_embeddings: most, sliding_window: window }: RawConfig, defaults: Defaults) {
+  const maxPositions = most ?? defaults.maxPositions;
+  const width = window === undefined ? defaults.slidingWindow : window;
+  return defaults.slidingWindow === undefined ? maxPositions : Math.min(maxPositions, width ?? maxPositions);
+}
+
+function tidarOf({ tidar, mask_token_id: mask, block_size: block }: RawConfig): ModelConfig['tidar'] {
+  if (tidar) return { maskTokenId: tidar.mask_token_id, blockSize: tidar.block_size };
+  if (typeof mask !== 'number' || typeof block !== 'number') return undefined;
+  return { maskTokenId: mask, blockSize: block };
+}
+
+function ropeOf(json: Record<string, unknown>, architecture: Architecture, most: number, fileName: string) {
+  const scalesQueries = WITH_ROPE_PARAMETERS.includes(architecture);
+  if (scalesQueries && !json['rope_parameters'] && !json['rope_scaling']) {
+    throw invalidFile(fileName, `rope_parameters is missing; ${architecture} needs it.`);
+  }
+  return parseRope(json, { fileName, maxPositions: most, scalesQueries });
+}
+
+function toModelConfig(
+  raw: RawConfig,
+  json: Record<string, unknown>,
+  architecture: Architecture,
+  fileName: string,
+): ModelConfig {
   const defaults = DEFAULTS[architecture];
   const numHeads = raw.num_attention_heads;
   const bosTokenId = raw.bos_token_id === undefined ? defaults.bosTokenId : raw.bos_token_id;
   const eosTokenIds = raw.eos_token_id === undefined ? defaults.eosTokenIds : raw.eos_token_id;
+  const maxPositions = contextOf(raw, defaults);
+  const rope = ropeOf(json, architecture, maxPositions, fileName);
+  const tidar = tidarOf(raw);
   return {
     architecture,
     vocabSize: raw.vocab_size,
@@ -119,17 +183,17 @@ function toModelConfig(raw: RawConfig, architecture: Architecture): ModelConfig 
     numKeyValueHeads: raw.num_key_value_heads ?? numHeads,
     headDim: raw.head_dim ?? defaults.headDim(raw.hidden_size, numHeads),
     intermediateSize: raw.intermediate_size,
-    rmsNormEps: raw.rms_norm_eps,
-    ropeTheta: raw.rope_parameters?.rope_theta ?? raw.rope_theta ?? DEFAULT_ROPE_THETA,
+    rmsNormEps: raw.rms_norm_eps ?? defaults.rmsNormEps,
+    ropeTheta: rope.theta,
+    ...(rope.scaling ? { ropeScaling: rope.scaling } : {}),
+    ...(rope.queryScaling ? { queryScaling: rope.queryScaling } : {}),
     tieWordEmbeddings: raw.tie_word_embeddings,
-    maxPositions: raw.max_position_embeddings ?? defaults.maxPositions,
+    maxPositions: ropePositions(rope, maxPositions),
     attentionBias: architecture === 'qwen2',
     queryKeyNorm: architecture === 'qwen3',
     ...(bosTokenId === null || bosTokenId === undefined ? {} : { bosTokenId }),
     eosTokenIds: eosTokenIds ?? [],
-    ...(raw.tidar
-      ? { tidar: { maskTokenId: raw.tidar.mask_token_id, blockSize: raw.tidar.block_size } }
-      : {}),
+    ...(tidar ? { tidar } : {}),
   };
 }
 
@@ -153,7 +217,7 @@ function checkConsistency(raw: RawConfig, config: ModelConfig, fileName: string)
   const ids: [string, number | undefined][] = [
     ['bos_token_id', config.bosTokenId],
     ...config.eosTokenIds.map((id): [string, number] => ['eos_token_id', id]),
-    ['tidar.mask_token_id', config.tidar?.maskTokenId],
+    [raw.tidar ? 'tidar.mask_token_id' : 'mask_token_id', config.tidar?.maskTokenId],
   ];
   for (const [field, id] of ids) {
     if (id !== undefined && id >= vocabSize) {
@@ -175,46 +239,7 @@ export function parseModelConfig(json: unknown, fileName: string): ModelConfig {
     const issue = parsed.error.issues[0];
     throw invalidFile(fileName, issue === undefined ? 'is not a model config.' : describeIssue(json, issue));
   }
-  const config = toModelConfig(parsed.data, architecture);
+  const config = toModelConfig(parsed.data, json as Record<string, unknown>, architecture, fileName);
   checkConsistency(parsed.data, config, fileName);
   return config;
-}
-
-function layerTensors(config: ModelConfig, layer: number): [string, number[]][] {
-  const { hiddenSize, headDim, intermediateSize } = config;
-  const queryWidth = config.numHeads * headDim;
-  const keyValueWidth = config.numKeyValueHeads * headDim;
-  const tensors: [string, number[]][] = [
-    ['input_layernorm.weight', [hiddenSize]],
-    ['self_attn.q_proj.weight', [queryWidth, hiddenSize]],
-    ['self_attn.k_proj.weight', [keyValueWidth, hiddenSize]],
-    ['self_attn.v_proj.weight', [keyValueWidth, hiddenSize]],
-    ['self_attn.o_proj.weight', [hiddenSize, queryWidth]],
-    ['post_attention_layernorm.weight', [hiddenSize]],
-    ['mlp.gate_proj.weight', [intermediateSize, hiddenSize]],
-    ['mlp.up_proj.weight', [intermediateSize, hiddenSize]],
-    ['mlp.down_proj.weight', [hiddenSize, intermediateSize]],
-  ];
-  if (config.attentionBias) {
-    tensors.push(['self_attn.q_proj.bias', [queryWidth]]);
-    tensors.push(['self_attn.k_proj.bias', [keyValueWidth]]);
-    tensors.push(['self_attn.v_proj.bias', [keyValueWidth]]);
-  }
-  if (config.queryKeyNorm) {
-    tensors.push(['self_attn.q_norm.weight', [headDim]]);
-    tensors.push(['self_attn.k_norm.weight', [headDim]]);
-  }
-  return tensors.map(([name, shape]) => [`model.layers.${layer}.${name}`, shape]);
-}
-
-/** Every tensor that the architecture needs, by its Hugging Face name, with its shape. */
-export function expectedTensors(config: ModelConfig): Map<string, number[]> {
-  const { vocabSize, hiddenSize } = config;
-  const tensors = new Map<string, number[]>([['model.embed_tokens.weight', [vocabSize, hiddenSize]]]);
-  for (let layer = 0; layer < config.numLayers; layer++) {
-    for (const [name, shape] of layerTensors(config, layer)) tensors.set(name, shape);
-  }
-  tensors.set('model.norm.weight', [hiddenSize]);
-  if (!config.tieWordEmbeddings) tensors.set('lm_head.weight', [vocabSize, hiddenSize]);
-  return tensors;
 }

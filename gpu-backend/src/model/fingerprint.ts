@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, isAbsolute, resolve } from 'node:path';
 import type { ModelFolder } from './folder.ts';
 import { GRAPH_VERSION } from './graph/version.ts';
 
@@ -17,10 +17,20 @@ export function fingerprint(folder: ModelFolder, runtime: string): string {
   return `fp_${hash.slice(0, FINGERPRINT_HEX_DIGITS)}`;
 }
 
-/** SHA-256 over the named files, an absent one counting as absent. */
-export function hashFiles(folder: string, fileNames: readonly string[]): string {
-  const parts = fileNames.map((fileName) => [fileName, hashFile(join(folder, fileName))]);
-  return createHash('sha256').update(JSON.stringify(parts)).digest('hex');
+/** SHA-256 over the named files, an absent one counting as absent, and over settings beside them. */
+export function hashFiles(
+  folder: string,
+  fileNames: readonly string[],
+  settings: readonly unknown[] = [],
+): string {
+  // A file elsewhere counts by its content, not by where it lies.
+  const parts = fileNames.map((fileName) => [
+    isAbsolute(fileName) ? basename(fileName) : fileName,
+    hashFile(resolve(folder, fileName)),
+  ]);
+  return createHash('sha256')
+    .update(JSON.stringify([...parts, ...settings]))
+    .digest('hex');
 }
 
 function hashFile(path: string): string | null {

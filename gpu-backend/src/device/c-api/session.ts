@@ -110,7 +110,7 @@ function createSession(folder: ModelFolder, options: SessionOptions): Handle {
       call('AddSessionConfigEntry', sessionOptions.pointer, key, value);
     }
     const candidates = maxCandidatesOf(folder.config, options) > 0;
-    const graph = servingGraph(folder.config, folder.tensors, { candidates });
+    const graph = servingGraph(folder, { candidates });
     const place = new BigUint64Array(1);
     const args = [environment.pointer, graph, graph.length, sessionOptions.pointer, place] as const;
     // Its own threads flush denormals too, and it would leave this one doing so.

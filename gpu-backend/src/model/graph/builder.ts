@@ -1,4 +1,4 @@
-import type { TensorRef } from '../folder.ts';
+import type { TensorRef } from '../weights.ts';
 
 /** A dimension: a fixed size, or the name of one that each run chooses. */
 export type Dim = number | string;
@@ -21,7 +21,7 @@ export interface GraphNode {
   readonly attributes: Readonly<Record<string, Attribute>>;
 }
 
-export type ConstantData = Float32Array | BigInt64Array | Uint8Array;
+export type ConstantData = Float32Array | Int32Array | BigInt64Array | Uint8Array;
 
 export type Initializer =
   | { readonly kind: 'inline'; readonly value: Value; readonly data: ConstantData }

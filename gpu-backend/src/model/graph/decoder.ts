@@ -14,11 +14,18 @@ export type Mix = (layer: number, weight: WeightSource, normed: Value) => Value;
 /** A sum and its norm; serving has one kernel for both, which has no gradient. */
 export type AddNorm = (x: Value, update: Value, scale: Value) => { sum: Value; normed: Value };
 
+/**
+ * Adds to a product of one of a layer's weights, "self_attn.o_proj.weight" say, what an adapter has for it:
+ * input [rows, in], product [rows, out] → [rows, out].
+ */
+export type Adapt = (layer: number, weight: string, input: Value, product: Value) => Value;
+
 export interface DecoderParts {
   /** int32 or int64 [rows] */
   readonly tokenIds: Value;
   readonly mix: Mix;
   readonly addNorm?: AddNorm;
+  readonly adapt?: Adapt | undefined;
 }
 
 /**
@@ -37,10 +44,14 @@ export function decoderHidden(
   for (let layer = 0; layer < config.numLayers; layer += 1) {
     const scoped: WeightSource = (name) => weight(`model.layers.${layer}.${name}`);
     const before = joined(b, config, addNorm, hidden, update, scoped('input_layernorm.weight'));
-    const mixed = linear(b, parts.mix(layer, scoped, before.normed), scoped('self_attn.o_proj.weight'));
+    const product: Product = (name, x) => {
+      const plain = linear(b, x, scoped(name));
+      return parts.adapt === undefined ? plain : parts.adapt(layer, name, x, plain);
+    };
+    const mixed = product('self_attn.o_proj.weight', parts.mix(layer, scoped, before.normed));
     const between = joined(b, config, addNorm, before.sum, mixed, scoped('post_attention_layernorm.weight'));
     hidden = between.sum;
-    update = feedForward(b, scoped, between.normed);
+    update = feedForward(b, product, between.normed);
   }
   return update === undefined ? hidden : add(b, hidden, update);
 }
@@ -71,6 +82,8 @@ export interface EvenRows {
   /** [batch, rows, headDim / 2] */
   readonly cos: Value;
   readonly sin: Value;
+  /** [batch, 1, rows, 1], where the config scales queries. */
+  readonly queryScales?: Value | undefined;
 }
 
 /** The mix of sequences of equal length, head by head. */
@@ -90,7 +103,8 @@ export function evenMix(b: GraphBuilder, config: ModelConfig, rows: EvenRows, at
         : split;
       return rotary(b, byHead(b, scaled), rows.cos, rows.sin);
     };
-    const queries = positioned('q', config.numHeads);
+    const rotated = positioned('q', config.numHeads);
+    const queries = rows.queryScales === undefined ? rotated : mul(b, rotated, rows.queryScales);
     const keys = positioned('k', config.numKeyValueHeads);
     const values = byHead(b, heads('v', config.numKeyValueHeads));
     const mixed = byHead(b, attend(layer, queries, keys, values));
@@ -110,10 +124,13 @@ function projection(
   return linear(b, normed, weight(`self_attn.${kind}_proj.weight`), bias);
 }
 
-function feedForward(b: GraphBuilder, weight: WeightSource, normed: Value): Value {
-  const gate = silu(b, linear(b, normed, weight('mlp.gate_proj.weight')));
-  const up = linear(b, normed, weight('mlp.up_proj.weight'));
-  return linear(b, mul(b, gate, up), weight('mlp.down_proj.weight'));
+/** x [rows, in] times one of a layer's weights, as an adapter has it. */
+type Product = (weight: string, x: Value) => Value;
+
+function feedForward(b: GraphBuilder, product: Product, normed: Value): Value {
+  const gate = silu(b, product('mlp.gate_proj.weight', normed));
+  const up = product('mlp.up_proj.weight', normed);
+  return product('mlp.down_proj.weight', mul(b, gate, up));
 }
 
 /** The residual stream after `update` (the first layer has none yet), and its norm. */

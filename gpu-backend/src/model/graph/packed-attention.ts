@@ -1,8 +1,8 @@
 import type { ModelConfig } from '../config.ts';
 import type { Dim, GraphBuilder, Value } from './builder.ts';
-import type { Mix, WeightSource } from './decoder.ts';
+import type { Adapt, Mix, WeightSource } from './decoder.ts';
 import { linear } from './decoder.ts';
-import { cast, concat, gatherRows, mul, reshape, rmsNorm, rotary } from './ops.ts';
+import { cast, concat, gatherRows, mul, reshape, rmsNorm, rotary, slice } from './ops.ts';
 
 export const cacheName = (kind: 'key' | 'value', layer: number): string => `cache.${layer}.${kind}`;
 export const newCacheName = (kind: 'key' | 'value', layer: number): string => `new_cache.${layer}.${kind}`;
@@ -17,6 +17,8 @@ export interface PackedRows {
   /** float32 [1, rows, headDim / 2] */
   readonly cos: Value;
   readonly sin: Value;
+  /** float32 [rows, heads + keyValueHeads, 1], where the config scales queries; 1 for keys. */
+  readonly scales?: Value | undefined;
   /** int32 [batch, keyValueHeads, group · padded_rows] into [rows · (heads + keyValueHeads)] */
   readonly queryPlaces: Value;
   /** int32 [batch, keyValueHeads, padded_rows] into the same */
@@ -32,11 +34,19 @@ export interface PackedRows {
 }
 
 /** Attention over the caches of a batch, which are written in place; their inputs and outputs join the graph. */
-export function packedMix(b: GraphBuilder, config: ModelConfig, rows: PackedRows): Mix {
+export function packedMix(b: GraphBuilder, config: ModelConfig, rows: PackedRows, adapt?: Adapt): Mix {
   const { numHeads, numKeyValueHeads, headDim } = config;
   return (layer, weight, normed) => {
-    const rotated = rotate(b, config, project(b, config, weight, normed, ['q', 'k']), weight, rows);
-    const values = vectors(b, project(b, config, weight, normed, ['v']), headDim);
+    const projected = (kinds: readonly Kind[]): Value => {
+      const plain = project(b, config, weight, normed, kinds);
+      return adapt === undefined
+        ? plain
+        : adaptParts(b, config, kinds, plain, (kind, part) =>
+            adapt(layer, `self_attn.${kind}_proj.weight`, normed, part),
+          );
+    };
+    const rotated = rotate(b, config, projected(['q', 'k']), weight, rows);
+    const values = vectors(b, projected(['v']), headDim);
     const queries = gatherRows(b, rotated, rows.queryPlaces);
     const cacheKeys = scatter(b, config, layer, 'key', gatherRows(b, rotated, rows.keyPlaces), rows);
     const cacheValues = scatter(b, config, layer, 'value', gatherRows(b, values, rows.valuePlaces), rows);
@@ -49,13 +59,40 @@ export function packedMix(b: GraphBuilder, config: ModelConfig, rows: PackedRows
   };
 }
 
+type Kind = 'q' | 'k' | 'v';
+
+/** Gives each projection of a joined product to its adapter; those without one leave the product as it is. */
+function adaptParts(
+  b: GraphBuilder,
+  { numHeads, numKeyValueHeads, headDim }: ModelConfig,
+  kinds: readonly Kind[],
+  product: Value,
+  adapt: (kind: Kind, part: Value) => Value,
+): Value {
+  const [only] = kinds;
+  if (kinds.length === 1 && only !== undefined) return adapt(only, product);
+  let start = 0;
+  const parts = kinds.map((kind) => {
+    const end = start + (kind === 'q' ? numHeads : numKeyValueHeads) * headDim;
+    const part = slice(b, product, 1, start, end);
+    start = end;
+    return { part, adapted: adapt(kind, part) };
+  });
+  if (parts.every(({ part, adapted }) => part === adapted)) return product;
+  return concat(
+    b,
+    parts.map(({ adapted }) => adapted),
+    1,
+  );
+}
+
 /** Several projections by one product: onnxruntime joins the weights once, when it loads the graph. */
 function project(
   b: GraphBuilder,
   config: ModelConfig,
   weight: WeightSource,
   normed: Value,
-  kinds: readonly ('q' | 'k' | 'v')[],
+  kinds: readonly Kind[],
 ): Value {
   const joined = (suffix: string): Value => {
     const parts = kinds.map((kind) => cast(b, weight(`self_attn.${kind}_proj.${suffix}`), 'float32'));
@@ -77,7 +114,9 @@ function rotate(
   const width = numHeads * config.headDim;
   const normed = config.queryKeyNorm ? normHeads(b, config, x, weight) : x;
   const rotated = rotary(b, reshape(b, normed, [1, 'rows', width]), rows.cos, rows.sin, numHeads);
-  return vectors(b, rotated, config.headDim);
+  if (rows.scales === undefined) return vectors(b, rotated, config.headDim);
+  const heads = reshape(b, rotated, ['rows', numHeads, config.headDim]);
+  return vectors(b, mul(b, heads, rows.scales), config.headDim);
 }
 
 /** Each head's norm. Queries and keys have a scale each: both are applied by one product. */

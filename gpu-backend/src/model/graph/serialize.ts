@@ -5,6 +5,7 @@ import {
   TensorProto_DataLocation as DataLocation,
   TensorProto_DataType as DataType,
 } from 'onnx-buf';
+import { commonFolder, placeIn } from '../weights.ts';
 import { OPSETS } from './builder.ts';
 import type { Attribute, Dim, ElementType, GraphBuilder, GraphNode, Initializer, Value } from './builder.ts';
 
@@ -20,8 +21,10 @@ const DATA_TYPES: Readonly<Record<ElementType, DataType>> = {
   bool: DataType.BOOL,
 };
 
-/** Encodes the graph as an ONNX model file. External weights are referred to by file name and offset. */
+/** Encodes the graph as an ONNX model file. External weights are referred to by their place in their common folder. */
 export function serializeModel(builder: GraphBuilder, graphName: string): Uint8Array {
+  const external = builder.initializers.flatMap((each) => (each.kind === 'external' ? [each.tensor] : []));
+  const folder = commonFolder(external);
   const model = create(ModelProtoSchema, {
     irVersion: IR_VERSION,
     producerName: 'tidar',
@@ -30,7 +33,7 @@ export function serializeModel(builder: GraphBuilder, graphName: string): Uint8A
       name: graphName,
       input: builder.inputs.map((value) => valueInfo(builder, value)),
       output: builder.outputs.map((value) => valueInfo(builder, value)),
-      initializer: builder.initializers.map(tensorProto),
+      initializer: builder.initializers.map((each) => tensorProto(each, folder)),
       node: builder.nodes.map((node) => nodeProto(builder, node)),
     },
   });
@@ -56,7 +59,7 @@ function dimension(dim: Dim) {
     : { value: { case: 'dimParam' as const, value: dim } };
 }
 
-function tensorProto(initializer: Initializer) {
+function tensorProto(initializer: Initializer, folder: string) {
   const { value } = initializer;
   const common = {
     name: value.name,
@@ -67,12 +70,12 @@ function tensorProto(initializer: Initializer) {
     const { buffer, byteOffset, byteLength } = initializer.data;
     return { ...common, rawData: new Uint8Array(buffer, byteOffset, byteLength) as Uint8Array<ArrayBuffer> };
   }
-  const { fileName, byteOffset, byteLength } = initializer.tensor;
+  const { path, byteOffset, byteLength } = initializer.tensor;
   return {
     ...common,
     dataLocation: DataLocation.EXTERNAL,
     externalData: [
-      { key: 'location', value: fileName },
+      { key: 'location', value: placeIn(folder, path) },
       { key: 'offset', value: String(byteOffset) },
       { key: 'length', value: String(byteLength) },
     ],

@@ -1,12 +1,15 @@
 import type { ModelConfig } from '../config.ts';
-import type { TensorRef } from '../folder.ts';
+import type { Adapter } from '../adapter.ts';
+import { commonFolder } from '../weights.ts';
+import type { TensorRef } from '../weights.ts';
 import { GraphBuilder } from './builder.ts';
 import type { Value } from './builder.ts';
 import { decoderHidden, decoderLogits } from './decoder.ts';
 import type { AddNorm } from './decoder.ts';
-import { cast, gatherRows, MICROSOFT, reshape, slice, sub } from './ops.ts';
+import { cast, gatherRows, MICROSOFT, slice, sub } from './ops.ts';
+import { adapterOf } from './adapt.ts';
 import { additiveMask, packedMix } from './packed-attention.ts';
-import { ropeTables } from './rope.ts';
+import { positionRows } from './positions.ts';
 import { serializeModel } from './serialize.ts';
 
 export interface ServingOptions {
@@ -14,8 +17,15 @@ export interface ServingOptions {
   readonly candidates: boolean;
 }
 
+/** What is served: a model folder, or what a worker is told of it. */
+export interface ServedModel {
+  readonly config: ModelConfig;
+  readonly tensors: ReadonlyMap<string, TensorRef>;
+  readonly adapter?: Adapter | undefined;
+}
+
 /**
- * The serving graph, as an ONNX file whose weights are the folder's own safetensors file. One run takes
+ * The serving graph, as an ONNX file whose weights are the folder's own safetensors files. One run takes
  *   token_ids, positions   int32 [rows]              packed rows of all sequences
  *   query_places, key_places, value_places, mixed_places   int32, see PackedRows
  *   write_indexes          int64 [batch]             a sequence's rows land in columns [w, w + padded_rows)
@@ -29,21 +39,26 @@ export interface ServingOptions {
  *   log_sum_exp            float32 [logit_rows, 1]
  * and each cache again: bind the same buffer as input and output, and it is written in place.
  */
-export function servingGraph(
-  config: ModelConfig,
-  tensors: ReadonlyMap<string, TensorRef>,
-  options: ServingOptions,
-): Uint8Array {
+export function servingGraph(model: ServedModel, options: ServingOptions): Uint8Array {
+  const { config, tensors, adapter } = model;
   const b = new GraphBuilder();
   const weight = weightsFromFile(b, tensors);
   const tokenIds = b.input('token_ids', 'int32', ['rows']);
-  const mix = packedMix(b, config, rowInputs(b, config));
+  const gatedBy = { tokenIds, maskTokenId: config.tidar?.maskTokenId };
+  const adapt = adapter === undefined ? undefined : adapterOf(b, adapter, gatedBy);
+  const mix = packedMix(b, config, rowInputs(b, config), adapt);
   const logitRows = b.input('logit_rows', 'int32', ['logit_rows']);
-  const hidden = decoderHidden(b, config, weight, { tokenIds, mix, addNorm: fusedAddNorm(b, config) });
+  const hidden = decoderHidden(b, config, weight, { tokenIds, mix, addNorm: fusedAddNorm(b, config), adapt });
   const logits = decoderLogits(b, config, weight, gatherRows(b, hidden, logitRows));
   b.output('logits', logits);
   if (options.candidates) outputCandidates(b, logits);
   return serializeModel(b, 'tidar_step');
+}
+
+/** The folder that the graph's places of weights are counted from. */
+export function externalFolder({ tensors, adapter }: ServedModel): string {
+  const factors = [...(adapter?.weights.values() ?? [])].flatMap(({ a, b }) => [a, b]);
+  return commonFolder([...tensors.values(), ...factors]);
 }
 
 function weightsFromFile(b: GraphBuilder, tensors: ReadonlyMap<string, TensorRef>) {
@@ -64,7 +79,7 @@ function rowInputs(b: GraphBuilder, config: ModelConfig) {
   const group = numHeads / numKeyValueHeads;
   const positions = b.input('positions', 'int32', ['rows']);
   return {
-    ...rotaryRows(b, config, positions),
+    ...positionRows(b, config, positions),
     queryPlaces: b.input('query_places', 'int32', ['batch', numKeyValueHeads, 'grouped_rows']),
     keyPlaces: b.input('key_places', 'int32', ['batch', numKeyValueHeads, 'padded_rows']),
     valuePlaces: b.input('value_places', 'int32', ['batch', numKeyValueHeads, 'padded_rows']),
@@ -72,16 +87,6 @@ function rowInputs(b: GraphBuilder, config: ModelConfig) {
     writeIndexes: b.input('write_indexes', 'int64', ['batch']),
     mask: additiveMask(b, b.input('mask', 'bool', ['batch', 1, 'padded_rows', 'capacity']), group),
   };
-}
-
-function rotaryRows(b: GraphBuilder, config: ModelConfig, positions: Value): { cos: Value; sin: Value } {
-  const half = config.headDim / 2;
-  const tables = ropeTables(config.maxPositions, config.headDim, config.ropeTheta);
-  const rows = (data: Float32Array): Value => {
-    const table = b.constant('float32', [config.maxPositions, half], data);
-    return reshape(b, gatherRows(b, table, positions), [1, 'rows', half]);
-  };
-  return { cos: rows(tables.cos), sin: rows(tables.sin) };
 }
 
 function fusedAddNorm(b: GraphBuilder, config: ModelConfig): AddNorm {
