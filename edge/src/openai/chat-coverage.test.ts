@@ -140,11 +140,8 @@ const decoders = fc.oneof(
   { weight: 3, arbitrary: fc.constant({}) },
   optional(MAPPED_DECODER),
   optional(only('decoder plan draft_length beta')),
-  fc.record({ decoder: fc.constant('diffusion') }).chain((decoder) =>
-    optional(only('block_length strategy tokens_per_pass threshold')).map((rest) => ({
-      ...decoder,
-      ...rest,
-    })),
+  ...['strategy block_length', 'block_length tokens_per_pass', 'block_length threshold'].map((names) =>
+    optional(only(names)).map((rest) => ({ ...rest, decoder: 'diffusion' })),
   ),
 );
 const requests = fc.record({
@@ -192,7 +189,7 @@ describe('every parameter of the schema', () => {
           reached.add(name);
         }
       }),
-      { seed: 51, numRuns: 4000 },
+      { seed: 51, numRuns: 5000 },
     );
     const all = [...Object.keys(MAPPED), ...Object.keys(MAPPED_EXTENSION)];
     expect(all.filter((name) => !reached.has(name))).toEqual([]);
