@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { loadModelFolder } from '../model/folder.ts';
 import { changeJson, copyOfFixture, fixturePath } from '../model/testing/temporary-folder.ts';
 import type { ModelSession } from './device.ts';
@@ -17,6 +17,9 @@ function openLong(device: Device): Promise<ModelSession> {
   return openModel(loadModelFolder(folder), { numThreads: 1, device });
 }
 
+const openShort = (device: Device): Promise<ModelSession> =>
+  openModel(loadModelFolder(fixturePath('llama-tidar')), { numThreads: 1, device });
+
 async function logitsFrom(session: ModelSession, firstPosition: number): Promise<number[][]> {
   const cache = session.createCache(1, 32);
   const rows = causalRows(tokensOf(NUM_ROWS));
@@ -31,15 +34,8 @@ const largestDifference = (left: number[][], right: number[][]): number =>
   Math.max(...left.flatMap((row, index) => row.map((value, id) => Math.abs(value - right[index]![id]!))));
 
 describe.each(DEVICES)('positions of a long context on %s', (device) => {
-  let long: ModelSession;
-  let short: ModelSession;
-  beforeAll(async () => {
-    long = await openLong(device);
-    short = await openModel(loadModelFolder(fixturePath('llama-tidar')), { numThreads: 1, device });
-  });
-  afterAll(() => Promise.all([long.dispose(), short.dispose()]));
-
   it('compute what one whole table does', async () => {
+    const [long, short] = [await openLong(device), await openShort(device)];
     for (const first of [0, 240]) {
       expect(largestDifference(await logitsFrom(long, first), await logitsFrom(short, first))).toBeLessThan(
         2e-5,
@@ -48,6 +44,7 @@ describe.each(DEVICES)('positions of a long context on %s', (device) => {
   });
 
   it('matter only by their distances, however far they are', async () => {
+    const [long, short] = [await openLong(device), await openShort(device)];
     const expected = await logitsFrom(short, 0);
     for (const first of [511, 512, 131_071, LONGEST - NUM_ROWS]) {
       expect(largestDifference(await logitsFrom(long, first), expected)).toBeLessThan(1e-4);
