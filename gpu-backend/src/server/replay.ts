@@ -37,6 +37,7 @@ export async function* replay(
   const { from, numSteps } = options;
   const choices = record.finishReasons.map((_, choice) => new ReplayedChoice(options, from[choice] ?? 0));
   const counts = [...from];
+  const finished = new Set<number>();
   if (record.numCachedTokens !== undefined) yield { event: startOf(record), counts: [...counts] };
   for (let seq = 0; seq < numSteps;) {
     const steps = journal.steps(record.id, { from: seq, end: numSteps, limit: BATCH });
@@ -44,20 +45,27 @@ export async function* replay(
     seq += steps.length;
     for (const step of steps) {
       const event = choices[step.choice]?.take(step);
-      if (event === undefined) continue;
-      counts[step.choice] = (counts[step.choice] ?? 0) + event.token_ids.length;
-      yield { event, counts: [...counts] };
+      if (event !== undefined) {
+        counts[step.choice] = (counts[step.choice] ?? 0) + event.token_ids.length;
+        yield { event, counts: [...counts] };
+      }
+      if (step.isLast) yield* finishOf(step.choice);
     }
     await setImmediate();
   }
-  for (const [choice, reason] of record.finishReasons.entries()) {
-    if (reason === null) continue;
-    const text = choices[choice]?.rest() ?? '';
-    if (text !== '') yield { event: { type: 'step', choice, token_ids: [], text }, counts };
-    yield { event: { type: 'finish', choice, finish_reason: reason }, counts };
-  }
+  for (const choice of choices.keys()) yield* finishOf(choice);
   const closing = closingOf(record);
   if (closing !== undefined) yield { event: closing, counts };
+
+  /** Once, where it is known: after its last step, or where what it was resumed with had ended, at the end. */
+  function* finishOf(choice: number): Generator<Replayed, void, undefined> {
+    const reason = record.finishReasons[choice] ?? null;
+    if (reason === null || finished.has(choice)) return;
+    finished.add(choice);
+    const text = choices[choice]?.rest() ?? '';
+    if (text !== '') yield { event: { type: 'step', choice, token_ids: [], text }, counts: [...counts] };
+    yield { event: { type: 'finish', choice, finish_reason: reason }, counts: [...counts] };
+  }
 }
 
 /** Throws where the reader says that it has tokens that are not there. */
