@@ -1,4 +1,4 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -13,13 +13,18 @@ import { openTokenFile } from './token-file.ts';
 
 const parent = mkdtempSync(join(tmpdir(), 'tidar-data-'));
 const folders = [join(parent, 'first'), join(parent, 'second')] as const;
+const options = {
+  seed: 1,
+  vocabSize: 2048,
+  numTokens: 200_000,
+  shares: { arithmetic: 50, factbook: 15, typescript: 25, json: 10 },
+  numValidationExamples: 100,
+};
 const lines: string[] = [];
 
 beforeAll(async () => {
   for (const outFolder of folders) {
-    const shares = { arithmetic: 50, factbook: 15, typescript: 25, json: 10 };
-    const sizes = { seed: 1, vocabSize: 2048, numTokens: 200_000, shares, numValidationExamples: 100 };
-    await makeData({ outFolder, ...sizes }, (line) => lines.push(line));
+    await makeData({ ...options, outFolder }, (line) => lines.push(line));
   }
 }, 120_000);
 afterAll(() => rmSync(parent, { recursive: true }));
@@ -107,6 +112,27 @@ describe('makeData', () => {
 
 const taskFolder = new URL('../../tasks/', import.meta.url);
 const tasks = makeTasks(1);
+
+describe('makeData with a tokenizer given', () => {
+  it('goes on with it, byte for byte, and so encodes the same documents to the same ids', async () => {
+    const outFolder = join(parent, 'third');
+    const tokenizer = join(folders[0], 'tokenizer.json');
+    await makeData({ ...options, outFolder, tokenizer, vocabSize: 1 }, () => {});
+    for (const name of ['tokenizer.json', 'train.bin', 'valid.bin'])
+      expect(readFileSync(join(outFolder, name)).equals(read(name))).toBe(true);
+  });
+
+  it.each([
+    ['is not there', 'nowhere.json', 'no file'],
+    ['has other special tokens', 'other.json', '<|bos|>'],
+  ])('refuses one that %s', async (_, name, problem) => {
+    const tokenizer = join(parent, name);
+    const json = JSON.parse(read('tokenizer.json').toString()) as { added_tokens: { id: number }[] };
+    json.added_tokens.forEach((token) => token.id++);
+    writeFileSync(join(parent, 'other.json'), JSON.stringify(json));
+    await expect(makeData({ ...options, outFolder: parent, tokenizer }, () => {})).rejects.toThrow(problem);
+  });
+});
 
 describe('files that are committed', () => {
   it.each(readdirSync(taskFolder).filter((name) => name in tasks))(

@@ -1,13 +1,15 @@
 /** `npm run data`: makes the demo model's tokenizer and its training, validation and held-out data. */
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer } from 'tokenizers';
+import { z } from 'zod';
 import { FlagError, numberFlag, parseFlags, runCommand, stringFlag, wholeNumber } from '../cli/flags.ts';
 import type { ParsedFlags } from '../cli/flags.ts';
+import { findTokenId, parseTokenizerJson } from '../model/tokenizer.ts';
 import type { Chat, Part } from './mix.ts';
 import { PARTS, trainingChats, validationChats } from './mix.ts';
 import { Random } from './random.ts';
-import { chatDocument } from './special-tokens.ts';
+import { chatDocument, specialTokenId, specialTokens } from './special-tokens.ts';
 import type { EncodedTurn } from './special-tokens.ts';
 import { heldOutExamples } from './splits.ts';
 import { writeTasks } from './tasks.ts';
@@ -22,6 +24,8 @@ export interface DataOptions {
   /** Shares of the tokens, in percent; they sum to 100. */
   shares: Record<Part, number>;
   numValidationExamples: number;
+  /** A tokenizer.json to go on with, where a model has one already; otherwise one is trained. */
+  tokenizer?: string | undefined;
 }
 
 const defaults = {
@@ -49,7 +53,6 @@ export async function makeData(options: DataOptions, log: (line: string) => void
   const { outFolder, seed, numTokens, numValidationExamples, shares } = options;
   mkdirSync(outFolder, { recursive: true });
   const encode = encoder(writeTokenizer(options));
-  log(`vocabulary: ${options.vocabSize} tokens`);
   const training: Document[] = [];
   const validation: Document[] = [];
   for (const part of PARTS) {
@@ -78,11 +81,25 @@ function writeHeldOut(outFolder: string, seed: number): void {
 
 /** Returns tokenizer.json without its special tokens: text must never become one. */
 function writeTokenizer(options: DataOptions): string {
-  const tokenizer = trainTokenizer(tokenizerTexts(options), options.vocabSize);
+  const json =
+    options.tokenizer === undefined
+      ? JSON.stringify(trainTokenizer(tokenizerTexts(options), options.vocabSize))
+      : readTokenizer(options.tokenizer);
   const config = `${JSON.stringify(tokenizerConfig(contextLength), null, 2)}\n`;
-  writeFileSync(join(options.outFolder, 'tokenizer.json'), JSON.stringify(tokenizer));
+  writeFileSync(join(options.outFolder, 'tokenizer.json'), json);
   writeFileSync(join(options.outFolder, 'tokenizer_config.json'), config);
-  return JSON.stringify({ ...tokenizer, added_tokens: [] });
+  return JSON.stringify({ ...z.looseObject({}).parse(JSON.parse(json)), added_tokens: [] });
+}
+
+/** A tokenizer's content as it is; it must have the special tokens where documents have them. */
+function readTokenizer(path: string): string {
+  if (!existsSync(path)) throw new FlagError(`--tokenizer: there is no file ${path}.`);
+  const content = readFileSync(path, 'utf8');
+  const json = parseTokenizerJson(JSON.parse(content), path);
+  const other = specialTokens.find((token) => findTokenId(json, token) !== specialTokenId(token));
+  if (other !== undefined)
+    throw new FlagError(`--tokenizer: ${path} does not have ${other} as id ${specialTokenId(other)}.`);
+  return content;
 }
 
 /** The mix, by characters. */
@@ -164,13 +181,18 @@ const HELP = `npm run data [-- options]      makes the texts and the tokenizer t
 ${Object.entries(defaults)
   .map(([name, value]) => `  --${name.padEnd(22)}default ${value}`)
   .join('\n')}
+  --tokenizer FILE        goes on with a tokenizer.json instead of training one
   --help                  this text`;
 
 async function main(): Promise<void> {
   const options = Object.fromEntries(
     Object.keys(defaults).map((name) => [name, { type: 'string' as const }]),
   );
-  const flags = parseFlags(process.argv.slice(2), { ...options, help: { type: 'boolean', short: 'h' } });
+  const flags = parseFlags(process.argv.slice(2), {
+    ...options,
+    tokenizer: { type: 'string' },
+    help: { type: 'boolean', short: 'h' },
+  });
   const [stray] = flags.positionals;
   if (stray !== undefined) throw new FlagError(`"${stray}" belongs to no flag; --help lists the flags.`);
   if (flags.values['help'] === true) {
@@ -199,6 +221,7 @@ function readOptions(flags: ParsedFlags): DataOptions {
     numTokens: count('tokens'),
     shares,
     numValidationExamples: count('validation-examples'),
+    tokenizer: stringFlag(flags, 'tokenizer'),
   };
 }
 

@@ -3,6 +3,7 @@
  * a formatter has written is a forest of these.
  */
 interface Block {
+  text: string;
   head: string;
   children: Block[];
   tail: string | undefined;
@@ -21,23 +22,32 @@ export function withoutComments(text: string): string {
 
 const indentOf = (line: string): number => line.length - line.trimStart().length;
 
-/** The blocks of a formatted text, outermost first. */
+/** `} & {` or `> {`: closes and opens again, so what stands around it is one block. */
+const opensAgain = (line: string): boolean => /^[\]})>].*[{([<]$/.test(line.trimStart());
+const closes = (line: string | undefined): line is string => /^[\]})>]/.test((line ?? '').trimStart());
+
+/** The blocks of a formatted text, outermost first. What is no plain head, members and tail has no children. */
 function parseBlocks(lines: readonly string[]): Block[] {
   const blocks: Block[] = [];
   for (let i = 0; i < lines.length;) {
     const head = lines[i] ?? '';
-    let end = i + 1;
-    while (end < lines.length && indentOf(lines[end] ?? '') > indentOf(head)) end++;
-    const inner = lines.slice(i + 1, end);
-    const closes = inner.length > 0 && end < lines.length && /^[\]})>]/.test((lines[end] ?? '').trimStart());
-    blocks.push({ head, children: parseBlocks(inner), tail: closes ? lines[end] : undefined });
-    i = closes ? end + 1 : end;
+    const depth = indentOf(head);
+    const pastInner = (from: number): number => {
+      let at = from;
+      while (at < lines.length && indentOf(lines[at] ?? '') > depth) at++;
+      return at;
+    };
+    let end = pastInner(i + 1);
+    const isPlain = !opensAgain(lines[end] ?? '');
+    while (opensAgain(lines[end] ?? '')) end = pastInner(end + 1);
+    const tail = closes(lines[end]) ? lines[end] : undefined;
+    const next = tail === undefined ? end : end + 1;
+    const inner = isPlain && tail !== undefined ? parseBlocks(lines.slice(i + 1, end)) : [];
+    blocks.push({ text: lines.slice(i, next).join('\n'), head, children: inner, tail });
+    i = next;
   }
   return blocks;
 }
-
-const render = ({ head, children, tail }: Block): string =>
-  [head, ...children.map(render), ...(tail === undefined ? [] : [tail])].join('\n');
 
 /**
  * The declarations of a text, each of at most `maxLength` characters. A longer one becomes several with the same
@@ -49,8 +59,7 @@ export function declarations(text: string, maxLength: number): string[] {
 }
 
 function divide(block: Block, maxLength: number): string[] {
-  const whole = render(block);
-  if (whole.length <= maxLength) return [whole];
+  if (block.text.length <= maxLength) return [block.text];
   if (block.tail === undefined || block.children.length === 0) return [];
   const room = maxLength - block.head.length - block.tail.length - 2;
   const wrap = (inner: readonly string[]): string => [block.head, ...inner, block.tail].join('\n');
@@ -64,7 +73,7 @@ function divide(block: Block, maxLength: number): string[] {
   };
   for (const child of block.children) {
     const pieces = divide(child, room);
-    const isWhole = pieces.length === 1 && pieces[0] === render(child);
+    const isWhole = pieces.length === 1 && pieces[0] === child.text;
     for (const piece of pieces) {
       if (!isWhole || length + piece.length + 1 > room) close();
       group.push(piece);
