@@ -93,7 +93,7 @@ describe('held-out tasks', () => {
       expect(numSteps(answer)).toBeGreaterThanOrEqual(i % 2 === 0 ? 4 : 5);
     }
     const chains = trainedTemplates.filter(({ id }) => id.startsWith('chain-'));
-    const longest = chains.map(({ generate }) => generate(new Random(1)).steps.length);
+    const longest = chains.map((each) => each.generate(new Random(1)).steps.length);
     expect(Math.max(...longest)).toBeLessThan(longerChains[0]!.generate(new Random(1)).steps.length);
   });
 

@@ -47,9 +47,11 @@ describe('stories', () => {
   });
 
   it('have so many steps as their template says', () => {
-    for (const { id, generate } of all) {
+    for (const template of all) {
       for (let seed = 0; seed < 10; seed++) {
-        expect(generate(new Random(seed)).steps).toHaveLength(Number(/-(\d)$/.exec(id)?.[1]));
+        expect(template.generate(new Random(seed)).steps).toHaveLength(
+          Number(/-(\d)$/.exec(template.id)?.[1]),
+        );
       }
     }
   });
