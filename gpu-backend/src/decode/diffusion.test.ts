@@ -1,13 +1,9 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelSession } from '../device/device.ts';
-import type { Active } from '../engine/active.ts';
 import { diffusionOracle } from '../engine/diffusion/oracle.ts';
-import type { OracleText } from '../engine/diffusion/oracle.ts';
 import { Engine } from '../engine/engine.ts';
-import { oracleState, oracleStep } from '../engine/oracle.ts';
 import { FIXED_PLANS } from '../engine/plan-chooser.ts';
-import { ar } from '../engine/plan.ts';
 import type { SequenceOptions } from '../engine/sequence.ts';
 import {
   columnNumbers,
@@ -20,12 +16,11 @@ import {
   withConfig,
 } from '../engine/testing.ts';
 import type { Decoder, DiffusionOptions } from './decoder.ts';
-import { generate } from './generate.ts';
-import type { DecodeEvent, GenerateOptions } from './generate.ts';
+import type { GenerateOptions } from './generate.ts';
 import { planRule } from './plan-rules.ts';
 import { soloEngine } from './solo-engine.ts';
-
-type StepEvent = Extract<DecodeEvent, { type: 'step' }>;
+import { AT_ONCE, decodeTogether, jobsBy, plainText, stepsOf } from './testing.ts';
+import type { Job, StepEvent } from './testing.ts';
 
 const ROOMY = { chooser: FIXED_PLANS, maxCacheBytes: Infinity, prefixCacheBytes: 1 << 20 };
 
@@ -42,103 +37,17 @@ const diffusions: fc.Arbitrary<DiffusionOptions> = fc
       : { blockLength, strategy, tokensPerPass },
   );
 
-/** A text to decode, and when it takes part; without diffusion, plain. */
-interface Job {
-  readonly options: SequenceOptions;
-  readonly arrivesAt: number;
-  readonly leavesAt: number;
-  readonly idles: number;
-}
+const jobs = jobsBy(
+  fc.oneof(
+    { weight: 6, arbitrary: diffusions.map((one): Decoder => ({ type: 'diffusion', ...one })) },
+    { weight: 1, arbitrary: fc.constant<Decoder>({ type: 'ar' }) },
+    { weight: 1, arbitrary: fc.constant<Decoder>({ type: 'tidar', plan: 'dense', draftLength: 4, beta: 1 }) },
+  ),
+);
 
-const COMMON = Array.from({ length: 100 }, (_, at) => 3 + ((at * 7) % 40));
-
-const jobs: fc.Arbitrary<Job> = fc
-  .record({
-    prompt: fc.array(fc.integer({ min: 3, max: 46 }), { minLength: 1, maxLength: 40 }),
-    isLong: fc.constantFrom(true, false, false),
-    maxTokens: fc.integer({ min: 1, max: 24 }),
-    stopTokenIds: fc.constantFrom([], [2], [5, 9, 11, 26, 31]),
-    temperature: fc.constantFrom(0, 0.8, 1.2),
-    topK: fc.constantFrom(0, 5),
-    topP: fc.constantFrom(1, 0.9),
-    frequencyPenalty: fc.constantFrom(0, 0, 0.5),
-    repetitionPenalty: fc.constantFrom(1, 1.3),
-    minTokens: fc.constantFrom(0, 0, 6),
-    seed: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
-    diffusion: fc.option(diffusions, { nil: undefined, freq: 6 }),
-    choice: fc.nat(2),
-    arrivesAt: fc.nat(6),
-    leavesAt: fc.constantFrom(Infinity, Infinity, 3, 9),
-    idles: fc.nat(2),
-  })
-  .map(
-    ({
-      prompt,
-      isLong,
-      maxTokens,
-      stopTokenIds,
-      choice,
-      diffusion,
-      arrivesAt,
-      leavesAt,
-      idles,
-      ...sampling
-    }) => ({
-      options: sequenceOptions({
-        promptIds: isLong ? [...COMMON, ...prompt] : prompt,
-        maxTokens,
-        choice,
-        diffusion,
-        stopTokenIds: new Set(stopTokenIds),
-        sampling: sampled({ ...sampling, minTokens: Math.min(maxTokens, sampling.minTokens) }),
-      }),
-      ...{ arrivesAt, leavesAt, idles },
-    }),
-  );
-
-async function lawfulText(session: ModelSession, options: SequenceOptions): Promise<OracleText> {
-  if (options.diffusion !== undefined) return diffusionOracle(session, options);
-  const state = oracleState(options);
-  let numPasses = 0;
-  for (; state.finishReason === undefined; numPasses++) await oracleStep(session, state, ar());
-  return { tokenIds: state.tokenIds.slice(options.promptIds.length), numPasses };
-}
-
-function decoderOf({ diffusion }: SequenceOptions): Decoder {
-  return diffusion === undefined ? { type: 'ar' } : { type: 'diffusion', ...diffusion };
-}
-
-/** Lets jobs arrive, idle and leave between passes; returns each one's text as far as it came. */
-async function decodeTogether(engine: Engine, all: readonly Job[]): Promise<number[][]> {
-  const running = new Map<Job, Active>();
-  const waiting = new Set(all);
-  const texts = new Map<Job, number[]>();
-  for (let tick = 0; waiting.size > 0 || running.size > 0; tick++) {
-    for (const job of waiting) {
-      if (job.arrivesAt > tick) continue;
-      const rule = planRule(decoderOf(job.options), engine.config.maxPositions);
-      const active = engine.open(job.options, { rule, salt: 'a' });
-      if (active === undefined) continue;
-      waiting.delete(job);
-      running.set(job, active);
-      texts.set(job, []);
-    }
-    const isReady = ({ idles }: Job): boolean => idles === 0 || tick % (idles + 1) === 0;
-    const ready = new Set([...running].filter(([job]) => isReady(job)).map(([, active]) => active));
-    for (const { active, result } of await engine.step(ready)) {
-      if (result instanceof Error) throw result;
-      const [job] = [...running].find(([, one]) => one === active)!;
-      texts.get(job)!.push(...result.tokenIds);
-    }
-    for (const [job, active] of running) {
-      if (active.sequence.finishReason === undefined && tick < job.leavesAt) continue;
-      engine.close(active);
-      running.delete(job);
-    }
-    engine.checkIntegrity();
-    if (tick > 5000) throw new Error('the engine does not come to an end');
-  }
-  return all.map((job) => texts.get(job)!);
+async function lawfulText(session: ModelSession, options: SequenceOptions): Promise<number[]> {
+  if (options.diffusion === undefined) return plainText(session, options);
+  return (await diffusionOracle(session, options)).tokenIds;
 }
 
 describe.each(['llama-tidar', 'qwen3-tidar'])('block diffusion of %s', (name) => {
@@ -150,7 +59,7 @@ describe.each(['llama-tidar', 'qwen3-tidar'])('block diffusion of %s', (name) =>
 
   async function expectLawful(all: readonly Job[], texts: readonly number[][]): Promise<void> {
     for (const [at, { options, leavesAt }] of all.entries()) {
-      const { tokenIds } = await lawfulText(session, options);
+      const tokenIds = await lawfulText(session, options);
       expect(texts[at]).toEqual(leavesAt === Infinity ? tokenIds : tokenIds.slice(0, texts[at]!.length));
     }
   }
@@ -212,10 +121,11 @@ describe.each(['llama-tidar', 'qwen3-tidar'])('block diffusion of %s', (name) =>
       fc.asyncProperty(resumed, async ({ diffusion, seed, numKept }) => {
         const sampling = sampled({ temperature: 1, seed, presencePenalty: 0.3 });
         const options = sequenceOptions({ diffusion, sampling, maxTokens: 20 });
-        const { tokenIds } = await lawfulText(session, options);
+        const tokenIds = await lawfulText(session, options);
         const committedIds = tokenIds.slice(0, numKept);
         const engine = new Engine(session, { ...ROOMY, prefillTokens: 7, sharedPrefillTokens: 7 });
-        const job = { options: { ...options, committedIds }, arrivesAt: 0, leavesAt: Infinity, idles: 0 };
+        const decoder: Decoder = { type: 'diffusion', ...diffusion };
+        const job = { options: { ...options, committedIds }, decoder, ...AT_ONCE };
         expect([...committedIds, ...(await decodeTogether(engine, [job]))[0]!]).toEqual(tokenIds);
         engine.dispose();
       }),
@@ -259,13 +169,12 @@ describe('a generation by block diffusion', () => {
     changes: Partial<GenerateOptions> = {},
     on = session,
   ): Promise<StepEvent[]> {
-    const steps: StepEvent[] = [];
     const engine = soloEngine(on);
-    for await (const event of generate(engine, { ...plain, decoder, ...changes }))
-      if (event.type === 'step') steps.push(event);
-    engine.checkIntegrity();
-    engine.dispose();
-    return steps;
+    try {
+      return await stepsOf(engine, { ...plain, decoder, ...changes });
+    } finally {
+      engine.dispose();
+    }
   }
 
   it.each([1, 2, 4, 8])(

@@ -6,15 +6,11 @@ import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelSession } from '../device/device.ts';
 import { openModel } from '../device/open.ts';
-import type { Active } from '../engine/active.ts';
 import { Engine } from '../engine/engine.ts';
 import { GrammarCompiler } from '../engine/grammar/grammar-compiler.ts';
 import type { GrammarSpec } from '../engine/grammar/spec.ts';
-import { oracleState, oracleStep } from '../engine/oracle.ts';
 import { FIXED_PLANS } from '../engine/plan-chooser.ts';
-import { ar } from '../engine/plan.ts';
 import type { Sampling } from '../engine/sampling/settings.ts';
-import type { SequenceOptions } from '../engine/sequence.ts';
 import { GREEDY, openFixture, sampled, sequenceOptions, withConfig } from '../engine/testing.ts';
 import { loadModelFolder } from '../model/folder.ts';
 import type { ModelFolder } from '../model/folder.ts';
@@ -23,123 +19,19 @@ import { writeTruncated } from '../model/testing/truncated-folder.ts';
 import type { Decoder } from './decoder.ts';
 import { modelDrafter } from './draft-model.ts';
 import { generate } from './generate.ts';
-import type { DecodeEvent } from './generate.ts';
-import { planRule } from './plan-rules.ts';
 import { assertSameTokens } from './same-tokens.ts';
 import { soloEngine } from './solo-engine.ts';
-
-/** A text to decode, when it takes part, and by what. */
-interface Job {
-  readonly options: SequenceOptions;
-  readonly decoder: Decoder;
-  readonly arrivesAt: number;
-  readonly leavesAt: number;
-  readonly idles: number;
-}
-
-type StepEvent = Extract<DecodeEvent, { type: 'step' }>;
+import { AT_ONCE, decodeTogether, jobsBy, plainText, stepsOf } from './testing.ts';
 
 const DEMO = fileURLToPath(new URL('../../models/demo', import.meta.url));
-const COMMON = Array.from({ length: 100 }, (_, at) => 3 + ((at * 7) % 40));
-
 const decoders: fc.Arbitrary<Decoder> = fc.oneof(
   { weight: 4, arbitrary: fc.integer({ min: 1, max: 12 }).map(speculative) },
   { weight: 1, arbitrary: fc.constant<Decoder>({ type: 'ar' }) },
   { weight: 1, arbitrary: fc.constant<Decoder>({ type: 'tidar', plan: 'dense', draftLength: 4, beta: 1 }) },
 );
 
-const jobs: fc.Arbitrary<Job> = fc
-  .record({
-    prompt: fc.array(fc.integer({ min: 3, max: 46 }), { minLength: 1, maxLength: 60 }),
-    isLong: fc.constantFrom(true, false, false),
-    maxTokens: fc.integer({ min: 1, max: 24 }),
-    stopTokenIds: fc.constantFrom([], [2], [5, 9, 11, 26]),
-    temperature: fc.constantFrom(0, 0.8, 1.2),
-    frequencyPenalty: fc.constantFrom(0, 0, 0.5),
-    topP: fc.constantFrom(1, 0.9),
-    minTokens: fc.constantFrom(0, 0, 6),
-    seed: fc.bigInt({ min: 0n, max: (1n << 64n) - 1n }),
-    choice: fc.nat(2),
-    decoder: decoders,
-    arrivesAt: fc.nat(6),
-    leavesAt: fc.constantFrom(Infinity, Infinity, 3, 9),
-    idles: fc.nat(2),
-  })
-  .map(
-    ({
-      prompt,
-      isLong,
-      maxTokens,
-      stopTokenIds,
-      choice,
-      decoder,
-      arrivesAt,
-      leavesAt,
-      idles,
-      ...sampling
-    }) => ({
-      options: sequenceOptions({
-        promptIds: isLong ? [...COMMON, ...prompt] : prompt,
-        maxTokens,
-        choice,
-        stopTokenIds: new Set(stopTokenIds),
-        sampling: sampled({ ...sampling, minTokens: Math.min(maxTokens, sampling.minTokens) }),
-      }),
-      ...{ decoder, arrivesAt, leavesAt, idles },
-    }),
-  );
-
 function speculative(draftLength: number): Decoder {
   return { type: 'speculative', draftLength };
-}
-
-async function plainText(session: ModelSession, options: SequenceOptions): Promise<number[]> {
-  const state = oracleState(options);
-  while (state.finishReason === undefined) await oracleStep(session, state, ar());
-  return state.tokenIds.slice(options.promptIds.length);
-}
-
-/** Lets jobs arrive, idle and leave between passes; returns each one's text as far as it came, and what was accepted. */
-async function decodeTogether(
-  engine: Engine,
-  all: readonly Job[],
-): Promise<{ texts: number[][]; numAccepted: number; numDrafted: number }> {
-  const running = new Map<Job, Active>();
-  const waiting = new Set(all);
-  const texts = new Map<Job, number[]>();
-  let [numAccepted, numDrafted] = [0, 0];
-  for (let tick = 0; waiting.size > 0 || running.size > 0; tick++) {
-    for (const job of waiting) {
-      if (job.arrivesAt > tick) continue;
-      const active = engine.open(job.options, {
-        rule: planRule(job.decoder, engine.config.maxPositions),
-        salt: 'a',
-      });
-      if (active === undefined) continue;
-      waiting.delete(job);
-      running.set(job, active);
-      texts.set(job, []);
-    }
-    const isReady = ({ idles }: Job): boolean => idles === 0 || tick % (idles + 1) === 0;
-    const ready = new Set([...running].filter(([job]) => isReady(job)).map(([, active]) => active));
-    for (const { active, result, drafting } of await engine.step(ready)) {
-      if (result instanceof Error) throw result;
-      const [job] = [...running].find(([, one]) => one === active)!;
-      texts.get(job)!.push(...result.tokenIds);
-      if (drafting === undefined) continue;
-      numDrafted += drafting.drafts.length;
-      numAccepted += result.tokenIds.length - 1;
-    }
-    for (const [job, active] of running) {
-      if (active.sequence.finishReason === undefined && tick < job.leavesAt) continue;
-      engine.close(active);
-      running.delete(job);
-    }
-    engine.checkIntegrity();
-    if (tick > 5000) throw new Error('the engine does not come to an end');
-  }
-  expect(engine.numActive).toBe(0);
-  return { texts: all.map((job) => texts.get(job)!), numAccepted, numDrafted };
 }
 
 describe('speculative decoding by a draft model', () => {
@@ -172,7 +64,7 @@ describe('speculative decoding by a draft model', () => {
     const counts = drafts.map(() => ({ numDrafted: 0, numAccepted: 0 }));
     await fc.assert(
       fc.asyncProperty(
-        fc.array(jobs, { minLength: 1, maxLength: 6 }),
+        fc.array(jobsBy(decoders), { minLength: 1, maxLength: 6 }),
         memory,
         fc.nat(2),
         async (all, { maxDraftColumns, ...shared }, at) => {
@@ -184,14 +76,16 @@ describe('speculative decoding by a draft model', () => {
             smallestCapacity: 64,
           });
           const engine = new Engine(session, { ...limits, chooser: FIXED_PLANS, drafter });
-          const { texts, ...numbers } = await decodeTogether(engine, all);
+          const texts = await decodeTogether(engine, all, ({ drafting, result }) => {
+            if (drafting === undefined || result instanceof Error) return;
+            counts[at]!.numDrafted += drafting.drafts.length;
+            counts[at]!.numAccepted += result.tokenIds.length - 1;
+          });
           for (const [index, { options, leavesAt }] of all.entries()) {
             const expected = await plainText(session, options);
             const text = texts[index]!;
             expect(text).toEqual(leavesAt === Infinity ? expected : expected.slice(0, text.length));
           }
-          counts[at]!.numDrafted += numbers.numDrafted;
-          counts[at]!.numAccepted += numbers.numAccepted;
           engine.dispose();
         },
       ),
@@ -208,17 +102,9 @@ describe('speculative decoding by a draft model', () => {
 
   it('of the model by itself takes a pass for each draft_length + 1 tokens, and tells the draft model’s passes apart', async () => {
     const engine = soloEngine(session, FIXED_PLANS, session);
-    const steps: StepEvent[] = [];
     const { promptIds, sampling } = sequenceOptions({ sampling: sampled({ temperature: 0.9, seed: 5n }) });
-    const options = {
-      promptIds,
-      sampling,
-      maxTokens: 21,
-      decoder: speculative(4),
-      stopTokenIds: [],
-      ignoreEos: true,
-    };
-    for await (const event of generate(engine, options)) if (event.type === 'step') steps.push(event);
+    const text = { promptIds, sampling, maxTokens: 21, stopTokenIds: [], ignoreEos: true };
+    const steps = await stepsOf(engine, { ...text, decoder: speculative(4) });
     expect(steps.map(({ tokenIds }) => tokenIds.length)).toEqual([1, 5, 5, 5, 5]);
     expect(steps.map(({ numDrafted }) => numDrafted)).toEqual([0, 5, 5, 5, 5]);
     expect(steps.map(({ drafting }) => drafting?.numPasses)).toEqual([undefined, 4, 4, 4, 4]);
@@ -233,9 +119,8 @@ describe('speculative decoding by a draft model', () => {
     for (let numKept = 0; numKept < 16; numKept += 3) {
       const committedIds = expected.slice(0, numKept);
       const options = { promptIds, committedIds, sampling, maxTokens: 16, decoder: speculative(3) };
-      const rest: number[] = [];
-      for await (const event of generate(engine, { ...options, stopTokenIds: [] }))
-        if (event.type === 'step') rest.push(...event.tokenIds);
+      const steps = await stepsOf(engine, { ...options, stopTokenIds: [] });
+      const rest = steps.flatMap(({ tokenIds }) => tokenIds);
       expect([...committedIds, ...rest]).toEqual(expected);
     }
     engine.dispose();
@@ -260,9 +145,7 @@ describe('speculative decoding by a draft model', () => {
       const drafter = modelDrafter(draft, vocabSize, unlimited);
       const engine = new Engine(session, { ...unlimited, chooser: FIXED_PLANS, drafter });
       const job = { options: sequenceOptions({ sampling: wide, maxTokens: 30 }), decoder: speculative(4) };
-      const { texts } = await decodeTogether(engine, [
-        { ...job, arrivesAt: 0, leavesAt: Infinity, idles: 0 },
-      ]);
+      const texts = await decodeTogether(engine, [{ ...job, ...AT_ONCE }]);
       expect(texts[0]).toEqual(expected);
       engine.dispose();
     }
@@ -307,11 +190,7 @@ describe('the demo model with its first two layers as the draft model', () => {
         { role: 'user', content: 'Tell me a story about a dog.' },
       ]);
       const options = { promptIds, maxTokens: 48, decoder, sampling, stopTokenIds: [], logprobs: 2 };
-      const steps: StepEvent[] = [];
-      for await (const event of generate(engine, options, grammar && { grammar }))
-        if (event.type === 'step') steps.push(event);
-      engine.checkIntegrity();
-      return steps;
+      return stepsOf(engine, options, grammar && { grammar });
     };
     const pattern = '[A-Z][a-z]+( [a-z]+){3,6}\\.';
     for (const spec of [undefined, { type: 'regex', pattern } as const]) {

@@ -166,7 +166,8 @@ export class Engine {
     const numDrafts = rule.type === 'fixed' ? (rule.numForeignDrafts ?? 0) : 0;
     if (numDrafts === 0 || slot === undefined || !sequence.isPrefilled) return [];
     const numPositions = this.config.maxPositions - sequence.tokenIds.length;
-    return [{ active, maxDrafts: Math.min(numDrafts, sequence.numRemainingTokens - 1, numPositions) }];
+    const numTokens = Math.min(sequence.numRemainingTokens, sequence.grantEnd - sequence.numCompletionTokens);
+    return [{ active, maxDrafts: Math.min(numDrafts, numTokens - 1, numPositions) }];
   }
 
   /** Who finds no memory though nobody has any. */
