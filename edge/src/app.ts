@@ -1,4 +1,5 @@
 import { TidarError, toTidarError } from '@tidar/shared/errors.ts';
+import { HEARTBEAT_PATH } from '@tidar/shared/heartbeat.ts';
 import { type Context, type Handler, Hono, type Next } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { type AppEnv, edgeConfig } from './env.ts';
@@ -22,9 +23,11 @@ import {
   postRevokeToken,
 } from './routes/admin-tokens.ts';
 import { postChatCompletions } from './routes/chat-completions.ts';
+import { postHeartbeat } from './routes/heartbeat.ts';
 import { getHealth } from './routes/health.ts';
 import { getModel, getModels } from './routes/models.ts';
 import { getReceiptKeys, getRequest } from './routes/receipts.ts';
+import { getResponse } from './routes/responses.ts';
 import { getUsage } from './routes/usage.ts';
 import { shield } from './shield.ts';
 
@@ -33,6 +36,7 @@ type Method = 'GET' | 'POST' | 'PATCH';
 /** Every path with its methods; any other method is refused with 405. */
 const ROUTES: Readonly<Record<string, Partial<Record<Method, Handler<AppEnv>>>>> = {
   '/v1/chat/completions': { POST: postChatCompletions },
+  '/v1/responses/:id': { GET: getResponse },
   '/v1/models': { GET: getModels },
   '/v1/models/:id{.+}': { GET: getModel },
   '/v1/usage': { GET: getUsage },
@@ -50,6 +54,7 @@ const ROUTES: Readonly<Record<string, Partial<Record<Method, Handler<AppEnv>>>>>
   '/admin/export/keys/:id': { GET: getKeyExport },
   '/admin/import': { POST: postImport },
   '/admin/import/keys/:id': { POST: postKeyImport },
+  [HEARTBEAT_PATH]: { POST: postHeartbeat },
   '/health': { GET: getHealth },
 };
 

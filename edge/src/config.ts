@@ -10,6 +10,18 @@ const milliseconds = (name: string, byDefault: number): z.ZodType<number, string
     .transform(Number)
     .pipe(z.int(`${name} must be whole milliseconds`).positive(`${name} must be whole milliseconds`));
 
+const wholeNumber = (name: string, byDefault: number, most: number): z.ZodType<number, string | undefined> =>
+  z
+    .string()
+    .default(String(byDefault))
+    .transform(Number)
+    .pipe(
+      z
+        .int(`${name} must be a whole number`)
+        .min(1, `${name} must be 1 or more`)
+        .max(most, `${name} must be ${most} or less`),
+    );
+
 const secrets = (name: string): z.ZodType<string[], string> =>
   z.string(`${name} is missing`).transform((text, context) => {
     try {
@@ -60,8 +72,18 @@ const shape = z.object({
   GAP_TIMEOUT_MS: milliseconds('GAP_TIMEOUT_MS', 60_000),
   /** How long an answer's stream may be silent before a comment tells that it lives. */
   KEEP_ALIVE_MS: milliseconds('KEEP_ALIVE_MS', 5_000),
-  /** How long the ledger waits for an open request's next report before it settles what is proven. */
-  SETTLE_GRACE_MS: milliseconds('SETTLE_GRACE_MS', 900_000),
+  /** How long a backend that has not begun to answer may leave open whether it is there at all. */
+  CONNECT_TIMEOUT_MS: milliseconds('CONNECT_TIMEOUT_MS', 5_000),
+  /** How long a stream whose backend is gone waits for one that can go on with it. */
+  FAILOVER_MS: milliseconds('FAILOVER_MS', 30_000),
+  /** A text gets its tokens in slices of so many for each choice. */
+  SLICE_TOKENS: wholeNumber('SLICE_TOKENS', 512, 1_000_000),
+  /** How long the ledger hears nothing of an open request before it asks its backend's journal. */
+  SETTLE_GRACE_MS: milliseconds('SETTLE_GRACE_MS', 180_000),
+  /** The same for one whose client has left: a little more than the backends' own `--client-grace-ms`. */
+  LEAVE_GRACE_MS: milliseconds('LEAVE_GRACE_MS', 12_000),
+  /** How long requests are kept one by one; the totals of their days stay. */
+  REQUEST_RETENTION_DAYS: wholeNumber('REQUEST_RETENTION_DAYS', 400, 36_500),
 });
 export type EnvName = keyof typeof shape.shape;
 /** Of every variable that the edge knows. */

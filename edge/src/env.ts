@@ -2,6 +2,7 @@ import { TidarError } from '@tidar/shared/errors.ts';
 import type { EdgeConfig, EnvName } from './config.ts';
 import { parseEdgeConfig } from './config.ts';
 import type { Directory } from './directory/directory.ts';
+import type { Fleet } from './fleet/fleet.ts';
 import type { Ledger } from './ledger/ledger.ts';
 
 export type { EdgeConfig } from './config.ts';
@@ -10,6 +11,7 @@ export type { EdgeConfig } from './config.ts';
 export interface Bindings extends Record<EnvName, string | undefined> {
   LEDGER: DurableObjectNamespace<Ledger>;
   DIRECTORY: DurableObjectNamespace<Directory>;
+  FLEET: DurableObjectNamespace<Fleet>;
   /** Approximate and for each location: it keeps floods off, it is no limit. Absent: nothing is kept off. */
   FLOOD_SHIELD?: RateLimit;
 }
@@ -19,14 +21,16 @@ export interface AppEnv {
   Variables: { requestId: string; config: EdgeConfig; rateLimit?: Record<string, string> };
 }
 
-let parsed: { bindings: Bindings; config: EdgeConfig } | undefined;
+/** A Worker and each Durable Object have bindings of their own. */
+const parsed = new WeakMap<Bindings, EdgeConfig>();
 
 /** The configuration, parsed once; a bad one is one fatal line in the log and refuses every request. */
 export function edgeConfig(bindings: Bindings): EdgeConfig {
-  if (parsed?.bindings === bindings) return parsed.config;
+  const known = parsed.get(bindings);
+  if (known !== undefined) return known;
   const config = parsedConfig(bindings);
-  parsed = { bindings, config };
-  return parsed.config;
+  parsed.set(bindings, config);
+  return config;
 }
 
 function parsedConfig(bindings: Bindings): EdgeConfig {

@@ -10,7 +10,11 @@ let edge: EdgeProcess;
 let client: RawClient;
 beforeAll(async () => {
   backend = await startScriptedBackend();
-  const vars = { BACKENDS: JSON.stringify([{ url: backend.url }]), START_TIMEOUT_MS: '4000' };
+  const vars = {
+    BACKENDS: JSON.stringify([{ url: backend.url }]),
+    START_TIMEOUT_MS: '4000',
+    FAILOVER_MS: '3000',
+  };
   edge = await EdgeProcess.start({ vars });
 });
 afterAll(async () => {
@@ -116,14 +120,36 @@ describe('an Idempotency-Key', () => {
     expect((await post('a')).status).toBe(200);
   });
 
-  it('never leads to a second bill: what broke off after some tokens is refused from then on', async () => {
+  it('goes on with what broke off, to the same text and one bill, as long as that may still be had', async () => {
+    let numStarts = 0;
+    backend.play(async (stage) => {
+      numStarts += 1;
+      await stage.start();
+      if (numStarts === 1) {
+        await stage.step([4, 5], 'ab');
+        await new Promise((resolve) => setTimeout(resolve, 200));
+        return stage.die();
+      }
+      if (numStarts < 5) return stage.die();
+      expect(stage.seen.request.resume?.token_ids).toEqual([[4, 5]]);
+      await stage.step([6], 'c');
+      await stage.end(3);
+    });
+    expect((await post('a')).status).toBe(502);
+    const again = (await (await post('a')).json()) as { choices: { message: { content: string } }[] };
+    expect(again.choices[0]?.message.content).toBe('abc');
+    expect((await client.usage()).total).toMatchObject({ num_requests: 1, completion_tokens: 3 });
+  });
+
+  it('never leads to a second bill: what broke off and is billed is refused from then on', async () => {
     backend.play(async (stage) => {
       await stage.start();
       await stage.step([4, 5], 'ab');
       await new Promise((resolve) => setTimeout(resolve, 200));
-      stage.die();
+      await stage.fail('internal', 'It broke.');
     });
-    expect((await post('a')).status).toBe(502);
+    expect((await post('a')).status).toBe(500);
+    await client.lastRequest(({ state }) => state === 'settled');
     for (let round = 0; round < 2; round += 1) {
       expect(await errorOf(await post('a'))).toEqual({ status: 409, code: 'idempotency_broken' });
     }

@@ -2,15 +2,16 @@ import { beforeEach, describe, expect, it } from 'vitest';
 import { admitNow } from '../../edge/src/ledger/admission.ts';
 import { budgetState } from '../../edge/src/ledger/budget.ts';
 import { nextDueMs } from '../../edge/src/ledger/due.ts';
-import { findAnswer, pruneIdempotency, storeAnswer } from '../../edge/src/ledger/idempotency.ts';
+import { answerNews, appendAnswer, pruneIdempotency } from '../../edge/src/ledger/idempotency.ts';
 import { creation, rotation } from '../../edge/src/ledger/management.ts';
 import { verifiedKey } from '../../edge/src/ledger/key.ts';
-import { settleRequest } from '../../edge/src/ledger/requests.ts';
+import { settleRequest } from '../../edge/src/ledger/settlement.ts';
 import { MIGRATIONS } from '../../edge/src/ledger/schema.ts';
 import { type SettingsChange, withDefaults } from '../../edge/src/ledger/settings.ts';
 import type { Admission, Idempotency } from '../../edge/src/ledger/types.ts';
 import { migrate } from '../../edge/src/migrate.ts';
 import type { Sql } from '../../edge/src/sql.ts';
+import { TEST_TERMS } from '../support/edge-harness.ts';
 import { openNodeSql } from '../support/node-sql.ts';
 
 const SECRET_HASH = 'a'.repeat(64);
@@ -31,7 +32,12 @@ function admit(requestId: string, nowMs: number, idempotency?: Idempotency): Adm
   const price = { prompt: 1, cached: 1, completion: 1 };
   const request = { requestId, secretHash: SECRET_HASH, model: 'demo', fingerprint: 'fp', seed: '1', price };
   const hold = { tokens: 60, nanos: 60 };
-  return admitNow(sql, { ...request, hold, graceMs: HOUR_MS, ...(idempotency && { idempotency }) }, nowMs);
+  const terms = TEST_TERMS;
+  return admitNow(
+    sql,
+    { ...request, hold, terms, graceMs: HOUR_MS, ...(idempotency && { idempotency }) },
+    nowMs,
+  );
 }
 
 function bill(requestId: string, nowMs: number): void {
@@ -39,7 +45,7 @@ function bill(requestId: string, nowMs: number): void {
   settleRequest(
     sql,
     requestId,
-    { ...counts, finishReason: 'stop', estimated: false, tokensHash: null },
+    { ...counts, attempt: 0, finishReason: 'stop', estimated: false, tokensHash: null },
     nowMs,
   );
 }
@@ -84,8 +90,10 @@ describe('an Idempotency-Key', () => {
     createKey();
     admit('a', NOON, same);
     bill('a', NOON);
-    storeAnswer(sql, 'a', 'application/json', 'x'.repeat(1_000_000));
-    expect(findAnswer(sql, 'a', NOON)).toMatchObject({ state: 'answered', text: 'x'.repeat(1_000_000) });
+    appendAnswer(sql, 'a', { contentType: 'application/json', text: 'x'.repeat(1_000_000), isWhole: true });
+    const news = answerNews(sql, 'a', 0);
+    expect(news).toMatchObject({ state: 'answered', numParts: 4 });
+    expect(news?.parts.join('')).toBe('x'.repeat(1_000_000));
     expect(nextDueMs(sql)).toBeLessThanOrEqual(NOON + DAY_MS);
     pruneIdempotency(sql, NOON + DAY_MS - 1);
     expect(admit('b', NOON + DAY_MS - 1, same)).toEqual({ admitted: false, duplicateOf: 'a' });
@@ -94,12 +102,21 @@ describe('an Idempotency-Key', () => {
     expect(sql.exec('SELECT * FROM answers').toArray()).toEqual([]);
   });
 
-  it('whose request was billed and whose answer never came is broken after a grace', () => {
+  it('has its answer in parts as they come, and none of it where it is too long', () => {
     createKey();
     admit('a', NOON, same);
-    bill('a', NOON);
-    expect(findAnswer(sql, 'a', NOON + 1_000)).toEqual({ state: 'running' });
-    expect(findAnswer(sql, 'a', NOON + HOUR_MS)).toEqual({ state: 'broken' });
+    for (const text of ['one ', 'two ', 'three'])
+      appendAnswer(sql, 'a', { contentType: 'text/event-stream', text, isWhole: text === 'three' });
+    expect(answerNews(sql, 'a', 0)?.parts).toEqual(['one ', 'two ', 'three']);
+    expect(answerNews(sql, 'a', 1)).toMatchObject({ parts: ['two ', 'three'], numParts: 3 });
+    admit('b', NOON, { ...same, keyHash: 'long' });
+    for (let part = 0; part < 9; part += 1)
+      appendAnswer(sql, 'b', {
+        contentType: 'text/event-stream',
+        text: 'x'.repeat(1_000_000),
+        isWhole: false,
+      });
+    expect(answerNews(sql, 'b', 0)).toMatchObject({ state: 'broken', parts: [] });
   });
 });
 

@@ -1,13 +1,17 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { withDefaults } from '../../edge/src/ledger/settings.ts';
-import type { Report, Settlement, TokenCounts, UsageReport } from '../../edge/src/ledger/types.ts';
-import { type EdgeHarness, type RemoteLedger, startEdgeHarness } from '../support/edge-harness.ts';
+import type { Progress, Settlement, TokenCounts, UsageReport } from '../../edge/src/ledger/types.ts';
+import {
+  type EdgeHarness,
+  type RemoteLedger,
+  startEdgeHarness,
+  TEST_TERMS,
+} from '../support/edge-harness.ts';
 
 const SECRET_HASH = 'a'.repeat(64);
 const LONG_MS = 600_000;
 const PRICE = { prompt: 10, cached: 1, completion: 100 };
-const NO_TOKENS: TokenCounts = { promptTokens: 0, cachedTokens: 0, completionTokens: 0, numForwardPasses: 0 };
 
 let edge: EdgeHarness;
 let numKeys = 0;
@@ -34,6 +38,7 @@ const admit = (ledger: RemoteLedger, requestId: string, graceMs = LONG_MS, secre
     seed: '1',
     price: PRICE,
     hold: { tokens: 100, nanos: 100 },
+    terms: { ...TEST_TERMS, maxTokens: 20 },
     graceMs,
   });
 
@@ -49,13 +54,17 @@ const counts = (completionTokens: number): TokenCounts => ({
   completionTokens,
   numForwardPasses: Math.ceil(completionTokens / 4),
 });
-const report = (completionTokens: number, graceMs = LONG_MS): Report => ({
-  ...counts(completionTokens),
-  hold: { tokens: 60, nanos: 60 },
+const progress = (numTokens: number, graceMs = LONG_MS): Progress => ({
+  attempt: 0,
+  reader: 0,
+  delivered: [numTokens],
+  numForwardPasses: Math.ceil(numTokens / 4),
   graceMs,
 });
+const PROMPT = { promptTokens: 10, cachedTokens: 4 };
 const bill = (completionTokens: number, estimated = false): Settlement => ({
   ...counts(completionTokens),
+  attempt: 0,
   finishReason: estimated ? 'cancelled' : 'stop',
   estimated,
   tokensHash: null,
@@ -127,6 +136,7 @@ describe('settlement', () => {
       num_forward_passes: 2,
       // 6 tokens at 10, 4 cached ones at 1, 7 at 100.
       cost_nanos: 764,
+      rule_loss_tokens: 0,
     });
   });
 
@@ -151,15 +161,16 @@ describe('settlement', () => {
   it('estimates by the highest count that was reported', async () => {
     const ledger = await newLedger();
     await admit(ledger, 'a');
-    await ledger.report('a', report(12));
-    await ledger.report('a', report(8));
+    await ledger.start('a', progress(0), PROMPT);
+    await ledger.renew('a', progress(12));
+    await ledger.renew('a', progress(8));
     await ledger.settle('a', bill(10, true));
     expect((await usageOf(ledger)).total.completion_tokens).toBe(12);
   });
 
   it('knows nothing of a request that it did not admit', async () => {
     const ledger = await newLedger();
-    await ledger.report('ghost', report(5));
+    expect(await ledger.renew('ghost', progress(5))).toMatchObject({ error: { code: 'conflict' } });
     await ledger.settle('ghost', bill(5));
     expect(await usageOf(ledger)).toMatchObject({ total: { num_requests: 0 }, requests: [] });
   });
@@ -182,7 +193,7 @@ describe('settlement', () => {
             await admit(ledger, step.id);
             if (entry === undefined) expected.set(step.id, { tokens: 0, state: 'open' });
           } else if (step.do === 'report') {
-            await ledger.report(step.id, report(step.tokens));
+            await ledger.renew(step.id, progress(step.tokens));
             if (entry?.state === 'open') entry.tokens = Math.max(entry.tokens, step.tokens);
           } else {
             await ledger.settle(step.id, bill(step.tokens, step.estimated));
@@ -227,62 +238,12 @@ describe('hold', () => {
     await admit(ledger, 'a');
     await admit(ledger, 'b');
     expect(await held()).toBe(200);
-    await ledger.report('a', { ...report(0), hold: { tokens: 40, nanos: 40 } });
-    await ledger.report('a', { ...report(1), hold: { tokens: 90, nanos: 90 } });
-    expect(await held()).toBe(140);
+    await ledger.start('a', progress(0), { promptTokens: 10, cachedTokens: 0 });
+    await ledger.start('a', progress(0), { promptTokens: 99, cachedTokens: 0 });
+    // Of a choice of 20 tokens at most, with a prompt of 10.
+    expect(await held()).toBe(130);
     await ledger.settle('a', bill(7));
     await ledger.settle('b', bill(7, true));
     expect(await held()).toBe(0);
   });
-});
-
-describe('alarm', () => {
-  const settledWithin = async (ledger: RemoteLedger, timeoutMs: number): Promise<UsageReport> => {
-    const deadline = Date.now() + timeoutMs;
-    for (;;) {
-      const usage = await usageOf(ledger);
-      if (usage.requests.every(({ state }) => state === 'settled')) return usage;
-      if (Date.now() > deadline) throw new Error('a request was left open');
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-  };
-
-  it('settles what was left open by what was proven, each after its own grace', async () => {
-    const ledger = await newLedger();
-    await admit(ledger, 'late', 5_000);
-    await admit(ledger, 'soon', 4_000);
-    await admit(ledger, 'kept');
-    await ledger.settle('kept', bill(5));
-    await ledger.report('soon', report(6, 1_000));
-    const settled = await settledWithin(ledger, 30_000);
-    const byId = Object.fromEntries(settled.requests.map((request) => [request.id, request]));
-    expect(byId.soon).toMatchObject({ completion_tokens: 6, estimated: true, finish_reason: 'abandoned' });
-    expect(byId.late).toMatchObject({ completion_tokens: 0, estimated: true, finish_reason: 'abandoned' });
-    expect(byId.kept).toMatchObject({ completion_tokens: 5, estimated: false, finish_reason: 'stop' });
-    expect(settled.total).toMatchObject({ num_requests: 3, completion_tokens: 11 });
-  });
-
-  it('leaves alone what still reports, and gives way to the true bill', async () => {
-    const ledger = await newLedger();
-    await admit(ledger, 'a', 4_000);
-    for (let round = 1; round <= 6; round += 1) {
-      await new Promise((resolve) => setTimeout(resolve, 800));
-      await ledger.report('a', report(round, 4_000));
-    }
-    expect((await usageOf(ledger)).requests[0]).toMatchObject({ state: 'open', completion_tokens: 6 });
-    await settledWithin(ledger, 30_000);
-    await ledger.settle('a', bill(9));
-    expect((await usageOf(ledger)).total).toEqual({ num_requests: 1, ...usageCounts(9) });
-  });
-
-  const usageCounts = (completionTokens: number): object => {
-    const { promptTokens, cachedTokens, numForwardPasses } = { ...NO_TOKENS, ...counts(completionTokens) };
-    return {
-      prompt_tokens: promptTokens,
-      cached_tokens: cachedTokens,
-      completion_tokens: completionTokens,
-      num_forward_passes: numForwardPasses,
-      cost_nanos: 64 + 100 * completionTokens,
-    };
-  };
 });

@@ -1,6 +1,11 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type SettingsChange, withDefaults } from '../../edge/src/ledger/settings.ts';
-import { type EdgeHarness, type RemoteLedger, startEdgeHarness } from '../support/edge-harness.ts';
+import {
+  type EdgeHarness,
+  type RemoteLedger,
+  startEdgeHarness,
+  TEST_TERMS,
+} from '../support/edge-harness.ts';
 import { RawClient } from '../support/openai-http.ts';
 import { SCRIPTED_MODEL, type ScriptedBackend, startScriptedBackend } from '../support/scripted-backend.ts';
 
@@ -34,7 +39,9 @@ async function admitMany(ledger: RemoteLedger, round = 0): Promise<{ ids: string
   const ids = Array.from({ length: NUM_REQUESTS }, (_, index) => `req_${round}_${index}`);
   const common = { secretHash: SECRET_HASH, model: 'demo', fingerprint: 'fp', seed: '1', price: PRICE };
   const answers = await Promise.all(
-    ids.map((requestId) => ledger.admit({ ...common, requestId, hold: HOLD, graceMs: 600_000 })),
+    ids.map((requestId) =>
+      ledger.admit({ ...common, requestId, hold: HOLD, terms: TEST_TERMS, graceMs: 600_000 }),
+    ),
   );
   const codes = new Set(answers.flatMap((answer) => ('error' in answer ? [answer.error.code] : [])));
   return { ids: ids.filter((_, index) => answers[index]?.admitted), codes };
@@ -51,7 +58,13 @@ const settleAll = (ledger: RemoteLedger, ids: readonly string[], numTokens: numb
   Promise.all(
     ids.map((id) => {
       const counts = { promptTokens: 0, cachedTokens: 0, completionTokens: numTokens, numForwardPasses: 1 };
-      return ledger.settle(id, { ...counts, finishReason: 'stop', estimated: false, tokensHash: null });
+      return ledger.settle(id, {
+        ...counts,
+        attempt: 0,
+        finishReason: 'stop',
+        estimated: false,
+        tokensHash: null,
+      });
     }),
   );
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { MIGRATIONS as DIRECTORY_MIGRATIONS } from '../../edge/src/directory/schema.ts';
 import { findKey } from '../../edge/src/ledger/key.ts';
 import { nextBatch } from '../../edge/src/ledger/outbox.ts';
-import { recentRequests } from '../../edge/src/ledger/requests.ts';
+import { recentRequests } from '../../edge/src/ledger/rows.ts';
 import { MIGRATIONS } from '../../edge/src/ledger/schema.ts';
 import { withDefaults } from '../../edge/src/ledger/settings.ts';
 import { dailyTotals } from '../../edge/src/ledger/totals.ts';

@@ -8,13 +8,14 @@ import { rebuildTotals } from '../../edge/src/ledger/backup.ts';
 import { findKey } from '../../edge/src/ledger/key.ts';
 import { creation, revocation, update } from '../../edge/src/ledger/management.ts';
 import { confirmBatch, nextBatch, viewOf } from '../../edge/src/ledger/outbox.ts';
-import { settleRequest } from '../../edge/src/ledger/requests.ts';
+import { settleRequest } from '../../edge/src/ledger/settlement.ts';
 import { MIGRATIONS } from '../../edge/src/ledger/schema.ts';
 import { withDefaults } from '../../edge/src/ledger/settings.ts';
 import { dailyTotals } from '../../edge/src/ledger/totals.ts';
 import { EVERYTHING } from '../../edge/src/ledger/usage.ts';
 import { migrate } from '../../edge/src/migrate.ts';
 import type { Sql } from '../../edge/src/sql.ts';
+import { TEST_TERMS } from '../support/edge-harness.ts';
 import { openNodeSql } from '../support/node-sql.ts';
 
 const DAY_MS = 86_400_000;
@@ -43,9 +44,9 @@ function bill(sql: Sql, id: string, nowMs: number, numTokens: number, estimated:
     seed: '1',
     price,
   };
-  admitNow(sql, { ...request, hold: { tokens: 9, nanos: 9 }, graceMs: 1 }, nowMs);
+  admitNow(sql, { ...request, hold: { tokens: 9, nanos: 9 }, terms: TEST_TERMS, graceMs: 1 }, nowMs);
   const counts = { promptTokens: 2, cachedTokens: 1, completionTokens: numTokens, numForwardPasses: 1 };
-  settleRequest(sql, id, { ...counts, finishReason: 'stop', estimated, tokensHash: null }, nowMs);
+  settleRequest(sql, id, { ...counts, attempt: 0, finishReason: 'stop', estimated, tokensHash: null }, nowMs);
 }
 
 const action = fc.oneof(

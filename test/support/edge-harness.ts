@@ -2,11 +2,14 @@ import { createTestHarness, type TestHarness } from 'wrangler';
 import type { SettingsChange } from '../../edge/src/ledger/settings.ts';
 import type {
   Admission,
+  Grant,
   KeyAnswer,
   NewKey,
   NewRequest,
+  Progress,
+  PromptCounts,
   Refused,
-  Report,
+  RequestTerms,
   Settlement,
   UsageReport,
 } from '../../edge/src/ledger/types.ts';
@@ -16,10 +19,23 @@ export interface RemoteLedger {
   create(key: NewKey, actor: string): Promise<KeyAnswer>;
   verify(secretHash: string): Promise<Refused | { models: string[] | null }>;
   admit(request: NewRequest): Promise<Admission>;
-  report(requestId: string, report: Report): Promise<void>;
+  start(requestId: string, progress: Progress, prompt: PromptCounts): Promise<Refused | object>;
+  renew(requestId: string, progress: Progress): Promise<Refused | Grant>;
+  raise(requestId: string, progress: Progress, backend: string): Promise<Refused | Grant>;
+  leave(requestId: string, progress: Progress): Promise<void>;
   settle(requestId: string, settlement: Settlement): Promise<void>;
   usage(secretHash: string, numRequests: number): Promise<UsageReport | Refused>;
 }
+
+/** What a test's request asks for where nothing else is said: 100 tokens of context, nobody to generate them. */
+export const TEST_TERMS: RequestTerms = {
+  backend: 'http://127.0.0.1:9',
+  numChoices: 1,
+  maxTokens: 100,
+  contextLength: 100,
+  sliceTokens: 1_000,
+  includeUsage: false,
+};
 
 interface LedgerNamespace {
   idFromName(name: string): object;

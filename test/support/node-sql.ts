@@ -10,10 +10,14 @@ export function openNodeSql(): Sql {
   const exec = (query: string, ...values: (string | number | null)[]): object => {
     if (query.trim().replace(/;$/, '').includes(';')) {
       database.exec(query);
-      return { toArray: () => [], one: () => undefined };
+      return { toArray: () => [], one: () => undefined, rowsWritten: 0 };
     }
     const rows = database.prepare(query).all(...values);
-    return { toArray: () => rows, one: () => rows[0] };
+    const isQuery = /^\s*SELECT/i.test(query);
+    const { written } = isQuery
+      ? { written: 0 }
+      : (database.prepare('SELECT changes() AS written').get() ?? {});
+    return { toArray: () => rows, one: () => rows[0], rowsWritten: Number(written) };
   };
   return { exec } as unknown as Sql;
 }

@@ -1,10 +1,17 @@
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { ERRORS, errorBody, type ErrorCode, type ErrorOptions, TidarError } from '@tidar/shared/errors.ts';
+import {
+  ERRORS,
+  errorBody,
+  type ErrorCode,
+  type ErrorOptions,
+  TidarError,
+  toTidarError,
+} from '@tidar/shared/errors.ts';
+import { readRequestSchema } from '@tidar/shared/journal.ts';
 import { type LeasePayload, sha256Hex, verifyLease } from '@tidar/shared/lease.ts';
 import { parseJson } from '@tidar/shared/parse.ts';
 import {
-  encodeGenerateEvent,
   type FinishReason,
   type GenerateEvent,
   type GenerateRequest,
@@ -14,6 +21,7 @@ import {
   type StepEvent,
 } from '@tidar/shared/protocol.ts';
 import { TEST_SECRETS } from './edge-harness.ts';
+import { ScriptedJournal } from './scripted-journal.ts';
 
 export const SCRIPTED_MODEL = {
   id: 'scripted',
@@ -48,8 +56,12 @@ export interface Stage {
   end(numCompletionTokens: number): Promise<void>;
   /** Bytes as they are. */
   raw(text: string): Promise<void>;
-  /** Cuts the connection in the middle of the answer. */
+  /** The process dies in the middle of the answer: the connection is cut, and the journal says so later. */
   die(): void;
+  /** Only the connection is cut. */
+  cut(): void;
+  /** The error that closes the request. */
+  fail(code: ErrorCode, message: string): Promise<void>;
   refuse(code: ErrorCode, message: string, options?: ErrorOptions): void;
 }
 export type Script = (stage: Stage) => Promise<void> | void;
@@ -57,6 +69,14 @@ export type Script = (stage: Stage) => Promise<void> | void;
 export interface ScriptedBackend {
   url: string;
   seen: Seen[];
+  /** The leases that renewed a slice. */
+  renewals: LeasePayload[];
+  /** How often its journal was asked. */
+  reads: LeasePayload[];
+  /** From now on it knows nothing of any request. */
+  loseJournal(): void;
+  /** From now on it answers nothing but questions about itself with this status, or again as it should. */
+  break(status: number | undefined): void;
   play(script: Script): void;
   /** From now on it says that it is shutting down. */
   drain(): void;
@@ -71,26 +91,52 @@ export interface ScriptedBackend {
  * A server that keeps the protocol, then breaks it where a script says so: for the faults that a real backend
  * cannot be asked to have. It is never used where the real one can be.
  */
-export async function startScriptedBackend(): Promise<ScriptedBackend> {
-  const seen: Seen[] = [];
+export async function startScriptedBackend(
+  changes: Partial<typeof SCRIPTED_MODEL> = {},
+): Promise<ScriptedBackend> {
+  const model = { ...SCRIPTED_MODEL, ...changes };
+  const [seen, renewals, reads]: [Seen[], LeasePayload[], LeasePayload[]] = [[], [], []];
+  let journal = new ScriptedJournal(model);
   let script: Script = (stage) => stage.refuse('overloaded', 'No script is set.');
   let health = 'ok';
+  let brokenStatus: number | undefined;
   let version: number | undefined = PROTOCOL_VERSION;
+  const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    if (request.url === '/health') return answer(response, 200, { status: health, models: [model.id] });
+    if (request.url === '/v1/models')
+      return answer(response, 200, { protocol_version: version, models: [model] });
+    if (brokenStatus !== undefined) return answer(response, brokenStatus, {});
+    const { body, lease } = await received(request);
+    if (request.url === '/v1/generate') {
+      const entry = await seenIn(body, lease, response);
+      seen.push(entry);
+      await script(stageFor(entry, response, journal));
+    } else if (lease.purpose === 'renew') {
+      renewals.push(lease);
+      answer(response, 200, { end_token: lease.end_token });
+    } else {
+      reads.push(lease);
+      const { from, stream } = parseJson(readRequestSchema, new TextDecoder().decode(body));
+      const attempt = journal.find(lease.request_id, lease.attempt);
+      if (attempt === undefined) throw new TidarError('not_found', 'This backend knows nothing of it.');
+      if (stream) attempt.attach(response, from);
+      else answer(response, 200, attempt.answer());
+    }
+  };
   const server = createServer((request, response) => {
     if (health === 'stalled' && request.method === 'GET') return;
-    if (request.url === '/health')
-      return answer(response, 200, { status: health, models: [SCRIPTED_MODEL.id] });
-    if (request.url === '/v1/models')
-      return answer(response, 200, { protocol_version: version, models: [SCRIPTED_MODEL] });
-    void readRequest(request, response).then(async (entry) => {
-      seen.push(entry);
-      await script(stageFor(entry, response));
+    handle(request, response).catch((error: unknown) => {
+      if (!response.headersSent) answer(response, toTidarError(error).httpStatus, errorBody(error));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen,
+    renewals,
+    reads,
+    loseJournal: () => void (journal = new ScriptedJournal(model)),
+    break: (status) => void (brokenStatus = status),
     play: (next) => void (script = next),
     drain: () => void (health = 'draining'),
     stall: () => void (health = 'stalled'),
@@ -102,38 +148,41 @@ export async function startScriptedBackend(): Promise<ScriptedBackend> {
   };
 }
 
-async function readRequest(request: IncomingMessage, response: ServerResponse): Promise<Seen> {
-  const { promise: closed, resolve } = Promise.withResolvers<void>();
-  response.once('close', resolve);
+async function received(
+  request: IncomingMessage,
+): Promise<{ body: Uint8Array<ArrayBuffer>; lease: LeasePayload }> {
   const chunks: Buffer[] = [];
   for await (const chunk of request) chunks.push(chunk as Buffer);
-  const body = new Uint8Array(Buffer.concat(chunks));
   const token = request.headers.authorization?.replace('Bearer ', '') ?? '';
-  return {
-    request: parseJson(generateRequestSchema, new TextDecoder().decode(body)),
-    lease: await verifyLease(token, [TEST_SECRETS.LEASE_SECRETS], Date.now()),
-    bodyHash: await sha256Hex(body),
-    closed,
-  };
+  const lease = await verifyLease(token, [TEST_SECRETS.LEASE_SECRETS], Date.now());
+  return { body: new Uint8Array(Buffer.concat(chunks)), lease };
 }
 
-function stageFor(seen: Seen, response: ServerResponse): Stage {
+async function seenIn(
+  body: Uint8Array<ArrayBuffer>,
+  lease: LeasePayload,
+  response: ServerResponse,
+): Promise<Seen> {
+  const { promise: closed, resolve } = Promise.withResolvers<void>();
+  response.once('close', resolve);
+  const request = parseJson(generateRequestSchema, new TextDecoder().decode(body));
+  return { request, lease, bodyHash: await sha256Hex(body), closed };
+}
+
+function stageFor(seen: Seen, response: ServerResponse, journal: ScriptedJournal): Stage {
   const { request } = seen;
-  const numTokens = Array<number>(request.num_choices).fill(0);
-  const open = new Set(numTokens.keys());
-  const raw = (text: string): Promise<void> =>
-    new Promise((resolve) => void (response.write(text) ? resolve() : response.once('drain', resolve)));
-  const send = (event: GenerateEvent): Promise<void> => raw(encodeGenerateEvent(event, numTokens));
+  const attempt = journal.start(seen.lease, request, response);
+  const open = new Set(Array.from({ length: request.num_choices }, (_, choice) => choice));
+  const send = (event: GenerateEvent): Promise<void> => attempt.tell(event);
   const finish = (choice: number, finishReason: FinishReason = 'stop'): Promise<void> => {
     open.delete(choice);
     return send({ type: 'finish', choice, finish_reason: finishReason });
   };
   return {
     seen,
-    raw,
+    raw: (text) => attempt.write(text),
     finish,
     start(changes = {}) {
-      if (!response.headersSent) response.writeHead(200, { 'content-type': 'text/event-stream' });
       const { request_id, model, sampling } = request;
       return send({
         type: 'start',
@@ -148,18 +197,18 @@ function stageFor(seen: Seen, response: ServerResponse): Stage {
       });
     },
     step(tokenIds, text, changes = {}) {
-      const event = { type: 'step' as const, choice: 0, token_ids: tokenIds, text, ...changes };
-      numTokens[event.choice] = (numTokens[event.choice] ?? 0) + tokenIds.length;
-      return send(event);
+      return send({ type: 'step' as const, choice: 0, token_ids: tokenIds, text, ...changes });
     },
     async end(numCompletionTokens) {
       for (const choice of open) await finish(choice);
       const counts = { completion_tokens: numCompletionTokens, cached_tokens: 1, num_forward_passes: 2 };
       await send({ type: 'end', usage: { prompt_tokens: 3, ...counts } });
-      response.end();
     },
-    die: () => void response.destroy(),
+    fail: (code, message) => send({ type: 'error', error: errorBody(new TidarError(code, message)).error }),
+    die: () => attempt.die(),
+    cut: () => attempt.cut(),
     refuse: (code, message, options) => {
+      journal.forget(seen.lease);
       const error = new TidarError(code, message, { internal: 'hidden', ...options });
       answer(response, ERRORS[code].httpStatus, errorBody(error));
     },

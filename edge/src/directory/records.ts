@@ -32,13 +32,14 @@ export function receiveBatch(sql: Sql, { key, keyVersion, events, totals }: Batc
 function writeTotals(sql: Sql, keyId: string, version: number, usage: DailyUsage): void {
   const { day, model, num_requests, prompt_tokens, cached_tokens, completion_tokens } = usage;
   sql.exec(
-    `INSERT INTO totals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET version = excluded.version,
+    `INSERT INTO totals VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET version = excluded.version,
      num_requests = excluded.num_requests, prompt_tokens = excluded.prompt_tokens,
      cached_tokens = excluded.cached_tokens, completion_tokens = excluded.completion_tokens,
-     num_forward_passes = excluded.num_forward_passes, cost_nanos = excluded.cost_nanos
+     num_forward_passes = excluded.num_forward_passes, cost_nanos = excluded.cost_nanos,
+     rule_loss_tokens = excluded.rule_loss_tokens
      WHERE excluded.version > version`,
     ...[keyId, day, model, version, num_requests, prompt_tokens, cached_tokens, completion_tokens],
-    ...[usage.num_forward_passes, usage.cost_nanos],
+    ...[usage.num_forward_passes, usage.cost_nanos, usage.rule_loss_tokens],
   );
 }
 
@@ -67,7 +68,7 @@ export type KeyUsage = DailyUsage & { key_id: string };
 
 export function listTotals(sql: Sql, { keyId, model, from, to, limit }: UsageQuery): KeyUsage[] {
   const query = `SELECT key_id, day, model, num_requests, prompt_tokens, cached_tokens, completion_tokens,
-    num_forward_passes, cost_nanos FROM totals
+    num_forward_passes, cost_nanos, rule_loss_tokens FROM totals
     WHERE day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR key_id = ?3) AND (?4 IS NULL OR model = ?4)
     ORDER BY day DESC, key_id, model LIMIT ?5`;
   const rows = sql.exec<Record<string, string | number>>(

@@ -43,4 +43,8 @@ export const MIGRATIONS: readonly string[] = [
     revoked_at_ms INTEGER
   );
   `,
+  // What the rule for lost journals may have lost.
+  `
+  ALTER TABLE totals ADD COLUMN rule_loss_tokens INTEGER NOT NULL DEFAULT 0;
+  `,
 ];

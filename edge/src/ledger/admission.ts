@@ -3,7 +3,8 @@ import { type BucketAnswer, giveBack, take } from './bucket.ts';
 import { budgetRefusal } from './budget.ts';
 import { claimIdempotency, findIdempotent } from './idempotency.ts';
 import { findKey, type KeyRecord, verifiedKey, writeRequestBucket, writeTokenBucket } from './key.ts';
-import { hasRequest, heldByOpen, openRequest } from './requests.ts';
+import { grantOf, heldByOpen, openRequest } from './requests.ts';
+import { findRow, type RequestRow } from './rows.ts';
 import type { Admission, LimitState, NewRequest, RateLimits } from './types.ts';
 import type { Sql } from '../sql.ts';
 
@@ -13,7 +14,8 @@ export function admitNow(sql: Sql, request: NewRequest, nowMs: number): Admissio
   if (key instanceof TidarError) return { admitted: false, ...errorBody(key) };
   const limits = new Limits(key, request.hold.tokens, nowMs);
   // The same request once more, after a broken call: it has its place already.
-  if (hasRequest(sql, request.requestId)) return { admitted: true, rateLimits: limits.before };
+  const there = findRow(sql, request.requestId);
+  if (there !== undefined) return admitted(there, limits.before);
   const found = request.idempotency && findIdempotent(sql, request.idempotency, nowMs);
   if (found instanceof TidarError) return { admitted: false, ...errorBody(found) };
   if (found !== undefined) return { admitted: false, duplicateOf: found };
@@ -23,7 +25,13 @@ export function admitNow(sql: Sql, request: NewRequest, nowMs: number): Admissio
   limits.write(sql);
   openRequest(sql, request, nowMs);
   if (request.idempotency) claimIdempotency(sql, request.idempotency, request.requestId, nowMs);
-  return { admitted: true, rateLimits: limits.after };
+  const opened = findRow(sql, request.requestId);
+  if (opened === undefined) throw new Error('the request was not written');
+  return admitted(opened, limits.after);
+}
+
+function admitted(row: RequestRow, rateLimits: RateLimits): Admission {
+  return { admitted: true, rateLimits, grant: grantOf(row), createdMs: row.admitted_at_ms };
 }
 
 /** Tokens that were held and not used flow back into the tokens of the minute. */

@@ -2,7 +2,7 @@ import { retryAfterHeader, TidarError } from '@tidar/shared/errors.ts';
 import type { ApiKey } from '../auth/api-key.ts';
 import type { Bindings } from '../env.ts';
 import type { Ledger } from './ledger.ts';
-import type { LimitState, NewRequest, RateLimits, Refused } from './types.ts';
+import type { Grant, LimitState, NewRequest, RateLimits, Refused } from './types.ts';
 
 export type LedgerStub = DurableObjectStub<Ledger>;
 
@@ -29,6 +29,9 @@ export interface AdmissionAnswer {
   /** OpenAI's headers for the state of the limits. */
   headers: Record<string, string>;
   refusal?: TidarError;
+  /** How far it may be generated, and when it was admitted. */
+  grant?: Grant;
+  createdMs?: number;
   /** The request whose answer is also this one's. */
   duplicateOf?: string;
 }
@@ -38,7 +41,7 @@ export async function admit(ledger: LedgerStub, request: NewRequest): Promise<Ad
   const admission = await ledger.admit(request);
   if ('duplicateOf' in admission) return { headers: {}, duplicateOf: admission.duplicateOf };
   const headers = admission.rateLimits === undefined ? {} : rateLimitHeaders(admission.rateLimits);
-  if (admission.admitted) return { headers };
+  if (admission.admitted) return { headers, grant: admission.grant, createdMs: admission.createdMs };
   return { headers, refusal: TidarError.from(admission.error) };
 }
 

@@ -14,13 +14,35 @@ export function clearOutbox(sql: Sql): void {
 }
 
 export function isOutboxDue(sql: Sql, nowMs: number): boolean {
-  return sql.exec(`SELECT 1 FROM due WHERE task = 'outbox' AND at_ms <= ?`, nowMs).toArray().length > 0;
+  return isDue(sql, 'outbox', nowMs);
 }
 
-/** When the alarm has work next, if ever: an open request's end, the outbox, an answer that was kept long enough. */
+/** When old requests are looked for next; undefined: when there are any again. */
+export function schedulePruning(sql: Sql, atMs: number | undefined): void {
+  sql.exec(`DELETE FROM due WHERE task = 'prune'`);
+  if (atMs !== undefined) sql.exec(`INSERT INTO due VALUES ('prune', ?)`, atMs);
+}
+
+/** A request came: one day it is old. */
+export function ensurePruning(sql: Sql, atMs: number): void {
+  sql.exec(`INSERT INTO due VALUES ('prune', ?) ON CONFLICT DO NOTHING`, atMs);
+}
+
+export function isPruningDue(sql: Sql, nowMs: number): boolean {
+  return isDue(sql, 'prune', nowMs);
+}
+
+function isDue(sql: Sql, task: string, nowMs: number): boolean {
+  return sql.exec(`SELECT 1 FROM due WHERE task = ? AND at_ms <= ?`, task, nowMs).toArray().length > 0;
+}
+
+/**
+ * When the alarm has work next, if ever: a journal to ask, the outbox, old requests, an answer that was kept long
+ * enough.
+ */
 export function nextDueMs(sql: Sql): number | undefined {
   const query = `SELECT MIN(due) AS due FROM (
-    SELECT MIN(due_at_ms) AS due FROM requests WHERE state = 'open'
+    SELECT MIN(ask_at_ms) AS due FROM requests WHERE ask_at_ms IS NOT NULL
     UNION ALL SELECT MIN(at_ms) FROM due
     UNION ALL SELECT MIN(expires_at_ms) FROM idempotency)`;
   return sql.exec<{ due: number | null }>(query).one().due ?? undefined;

@@ -1,13 +1,11 @@
 import { TidarError } from '@tidar/shared/errors.ts';
-import type { Idempotency, StoredAnswer } from './types.ts';
+import type { AnswerNews, AnswerPart, Idempotency } from './types.ts';
 import type { Sql, SqlValue } from '../sql.ts';
 
 const KEPT_MS = 24 * 60 * 60 * 1000;
 /** A row of a Durable Object holds 2 MB at most; a character takes up to 3 bytes. */
 const PART_CHARACTERS = 300_000;
 const MAX_ANSWER_CHARACTERS = 8_000_000;
-/** How long after its bill an answer may still come. */
-const ANSWER_GRACE_MS = 30_000;
 
 interface IdempotencyRow extends Record<string, SqlValue> {
   request_hash: string;
@@ -45,15 +43,31 @@ export function claimIdempotency(
   );
 }
 
-/** Keeps the answer of a request that has an Idempotency-Key; of any other it keeps nothing. */
-export function storeAnswer(sql: Sql, requestId: string, contentType: string, text: string): void {
-  if (findState(sql, requestId)?.state !== 'running' || text.length > MAX_ANSWER_CHARACTERS) return;
-  for (let part = 0; part * PART_CHARACTERS < text.length; part += 1) {
-    const piece = text.slice(part * PART_CHARACTERS, (part + 1) * PART_CHARACTERS);
-    sql.exec('INSERT OR REPLACE INTO answers VALUES (?, ?, ?)', requestId, part, piece);
+/**
+ * Keeps the next part of the answer of a request that has an Idempotency-Key; of any other it keeps nothing. An answer
+ * that is too long is not kept: its key is broken then. Whether it is the last part, `isWhole` says.
+ */
+export function appendAnswer(sql: Sql, requestId: string, { contentType, text, isWhole }: AnswerPart): void {
+  if (findState(sql, requestId)?.state !== 'running') return;
+  const { numParts, numCharacters } = keptSoFar(sql, requestId);
+  if (numCharacters + text.length > MAX_ANSWER_CHARACTERS) return forgetAnswer(sql, requestId);
+  for (let piece = 0; piece * PART_CHARACTERS < text.length; piece += 1) {
+    const part = text.slice(piece * PART_CHARACTERS, (piece + 1) * PART_CHARACTERS);
+    sql.exec('INSERT INTO answers VALUES (?, ?, ?)', requestId, numParts + piece, part);
   }
-  const query = `UPDATE idempotency SET state = 'answered', content_type = ? WHERE request_id = ?`;
-  sql.exec(query, contentType, requestId);
+  const query = `UPDATE idempotency SET state = ?, content_type = ? WHERE request_id = ?`;
+  sql.exec(query, isWhole ? 'answered' : 'running', contentType, requestId);
+}
+
+function keptSoFar(sql: Sql, requestId: string): { numParts: number; numCharacters: number } {
+  const query = `SELECT COUNT(*) AS numParts, COALESCE(SUM(LENGTH(text)), 0) AS numCharacters FROM answers
+    WHERE request_id = ?`;
+  return sql.exec<{ numParts: number; numCharacters: number }>(query, requestId).one();
+}
+
+function forgetAnswer(sql: Sql, requestId: string): void {
+  sql.exec('DELETE FROM answers WHERE request_id = ?', requestId);
+  closeIdempotency(sql, requestId, true);
 }
 
 /**
@@ -67,17 +81,18 @@ export function closeIdempotency(sql: Sql, requestId: string, isBilled: boolean)
   sql.exec(query, requestId);
 }
 
-/** The answer, or why there is none; undefined once the key is free again. */
-export function findAnswer(sql: Sql, requestId: string, nowMs: number): StoredAnswer | undefined {
+/** What there is of the answer after some of its parts; undefined once the key is free again. */
+export function answerNews(
+  sql: Sql,
+  requestId: string,
+  afterPart: number,
+): Omit<AnswerNews, 'isVacant'> | undefined {
   const row = findState(sql, requestId);
   if (row === undefined) return undefined;
-  if (row.state === 'running')
-    return isLost(sql, requestId, nowMs) ? { state: 'broken' } : { state: 'running' };
-  if (row.state === 'broken') return { state: 'broken' };
-  const query = 'SELECT text FROM answers WHERE request_id = ? ORDER BY part';
-  const parts = sql.exec<{ text: string }>(query, requestId).toArray();
-  const contentType = row.content_type ?? 'application/json';
-  return { state: 'answered', contentType, text: parts.map(({ text }) => text).join('') };
+  const query = 'SELECT text FROM answers WHERE request_id = ? AND part >= ? ORDER BY part';
+  const parts = sql.exec<{ text: string }>(query, requestId, afterPart).toArray();
+  const numParts = afterPart + parts.length;
+  return { state: row.state, contentType: row.content_type, parts: parts.map(({ text }) => text), numParts };
 }
 
 /** Forgets what was kept long enough. */
@@ -85,12 +100,6 @@ export function pruneIdempotency(sql: Sql, nowMs: number): void {
   const expired = 'SELECT request_id FROM idempotency WHERE expires_at_ms <= ?';
   sql.exec(`DELETE FROM answers WHERE request_id IN (${expired})`, nowMs);
   sql.exec('DELETE FROM idempotency WHERE expires_at_ms <= ?', nowMs);
-}
-
-/** Billed, and whoever had the answer has not brought it. */
-function isLost(sql: Sql, requestId: string, nowMs: number): boolean {
-  const query = `SELECT 1 FROM requests WHERE id = ? AND settled_at_ms < ?`;
-  return sql.exec(query, requestId, nowMs - ANSWER_GRACE_MS).toArray().length > 0;
 }
 
 function findState(sql: Sql, requestId: string): IdempotencyRow | undefined {

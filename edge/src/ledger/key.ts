@@ -52,12 +52,14 @@ function bucketOf(levelUnits: number | null, updatedAtMs: number | null, perMinu
 export function verifiedKey(sql: Sql, secretHash: string, nowMs: number): KeyRecord | TidarError {
   const key = findKey(sql);
   if (key === undefined || !hasSecret(sql, secretHash, nowMs)) return invalidApiKey();
-  if (key.revokedAtMs !== null) return keyRevoked();
-  const { expires_at: expiresAt } = key.settings;
-  if (expiresAt !== null && expiresAt * 1000 <= nowMs) {
-    return new TidarError('key_expired', 'This API key has expired. Ask its issuer for another.');
-  }
-  return key;
+  return keyEnd(key, nowMs) ?? key;
+}
+
+/** Why a key is of no use any more, to a new request or to one that runs; undefined while it is. */
+export function keyEnd({ revokedAtMs, settings }: KeyRecord, nowMs: number): TidarError | undefined {
+  if (revokedAtMs !== null) return keyRevoked();
+  if (settings.expires_at === null || settings.expires_at * 1000 > nowMs) return undefined;
+  return new TidarError('key_expired', 'This API key has expired. Ask its issuer for another.');
 }
 
 export function keyRevoked(): TidarError {

@@ -1,163 +1,197 @@
-import { DurableObject } from 'cloudflare:workers';
 import { errorBody, TidarError } from '@tidar/shared/errors.ts';
-import { type BackupPage, type BackupRow, dumpPage } from '../backup.ts';
-import { directoryOf } from '../directory/client.ts';
-import type { Bindings } from '../env.ts';
-import { migrate } from '../migrate.ts';
+import { tenantOf } from '../auth/tenant.ts';
+import { edgeConfig } from '../env.ts';
 import { admitNow, giveBackTokens } from './admission.ts';
-import { LEDGER_TABLES } from './backup.ts';
+import { askJournal } from './ask.ts';
 import { budgetState } from './budget.ts';
-import { isOutboxDue, nextDueMs } from './due.ts';
+import { isOutboxDue, isPruningDue } from './due.ts';
 import {
+  answerNews,
+  appendAnswer,
   closeIdempotency,
-  findAnswer,
   findIdempotent,
   pruneIdempotency,
-  storeAnswer,
 } from './idempotency.ts';
-import { findKey, keyRevoked, verifiedKey } from './key.ts';
-import { creation, type KeyChange, restoration, revocation, rotation, update } from './management.ts';
-import { confirmBatch, delayOutbox, nextBatch, viewOf } from './outbox.ts';
-import {
-  dueRequests,
-  findRequest,
-  isOpen,
-  recentRequests,
-  reportRequest,
-  settleRequest,
-} from './requests.ts';
-import { MIGRATIONS } from './schema.ts';
-import type { SettingsChange } from './settings.ts';
+import { dueQuestions, hearJournal, type JournalQuestion } from './journal.ts';
+import { KeyObject } from './key-object.ts';
+import { findKey, keyEnd, verifiedKey } from './key.ts';
+import { viewOf } from './outbox.ts';
+import { Presence } from './presence.ts';
+import { pruneRequests } from './prune.ts';
+import { attachReader, leaveReader, readerOf } from './readers.ts';
+import { proveProgress, startRequest, takenOver } from './requests.ts';
+import { findRequest, isOpen, recentRequests } from './rows.ts';
+import { settleRequest } from './settlement.ts';
+import { raiseRequest, renewRequest } from './slices.ts';
 import { dailyTotals } from './totals.ts';
 import type {
   Admission,
+  AnswerNews,
+  AnswerPart,
+  Attachment,
+  Grant,
   Idempotency,
-  KeyAnswer,
-  KeyView,
-  NewKey,
   NewRequest,
+  Progress,
+  PromptCounts,
   Refused,
-  Report,
   RequestRecord,
   Settlement,
-  StoredAnswer,
   UsageFilter,
   UsageReport,
 } from './types.ts';
 import { EVERYTHING, sumUsage } from './usage.ts';
-import { Waiters } from './waiters.ts';
 
-const MAX_WAIT_MS = 20_000;
+/** How long a call waits for news, at most. */
+const MAX_WAIT_MS = 10_000;
+const NEWS_WAIT_MS = 5_000;
 
 /**
  * The ledger of one API key: its limits and its bills. All between a check and its write is synchronous SQL in
  * one transaction, so that no two requests can pass on the same allowance.
  */
-export class Ledger extends DurableObject<Bindings> {
-  readonly #sql: SqlStorage;
-  readonly #waiters = new Waiters();
-
-  constructor(ctx: DurableObjectState, env: Bindings) {
-    super(ctx, env);
-    this.#sql = ctx.storage.sql;
-    void ctx.blockConcurrencyWhile(async () => {
-      ctx.storage.transactionSync(() => migrate(this.#sql, MIGRATIONS));
-      await this.#armAlarm();
-    });
-  }
-
-  /** Writes the key that this ledger is for. */
-  create(key: NewKey, actor: string): Promise<KeyAnswer> {
-    return this.#change(creation(key), actor);
-  }
-
-  /** Changes some settings; undefined if there is no such key, as with all that manages keys. */
-  async update(change: SettingsChange, actor: string): Promise<KeyAnswer | undefined> {
-    return this.view() && this.#change(update(change), actor);
-  }
-
-  /** Gives the key another secret; the old ones end after the grace. */
-  async rotate(secretHash: string, graceMs: number, actor: string): Promise<KeyAnswer | undefined> {
-    return this.view() && this.#change(rotation(secretHash, graceMs), actor);
-  }
-
-  /** Ends the key for good, and every open request of it. */
-  async revoke(actor: string): Promise<KeyAnswer | undefined> {
-    return this.view() && this.#change(revocation, actor);
-  }
-
-  /** The key as the admin sees it. */
-  view(): KeyView | undefined {
-    const key = findKey(this.#sql);
-    return key && viewOf(key);
-  }
+export class Ledger extends KeyObject {
+  readonly #presence = new Presence(Date.now());
 
   /** Whether this is a secret of the key; if so, which models it may use. */
   verify(secretHash: string): Refused | { models: string[] | null } {
-    const key = verifiedKey(this.#sql, secretHash, Date.now());
+    const key = verifiedKey(this.sql, secretHash, Date.now());
     return key instanceof TidarError ? errorBody(key) : { models: key.settings.models };
   }
 
   /** Verifies the key, takes from its limits and opens the request with its hold: all or nothing. */
   async admit(request: NewRequest): Promise<Admission> {
     const nowMs = Date.now();
-    const admission = this.ctx.storage.transactionSync(() => admitNow(this.#sql, request, nowMs));
-    if (admission.admitted) await this.#armAlarm();
+    const admission = this.ctx.storage.transactionSync(() => admitNow(this.sql, request, nowMs));
+    if (admission.admitted) await this.armAlarm();
     return admission;
   }
 
   /** The earlier request with the same Idempotency-Key, if there is one and it was the same. */
   duplicate(secretHash: string, idempotency: Idempotency): Refused | { duplicateOf: string | null } {
     const nowMs = Date.now();
-    const key = verifiedKey(this.#sql, secretHash, nowMs);
-    const found = key instanceof TidarError ? key : findIdempotent(this.#sql, idempotency, nowMs);
+    const key = verifiedKey(this.sql, secretHash, nowMs);
+    const found = key instanceof TidarError ? key : findIdempotent(this.sql, idempotency, nowMs);
     return found instanceof TidarError ? errorBody(found) : { duplicateOf: found ?? null };
   }
 
-  /** Raises what is proven of an open request, and lowers its hold. */
-  report(requestId: string, report: Report): void {
-    const nowMs = Date.now();
-    this.ctx.storage.transactionSync(() => {
-      giveBackTokens(this.#sql, reportRequest(this.#sql, requestId, report, nowMs), nowMs);
+  /** A backend has started the attempt: what its prompt came to corrects the hold, before any token goes out. */
+  async start(
+    requestId: string,
+    progress: Progress,
+    prompt: PromptCounts,
+  ): Promise<Refused | { isOpen: true }> {
+    return this.#tell(requestId, (nowMs) => {
+      const row = proveProgress(this.sql, requestId, progress, nowMs);
+      if (row instanceof TidarError) return row;
+      giveBackTokens(this.sql, startRequest(this.sql, row, prompt), nowMs);
+      return { isOpen: true };
     });
+  }
+
+  /** Takes what was delivered, and gives the next end. */
+  async renew(requestId: string, progress: Progress): Promise<Refused | Grant> {
+    return this.#tell(requestId, (nowMs) => renewRequest(this.sql, requestId, progress, nowMs));
+  }
+
+  /** Whether this connection's attempt still counts; puts off when its journal is asked. */
+  async prove(requestId: string, progress: Progress): Promise<Refused | { isOpen: true }> {
+    return this.#tell(requestId, (nowMs) => {
+      const row = proveProgress(this.sql, requestId, progress, nowMs);
+      return row instanceof TidarError ? row : { isOpen: true };
+    });
+  }
+
+  /** Begins the next attempt, at this instance. */
+  async raise(requestId: string, progress: Progress, backend: string): Promise<Refused | Grant> {
+    return this.#tell(requestId, (nowMs) => raiseRequest(this.sql, requestId, progress, backend, nowMs));
   }
 
   /** Writes a request's one bill; calling it again changes nothing. */
   async settle(requestId: string, settlement: Settlement): Promise<void> {
     this.ctx.storage.transactionSync(() => this.#settleNow(requestId, settlement, Date.now()));
-    await this.#armAlarm();
+    await this.armAlarm();
   }
 
-  /** Keeps the answer of a request that has an Idempotency-Key, for whoever asks again. */
-  keepAnswer(requestId: string, contentType: string, text: string): void {
-    this.ctx.storage.transactionSync(() => storeAnswer(this.#sql, requestId, contentType, text));
-    this.#waiters.wake(requestId);
+  /** The connection that relays is gone; its request is settled from the journal after the grace. */
+  async leave(requestId: string, progress: Progress): Promise<void> {
+    await this.#tell(requestId, (nowMs) => {
+      const proven = proveProgress(this.sql, requestId, { ...progress, graceMs: 0 }, nowMs);
+      if (proven instanceof TidarError) return proven;
+      leaveReader(this.sql, requestId, progress, nowMs + progress.graceMs);
+      return { isOpen: true };
+    });
+    this.#presence.gone(requestId);
+    this.waiters.wake(requestId);
   }
 
-  /** The answer that was kept for a request; waits a while for one that still runs. */
-  async answer(secretHash: string, requestId: string): Promise<StoredAnswer | Refused | undefined> {
-    const key = verifiedKey(this.#sql, secretHash, Date.now());
+  /** Has the caller relay a request's answer from now on, in place of whoever did. */
+  attach(secretHash: string, requestId: string, expectedReader?: number): Attachment | Refused | undefined {
+    const nowMs = Date.now();
+    const key = verifiedKey(this.sql, secretHash, nowMs);
     if (key instanceof TidarError) return errorBody(key);
-    const found = findAnswer(this.#sql, requestId, Date.now());
-    if (found?.state !== 'running') return found;
-    await this.#waiters.wait(requestId, MAX_WAIT_MS);
-    return findAnswer(this.#sql, requestId, Date.now());
+    const attached = attachReader(this.sql, requestId, expectedReader);
+    if (attached instanceof TidarError) return errorBody(attached);
+    this.#presence.seen(requestId, nowMs);
+    this.waiters.wake(requestId);
+    return attached;
   }
 
-  /** Waits for what ends a request from here: the error once its key is revoked; undefined to ask again, if it is open. */
-  async watch(requestId: string): Promise<Refused | { isOpen: boolean }> {
-    const isRevoked = (): boolean => findKey(this.#sql)?.revokedAtMs != null;
-    if (!isRevoked() && isOpen(this.#sql, requestId)) await this.#waiters.wait(requestId, MAX_WAIT_MS);
-    return isRevoked() ? errorBody(keyRevoked()) : { isOpen: isOpen(this.#sql, requestId) };
+  /** Whether a connection relays a request's answer now. */
+  relayed(secretHash: string, requestId: string): { isRelayed: boolean } | Refused | undefined {
+    const nowMs = Date.now();
+    const key = verifiedKey(this.sql, secretHash, nowMs);
+    if (key instanceof TidarError) return errorBody(key);
+    const found = readerOf(this.sql, requestId);
+    if (found === undefined) return undefined;
+    const isVacant = found.hasLeft || this.#presence.isVacant(requestId, nowMs);
+    return { isRelayed: isOpen(this.sql, requestId) && !isVacant };
+  }
+
+  /** Keeps a part of the answer of a request that has an Idempotency-Key, for whoever asks again. */
+  keepAnswer(requestId: string, reader: number, part: AnswerPart): void {
+    if (readerOf(this.sql, requestId)?.reader !== reader) return;
+    this.ctx.storage.transactionSync(() => appendAnswer(this.sql, requestId, part));
+    this.waiters.wake(requestId);
+  }
+
+  /** What was kept of an answer after some of its parts; may wait a while for more of one that still runs. */
+  async answer(
+    secretHash: string,
+    requestId: string,
+    afterPart: number,
+    mayWait: boolean,
+  ): Promise<(AnswerNews & { reader: number }) | Refused | undefined> {
+    const key = verifiedKey(this.sql, secretHash, Date.now());
+    if (key instanceof TidarError) return errorBody(key);
+    const found = this.#newsOf(requestId, afterPart);
+    if (!mayWait || found?.state !== 'running' || found.parts.length > 0 || found.isVacant) return found;
+    await this.waiters.wait(requestId, NEWS_WAIT_MS);
+    return this.#newsOf(requestId, afterPart);
+  }
+
+  /**
+   * Waits for what ends an answer from here: the error once its key has ended, or another connection relays it; else
+   * whether it is open, to ask again. Who waits is known to be there.
+   */
+  async watch(requestId: string, reader: number): Promise<Refused | { isOpen: boolean }> {
+    const startedAtMs = Date.now();
+    const before = this.#watched(requestId, reader, startedAtMs);
+    if ('error' in before || !before.isOpen) return before;
+    const expiresAtMs = (findKey(this.sql)?.settings.expires_at ?? Infinity) * 1000;
+    const waitMs = Math.max(1, Math.min(MAX_WAIT_MS, expiresAtMs - startedAtMs));
+    this.#presence.seen(requestId, startedAtMs, waitMs);
+    await this.waiters.wait(requestId, waitMs);
+    return this.#watched(requestId, reader, Date.now());
   }
 
   /** What the key has used. */
   usage(secretHash: string, numRequests: number, filter: UsageFilter = EVERYTHING): UsageReport | Refused {
     const nowMs = Date.now();
-    const key = verifiedKey(this.#sql, secretHash, nowMs);
+    const key = verifiedKey(this.sql, secretHash, nowMs);
     if (key instanceof TidarError) return errorBody(key);
-    const days = dailyTotals(this.#sql, filter);
-    const budget = budgetState(this.#sql, key.settings, nowMs);
+    const days = dailyTotals(this.sql, filter);
+    const budget = budgetState(this.sql, key.settings, nowMs);
     return {
       object: 'usage',
       key: viewOf(key),
@@ -165,87 +199,83 @@ export class Ledger extends DurableObject<Bindings> {
       held_tokens: budget.held_tokens,
       budget,
       days,
-      requests: recentRequests(this.#sql, numRequests, filter),
+      requests: recentRequests(this.sql, numRequests, filter),
     };
   }
 
   /** One request of the key. */
   request(secretHash: string, requestId: string): { request: RequestRecord } | Refused | undefined {
-    const key = verifiedKey(this.#sql, secretHash, Date.now());
+    const key = verifiedKey(this.sql, secretHash, Date.now());
     if (key instanceof TidarError) return errorBody(key);
-    const request = findRequest(this.#sql, requestId);
+    const request = findRequest(this.sql, requestId);
     return request && { request };
   }
 
-  exportPage(after: string): BackupPage {
-    return dumpPage(this.#sql, MIGRATIONS.length, LEDGER_TABLES, after);
-  }
-
-  /** Reads a page of a backup back; the last one has the key. */
-  async importRows(
-    version: number,
-    rows: BackupRow[],
-    actor: string,
-  ): Promise<Refused | { numRows: number }> {
-    const answer = await this.#change(restoration(rows, version, MIGRATIONS.length), actor);
-    return 'error' in answer ? answer : { numRows: rows.length };
-  }
-
-  /** Settles what was left open, forgets what is old, tells the directory, then waits for the next that is due. */
+  /** Settles from the journals what was left open, forgets what is old, tells the directory, arms the next alarm. */
   override async alarm(): Promise<void> {
     try {
       const nowMs = Date.now();
+      const { REQUEST_RETENTION_DAYS: retentionDays } = edgeConfig(this.env);
       this.ctx.storage.transactionSync(() => {
-        for (const { requestId, settlement } of dueRequests(this.#sql, nowMs)) {
-          this.#settleNow(requestId, settlement, nowMs);
-        }
-        pruneIdempotency(this.#sql, nowMs);
+        pruneIdempotency(this.sql, nowMs);
+        if (isPruningDue(this.sql, nowMs)) pruneRequests(this.sql, retentionDays, nowMs);
       });
-      if (isOutboxDue(this.#sql, nowMs)) await this.#sendOutbox();
+      await Promise.all(dueQuestions(this.sql, nowMs).map((question) => this.#settleFromJournal(question)));
+      if (isOutboxDue(this.sql, Date.now())) await this.sendOutbox();
     } finally {
-      await this.#armAlarm();
+      await this.armAlarm();
     }
+  }
+
+  async #settleFromJournal(question: JournalQuestion): Promise<void> {
+    const { LEASE_SECRETS, SETTLE_GRACE_MS: graceMs } = edgeConfig(this.env);
+    const tenant = await tenantOf(findKey(this.sql)?.keyId ?? '');
+    const word = await askJournal(question, tenant, LEASE_SECRETS[0] ?? '');
+    this.ctx.storage.transactionSync(() => {
+      const nowMs = Date.now();
+      const settlement = hearJournal(this.sql, question, word, { nowMs, graceMs });
+      if (settlement !== undefined) this.#settleNow(question.requestId, settlement, nowMs);
+    });
   }
 
   #settleNow(requestId: string, settlement: Settlement, nowMs: number): void {
-    giveBackTokens(this.#sql, settleRequest(this.#sql, requestId, settlement, nowMs), nowMs);
-    const { estimated, finishReason } = settlement;
-    if (estimated || finishReason === 'error') closeIdempotency(this.#sql, requestId, estimated);
-    this.#waiters.wake(requestId);
+    const numFreed = settleRequest(this.sql, requestId, settlement, nowMs);
+    if (numFreed === undefined) return;
+    giveBackTokens(this.sql, numFreed, nowMs);
+    const { finishReason, promptTokens, completionTokens } = settlement;
+    const isWhole = finishReason === 'stop' || finishReason === 'length';
+    // Whoever relays a whole text keeps it, or it is read from the journal.
+    if (!isWhole) closeIdempotency(this.sql, requestId, promptTokens + completionTokens > 0);
+    this.waiters.wake(requestId);
   }
 
-  /** Makes a change and tells the directory at once; should that fail, the alarm does it. */
-  async #change(change: KeyChange, actor: string): Promise<KeyAnswer> {
-    try {
-      this.ctx.storage.transactionSync(() => change(this.#sql, actor, Date.now()));
-    } catch (error) {
-      if (error instanceof TidarError) return errorBody(error);
-      throw error;
-    }
-    this.#waiters.wakeAll();
-    await this.#armAlarm();
-    await this.#sendOutbox();
-    return { key: this.view() };
+  /** A word from a connection that relays, in one transaction; refusals are values across the object's border. */
+  async #tell<Answer extends object>(
+    requestId: string,
+    work: (nowMs: number) => Answer | TidarError,
+  ): Promise<Answer | Refused> {
+    const nowMs = Date.now();
+    const answer = this.ctx.storage.transactionSync(() => work(nowMs));
+    if (answer instanceof TidarError) return errorBody(answer);
+    this.#presence.seen(requestId, nowMs);
+    await this.armAlarm();
+    return answer;
   }
 
-  async #sendOutbox(): Promise<void> {
-    try {
-      for (let batch = nextBatch(this.#sql); batch !== undefined; batch = nextBatch(this.#sql)) {
-        const sent = batch;
-        await directoryOf(this.env).receive(sent);
-        this.ctx.storage.transactionSync(() => confirmBatch(this.#sql, sent));
-      }
-    } catch (error) {
-      console.error(JSON.stringify({ event: 'outbox_failed', reason: String(error) }));
-      delayOutbox(this.#sql, Date.now());
-    }
+  #newsOf(requestId: string, afterPart: number): (AnswerNews & { reader: number }) | undefined {
+    const news = answerNews(this.sql, requestId, afterPart);
+    if (news === undefined) return undefined;
+    const { reader = 0, hasLeft = true } = readerOf(this.sql, requestId) ?? {};
+    return { ...news, reader, isVacant: hasLeft || this.#presence.isVacant(requestId, Date.now()) };
   }
 
-  /** While anything is due an alarm is set, no later than that. */
-  async #armAlarm(): Promise<void> {
-    const dueMs = nextDueMs(this.#sql);
-    if (dueMs === undefined) return;
-    const armedMs = await this.ctx.storage.getAlarm();
-    if (armedMs === null || armedMs > dueMs) await this.ctx.storage.setAlarm(dueMs);
+  #watched(requestId: string, reader: number, nowMs: number): Refused | { isOpen: boolean } {
+    const key = findKey(this.sql);
+    const end = key && keyEnd(key, nowMs);
+    if (end !== undefined) return errorBody(end);
+    if (readerOf(this.sql, requestId)?.reader !== reader) return errorBody(takenOver());
+    const open = isOpen(this.sql, requestId);
+    if (!open) this.#presence.seen(requestId, nowMs);
+    return { isOpen: open };
   }
 }

@@ -122,4 +122,54 @@ export const MIGRATIONS: readonly string[] = [
     PRIMARY KEY (request_id, part)
   );
   `,
+  // Slices, attempts, the journal that knows a request, its reader, and what old requests came to.
+  `
+  -- The highest attempt: reports and bills of any other do not count.
+  ALTER TABLE requests ADD COLUMN attempt INTEGER NOT NULL DEFAULT 0;
+  -- The last attempt that a backend was seen to start; -1: none.
+  ALTER TABLE requests ADD COLUMN started_attempt INTEGER NOT NULL DEFAULT -1;
+  -- Where the highest attempt is; null: of a release that did not say.
+  ALTER TABLE requests ADD COLUMN backend TEXT;
+  ALTER TABLE requests ADD COLUMN num_choices INTEGER NOT NULL DEFAULT 1;
+  -- Of each choice.
+  ALTER TABLE requests ADD COLUMN max_tokens INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE requests ADD COLUMN context_length INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE requests ADD COLUMN slice_tokens INTEGER NOT NULL DEFAULT 0;
+  -- No choice may be generated past this token yet.
+  ALTER TABLE requests ADD COLUMN end_token INTEGER NOT NULL DEFAULT 0;
+  -- JSON list: how many tokens of each choice are proven to have been sent to the client.
+  ALTER TABLE requests ADD COLUMN delivered TEXT NOT NULL DEFAULT '[]';
+  ALTER TABLE requests ADD COLUMN include_usage INTEGER NOT NULL DEFAULT 0;
+  -- Rises with every connection that takes the answer over; 1 in the next: that one has left.
+  ALTER TABLE requests ADD COLUMN reader INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE requests ADD COLUMN reader_left INTEGER NOT NULL DEFAULT 0;
+  -- Of a bill by the rule for lost journals: so many tokens at most were delivered and are not in it.
+  ALTER TABLE requests ADD COLUMN rule_loss_tokens INTEGER NOT NULL DEFAULT 0;
+  -- Since when its journal has not answered.
+  ALTER TABLE requests ADD COLUMN lost_since_ms INTEGER;
+  ALTER TABLE requests ADD COLUMN num_asks INTEGER NOT NULL DEFAULT 0;
+  -- When the alarm asks its journal next; null: nothing is left to ask.
+  ALTER TABLE requests ADD COLUMN ask_at_ms INTEGER;
+  UPDATE requests SET ask_at_ms = due_at_ms WHERE state = 'open';
+  DROP INDEX requests_due;
+  ALTER TABLE requests DROP COLUMN due_at_ms;
+  CREATE INDEX requests_ask ON requests (ask_at_ms) WHERE ask_at_ms IS NOT NULL;
+  CREATE INDEX requests_open ON requests (id) WHERE state = 'open';
+
+  ALTER TABLE totals ADD COLUMN rule_loss_tokens INTEGER NOT NULL DEFAULT 0;
+  -- The part of the totals whose requests are no longer kept one by one.
+  CREATE TABLE pruned (
+    day TEXT NOT NULL,
+    model TEXT NOT NULL,
+    num_requests INTEGER NOT NULL,
+    prompt_tokens INTEGER NOT NULL,
+    cached_tokens INTEGER NOT NULL,
+    completion_tokens INTEGER NOT NULL,
+    num_forward_passes INTEGER NOT NULL,
+    cost_nanos INTEGER NOT NULL,
+    rule_loss_tokens INTEGER NOT NULL,
+    PRIMARY KEY (day, model)
+  );
+  INSERT INTO due SELECT 'prune', 0 FROM key;
+  `,
 ];

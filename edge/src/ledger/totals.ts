@@ -9,22 +9,25 @@ interface Addition {
   numRequests: number;
   counts: TokenCounts;
   costNanos: number;
+  ruleLossTokens: number;
 }
 
 /** Adds to a day's total of a model, and has the directory told of it soon. */
 export function addToTotals(
   sql: Sql,
-  { day, model, numRequests, counts, costNanos }: Addition,
+  { day, model, numRequests, counts, costNanos, ruleLossTokens }: Addition,
   nowMs: number,
 ): void {
   sql.exec('INSERT INTO totals (day, model, version) VALUES (?, ?, 0) ON CONFLICT DO NOTHING', day, model);
   sql.exec(
     `UPDATE totals SET version = version + 1, num_requests = num_requests + ?, prompt_tokens = prompt_tokens + ?,
      cached_tokens = cached_tokens + ?, completion_tokens = completion_tokens + ?,
-     num_forward_passes = num_forward_passes + ?, cost_nanos = cost_nanos + ? WHERE day = ? AND model = ?`,
+     num_forward_passes = num_forward_passes + ?, cost_nanos = cost_nanos + ?,
+     rule_loss_tokens = rule_loss_tokens + ? WHERE day = ? AND model = ?`,
     numRequests,
     ...COUNTS.map((name) => counts[name]),
     costNanos,
+    ruleLossTokens,
     day,
     model,
   );
@@ -32,7 +35,7 @@ export function addToTotals(
 }
 
 const COLUMNS = `day, model, num_requests, prompt_tokens, cached_tokens, completion_tokens, num_forward_passes,
-  cost_nanos`;
+  cost_nanos, rule_loss_tokens`;
 type TotalsRow = Record<keyof UsageCounts, number> & { day: string; model: string };
 
 /** What each day and model was billed. */

@@ -3,7 +3,7 @@ import type { Hold, Price } from './price.ts';
 import type { KeySettings } from './settings.ts';
 
 /** How a request ended, as the bill states it. */
-export type BillReason = 'stop' | 'length' | 'cancelled' | 'revoked' | 'error' | 'abandoned';
+export type BillReason = 'stop' | 'length' | 'cancelled' | 'revoked' | 'expired' | 'error' | 'abandoned';
 
 export interface NewKey {
   keyId: string;
@@ -19,12 +19,28 @@ export interface NewRequest {
   seed: string;
   /** What its tokens cost, whatever prices come later. */
   price: Price;
-  /** No more than this can be billed for it. */
+  /** What its prompt and its first slice can cost at most. */
   hold: Hold;
+  terms: RequestTerms;
+  /** How long nothing may be heard of it before its backend's journal is asked. */
   graceMs: number;
   user?: string;
   metadata?: Record<string, string>;
   idempotency?: Idempotency;
+}
+
+/** What a request asks for, and where it goes first. */
+export interface RequestTerms {
+  /** The address of the instance of its first attempt. */
+  backend: string;
+  numChoices: number;
+  /** Of each choice; at most the context. */
+  maxTokens: number;
+  contextLength: number;
+  /** So many tokens of each choice are granted ahead of what was delivered. */
+  sliceTokens: number;
+  /** How its client wants a stream to end. */
+  includeUsage: boolean;
 }
 
 /** An Idempotency-Key and the request that it was sent with, both as SHA-256 in hex. */
@@ -41,20 +57,51 @@ export interface TokenCounts {
   numForwardPasses: number;
 }
 
-/** What is known of an open request by now. */
-export interface Report extends TokenCounts {
-  /** A hold only ever shrinks. */
-  hold: Hold;
-  /** How long the ledger waits for the next report. */
+/** What the connection that relays an answer proves: tokens of each choice that were handed to the client. */
+export interface Progress {
+  attempt: number;
+  /** The number of the connection: one that was taken over proves nothing. */
+  reader: number;
+  delivered: number[];
+  numForwardPasses: number;
+  /** How long the ledger waits for the next word. */
   graceMs: number;
 }
 
+/** The prompt as the backend counted it. */
+export type PromptCounts = Pick<TokenCounts, 'promptTokens' | 'cachedTokens'>;
+
+/** How far an attempt may generate. */
+export interface Grant {
+  attempt: number;
+  /** No choice may be generated past this token. */
+  endToken: number;
+}
+
 export interface Settlement extends TokenCounts {
+  attempt: number;
+  /** Whose word the counts are, where they are only what it relayed; absent: the backend's own total. */
+  reader?: number;
   finishReason: BillReason;
   /** The counts are what was proven delivered, not the backend's own total. */
   estimated: boolean;
   /** `hashTokenIds` of the completion by choice; null where it is not known. */
   tokensHash: string | null;
+}
+
+/** What a connection needs to take an answer over. */
+export interface Attachment extends Grant {
+  reader: number;
+  state: 'open' | 'settled';
+  /** That are in its bill, or proven so far. */
+  completionTokens: number;
+  backend: string;
+  model: string;
+  fingerprint: string;
+  seed: string;
+  createdMs: number;
+  price: Price;
+  terms: Omit<RequestTerms, 'backend'>;
 }
 
 export interface LimitState {
@@ -72,14 +119,29 @@ export interface RateLimits {
 /** Errors are values here: what is thrown across a Durable Object's border loses its class. */
 export type Refused = { error: ErrorObject };
 export type Admission =
-  | { admitted: true; rateLimits: RateLimits }
+  | { admitted: true; rateLimits: RateLimits; grant: Grant; createdMs: number }
   | { admitted: false; error: ErrorObject; rateLimits?: RateLimits }
   /** Its Idempotency-Key was there before with the same request: that one's answer is also this one's. */
   | { admitted: false; duplicateOf: string };
 
-/** The answer to an Idempotency-Key's request, as it was sent. */
-export type StoredAnswer =
-  { state: 'running' } | { state: 'broken' } | { state: 'answered'; contentType: string; text: string };
+/** A piece of an answer that is kept, as it is sent. */
+export interface AnswerPart {
+  contentType: string;
+  text: string;
+  /** Nothing comes after it. */
+  isWhole: boolean;
+}
+
+/** The answer to an Idempotency-Key's request, as it was sent: what there is of it after some of its parts. */
+export interface AnswerNews {
+  state: 'running' | 'broken' | 'answered';
+  contentType: string | null;
+  parts: string[];
+  /** How many parts there are by now. */
+  numParts: number;
+  /** Nobody relays it: whoever wants it takes it over. */
+  isVacant: boolean;
+}
 
 export interface UsageCounts {
   num_requests: number;
@@ -89,6 +151,8 @@ export interface UsageCounts {
   num_forward_passes: number;
   /** Money, in whole billionths. */
   cost_nanos: number;
+  /** So many tokens at most were delivered and are in no bill, since their backend's journal is lost. */
+  rule_loss_tokens: number;
 }
 
 export type DailyUsage = UsageCounts & { day: string; model: string };
@@ -147,6 +211,9 @@ export interface RequestRecord {
   num_forward_passes: number;
   cost_nanos: number;
   estimated: boolean;
+  rule_loss_tokens: number;
+  /** More than one: it went on at another backend, or at the same one again. */
+  num_attempts: number;
   fingerprint: string | null;
   seed: string | null;
   tokens_hash: string | null;

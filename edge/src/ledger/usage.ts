@@ -12,5 +12,6 @@ export function sumUsage(parts: readonly UsageCounts[]): UsageCounts {
     completion_tokens: sum('completion_tokens'),
     num_forward_passes: sum('num_forward_passes'),
     cost_nanos: sum('cost_nanos'),
+    rule_loss_tokens: sum('rule_loss_tokens'),
   };
 }

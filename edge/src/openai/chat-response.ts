@@ -11,7 +11,12 @@ import type {
 } from '@tidar/shared/protocol.ts';
 import { encodeSse } from '@tidar/shared/sse.ts';
 
-export type AnswerEvents = AsyncGenerator<StepEvent | FinishEvent | EndEvent, void, void>;
+/** An event with how far the client has the answer once it has it: the SSE id of its chunk. */
+export interface AnswerEvent {
+  event: StepEvent | FinishEvent | EndEvent;
+  id: string;
+}
+export type AnswerEvents = AsyncGenerator<AnswerEvent, void, void>;
 
 export interface ChatAnswer {
   requestId: string;
@@ -19,6 +24,12 @@ export interface ChatAnswer {
   created: number;
   start: StartEvent;
   numChoices: number;
+}
+
+export interface StreamForm {
+  includeUsage: boolean;
+  /** Where the client has the answer already: its beginning is not told again. */
+  resumedAt?: string | undefined;
 }
 
 /** One forward pass of one choice, as `tidar.trace: 'stats'` shows it. */
@@ -44,7 +55,7 @@ export async function chatCompletion(answer: ChatAnswer, events: AnswerEvents): 
     finishReason: undefined,
   }));
   const steps: StepTrace[] = [];
-  for await (const event of events) {
+  for await (const { event } of events) {
     if (event.type === 'end') return completion(answer, choices, steps, event);
     const choice = choices[event.choice];
     if (choice === undefined) throw new Error(`there is no choice ${event.choice}`);
@@ -67,23 +78,30 @@ export async function chatCompletion(answer: ChatAnswer, events: AnswerEvents): 
 export async function* chatChunks(
   answer: ChatAnswer,
   events: AnswerEvents,
-  includeUsage: boolean,
+  { includeUsage, resumedAt }: StreamForm,
 ): AsyncGenerator<string, void, void> {
+  let position = resumedAt ?? Array<number>(answer.numChoices).fill(0).join();
   const chunk = (choices: object[], extra: object = {}): string =>
     // With usage asked for, every chunk has the field; it is null in all but the last.
-    encode({
-      ...head(answer, 'chat.completion.chunk'),
-      choices,
-      ...(includeUsage ? { usage: null } : {}),
-      ...extra,
-    });
-  for (let index = 0; index < answer.numChoices; index += 1) {
-    const extra = index === 0 ? { tidar: startOf(answer.start) } : {};
-    yield chunk([choiceOf(index, { role: 'assistant', content: '' })], extra);
+    encode(
+      {
+        ...head(answer, 'chat.completion.chunk'),
+        choices,
+        ...(includeUsage ? { usage: null } : {}),
+        ...extra,
+      },
+      position,
+    );
+  if (resumedAt === undefined) {
+    for (let index = 0; index < answer.numChoices; index += 1) {
+      const extra = index === 0 ? { tidar: startOf(answer.start) } : {};
+      yield chunk([choiceOf(index, { role: 'assistant', content: '' })], extra);
+    }
   }
   let numOpen = answer.numChoices;
   let last: object[] = [];
-  for await (const event of events) {
+  for await (const { event, id } of events) {
+    position = id;
     if (event.type === 'step') {
       const tidar = traceOf(event);
       if (event.text === '' && tidar === undefined && event.logprobs === undefined) continue;
@@ -164,4 +182,4 @@ function traceOf({ choice, stats, token_ids }: StepEvent): StepTrace | undefined
   return stats === undefined ? undefined : { choice, token_ids, ...stats };
 }
 
-const encode = (value: object): string => encodeSse({ data: JSON.stringify(value) });
+const encode = (value: object, id: string): string => encodeSse({ id, data: JSON.stringify(value) });

@@ -1,4 +1,5 @@
 import { TidarError } from '@tidar/shared/errors.ts';
+import type { Heartbeat } from '@tidar/shared/heartbeat.ts';
 import {
   healthSchema,
   type ModelInfo,
@@ -6,6 +7,9 @@ import {
   PROTOCOL_VERSION,
   protocolVersionSchema,
 } from '@tidar/shared/protocol.ts';
+import type { Bindings, EdgeConfig } from '../env.ts';
+import { fleetOf } from '../fleet/client.ts';
+import type { BackendWord } from '../fleet/heartbeats.ts';
 
 /** A backend as it last answered. */
 export interface BackendState {
@@ -13,6 +17,8 @@ export interface BackendState {
   /** Incompatible: it speaks another version of the protocol, and is asked for nothing. */
   status: 'ok' | 'draining' | 'unreachable' | 'incompatible';
   models: ModelInfo[];
+  /** As its heartbeat said; absent: it sends none. */
+  load?: Heartbeat['load'] | undefined;
 }
 
 const CACHE_MS = 2_000;
@@ -22,11 +28,23 @@ const PROBE_TIMEOUT_MS = 2_000;
 const lastAnswers = new Map<string, BackendState>();
 let cache: { key: string; readAtMs: number; states: BackendState[] } | undefined;
 
-/** The configured backends; at most 2 s old, kept by the isolate. */
-export async function readFleet(backends: readonly { url: string }[]): Promise<BackendState[]> {
-  const key = backends.map(({ url }) => url).join(' ');
+/** What the fleet is read from. */
+export interface FleetSource {
+  config: Pick<EdgeConfig, 'BACKENDS'>;
+  env: Pick<Bindings, 'FLEET'>;
+}
+
+/**
+ * The configured backends and those that say by heartbeats that they live; at most 2 s old, kept by the isolate. Who
+ * does both is known by its heartbeats.
+ */
+export async function readFleet({ config, env }: FleetSource): Promise<BackendState[]> {
+  const key = config.BACKENDS.map(({ url }) => url).join(' ');
   if (cache?.key === key && Date.now() - cache.readAtMs < CACHE_MS) return cache.states;
-  const states = await Promise.all(backends.map(({ url }) => probe(url)));
+  const beating = (await heartbeats(env)).map(stateOf);
+  const beatingUrls = new Set(beating.map(({ url }) => url));
+  const silent = config.BACKENDS.filter(({ url }) => !beatingUrls.has(url));
+  const states = [...(await Promise.all(silent.map(({ url }) => probe(url)))), ...beating];
   cache = { key, readAtMs: Date.now(), states };
   return states;
 }
@@ -36,22 +54,40 @@ export function forgetFleet(): void {
   cache = undefined;
 }
 
+/** Without the fleet's object the configured backends still serve. */
+async function heartbeats(env: FleetSource['env']): Promise<BackendWord[]> {
+  try {
+    return await fleetOf(env).backends();
+  } catch (error) {
+    console.error(JSON.stringify({ event: 'fleet_unreachable', reason: String(error) }));
+    return [];
+  }
+}
+
+function stateOf({ address, protocol_version: version, models, load, draining }: BackendWord): BackendState {
+  const url = address.replace(/\/+$/, '');
+  if (version !== PROTOCOL_VERSION) return incompatible(url, version);
+  return { url, status: draining ? 'draining' : 'ok', models, load };
+}
+
 /** Every model that some healthy backend serves, each once. */
 export function servedModels(fleet: readonly BackendState[]): ModelInfo[] {
   const healthy = fleet.filter(({ status }) => status === 'ok').flatMap(({ models }) => models);
   return [...new Map(healthy.map((model) => [model.id, model])).values()];
 }
 
-/** A healthy backend that serves the model: the first of the list. */
-export function findBackend(
-  fleet: readonly BackendState[],
-  modelId: string,
-): { backend: BackendState; model: ModelInfo } {
+export interface Route {
+  backend: BackendState;
+  model: ModelInfo;
+}
+
+/** The backends that take requests for a model; if there are none, the error that says why. */
+export function routesTo(fleet: readonly BackendState[], modelId: string): Route[] {
   const served = fleet.flatMap((backend) =>
     backend.models.filter(({ id }) => id === modelId).map((model) => ({ backend, model })),
   );
-  const found = served.find(({ backend }) => backend.status === 'ok');
-  if (found !== undefined) return found;
+  const found = served.filter(({ backend }) => backend.status === 'ok');
+  if (found.length > 0) return found;
   if (served.length > 0) {
     const message = `Every backend of '${modelId}' is shutting down. Try again soon.`;
     throw new TidarError('shutting_down', message, { retryAfterMs: CACHE_MS });

@@ -4,7 +4,7 @@ import { readFleet, servedModels } from '../relay/fleet.ts';
 
 /** `GET /health`: 200 once some backend can take requests. */
 export async function getHealth(c: Context<AppEnv>): Promise<Response> {
-  const fleet = await readFleet(c.get('config').BACKENDS);
+  const fleet = await readFleet({ config: c.get('config'), env: c.env });
   const isReady = fleet.some(({ status }) => status === 'ok');
   const backends = fleet.map(({ status, models }) => ({ status, models: models.map(({ id }) => id) }));
   const models = servedModels(fleet).map(({ id }) => id);

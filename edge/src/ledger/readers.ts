@@ -1,0 +1,59 @@
+import { TidarError } from '@tidar/shared/errors.ts';
+import { grantOf, progressRefusal, takenOver } from './requests.ts';
+import { findRow, priceOfRow } from './rows.ts';
+import type { Attachment, Progress } from './types.ts';
+import type { Sql } from '../sql.ts';
+
+/**
+ * Makes the caller the one connection that relays a request's answer; the one before proves nothing any more. With
+ * `expectedReader`, only if nobody else was quicker. Undefined: there is no such request.
+ */
+export function attachReader(
+  sql: Sql,
+  requestId: string,
+  expectedReader?: number,
+): Attachment | TidarError | undefined {
+  const row = findRow(sql, requestId);
+  if (row === undefined) return undefined;
+  if (expectedReader !== undefined && expectedReader !== row.reader) return takenOver();
+  if (row.fingerprint === null || row.seed === null || row.backend === null) {
+    return new TidarError('not_found', 'This request is of an older release, which cannot go on with it.');
+  }
+  sql.exec('UPDATE requests SET reader = reader + 1, reader_left = 0 WHERE id = ?', requestId);
+  return {
+    ...grantOf(row),
+    reader: row.reader + 1,
+    state: row.state,
+    completionTokens: row.completion_tokens,
+    backend: row.backend,
+    model: row.model,
+    fingerprint: row.fingerprint,
+    seed: row.seed,
+    createdMs: row.admitted_at_ms,
+    price: priceOfRow(row),
+    terms: {
+      numChoices: row.num_choices,
+      maxTokens: row.max_tokens,
+      contextLength: row.context_length,
+      sliceTokens: row.slice_tokens,
+      includeUsage: row.include_usage === 1,
+    },
+  };
+}
+
+/** The connection is gone: when its grace is over, the backend's journal is asked for what came of it. */
+export function leaveReader(
+  sql: Sql,
+  requestId: string,
+  progress: Pick<Progress, 'attempt' | 'reader' | 'delivered'>,
+  askAtMs: number,
+): void {
+  if (progressRefusal(findRow(sql, requestId), progress) !== undefined) return;
+  sql.exec('UPDATE requests SET reader_left = 1, ask_at_ms = ? WHERE id = ?', askAtMs, requestId);
+}
+
+/** The number of the connection that relays, and whether it has said that it left. */
+export function readerOf(sql: Sql, requestId: string): { reader: number; hasLeft: boolean } | undefined {
+  const row = findRow(sql, requestId);
+  return row && { reader: row.reader, hasLeft: row.reader_left === 1 };
+}

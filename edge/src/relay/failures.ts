@@ -1,0 +1,68 @@
+import { TidarError } from '@tidar/shared/errors.ts';
+
+/** The connection to a backend failed, or its time was up: of its generation this says nothing. */
+export class Unreachable extends Error {
+  override readonly name = 'Unreachable';
+  /** It is connected and says nothing: to ask it for the same again is of no use. */
+  readonly isSilent: boolean;
+
+  constructor(message: string, { isSilent = false } = {}) {
+    super(message);
+    this.isSilent = isSilent;
+  }
+}
+
+/** The backend said what the protocol does not allow: nothing more of it is believed. */
+export class ProtocolBreach extends Error {
+  override readonly name = 'ProtocolBreach';
+}
+
+/** Errors between edge and backend that say nothing to a client. */
+const OUR_OWN_FAULT = new Set([
+  'lease_invalid',
+  'lease_expired',
+  'duplicate_attempt',
+  'attempt_superseded',
+  'not_found',
+  'invalid_json',
+]);
+/** What another backend, or the same one later, may do better. */
+const ELSEWHERE = new Set([
+  'overloaded',
+  'shutting_down',
+  'backend_unavailable',
+  'lease_expired',
+  'lease_invalid',
+  'duplicate_attempt',
+  'not_found',
+  'cancelled',
+  'model_not_found',
+]);
+
+/** Whether the request may be asked again of another backend. */
+export function isForAnother(error: unknown): boolean {
+  return error instanceof Unreachable || (error instanceof TidarError && ELSEWHERE.has(error.code));
+}
+
+/** What the client is told of a failure between edge and backend. */
+export function publicError(error: unknown): unknown {
+  if (error instanceof Unreachable || error instanceof ProtocolBreach) return backendFailed(error.message);
+  if (!(error instanceof TidarError) || !OUR_OWN_FAULT.has(error.code)) return error;
+  return new TidarError(
+    'internal',
+    'The edge and its backend do not agree. The request id names it in the log.',
+    { internal: `${error.code}: ${error.message}`, cause: error },
+  );
+}
+
+export function backendFailed(internal: string): TidarError {
+  return new TidarError(
+    'backend_unavailable',
+    'The backend failed before the answer was complete. Try again.',
+    { internal, retryAfterMs: 1_000 },
+  );
+}
+
+export function clientLeft(): TidarError {
+  return new TidarError('cancelled', 'The client closed the connection.');
+}

@@ -1,0 +1,105 @@
+import { readRequestSchema, renewAnswerSchema, requestPath } from '@tidar/shared/journal.ts';
+import { type JournalAnswer, journalAnswerSchema } from '@tidar/shared/journal.ts';
+import { errorBodySchema, TidarError } from '@tidar/shared/errors.ts';
+import { utf8 } from '@tidar/shared/lease.ts';
+import type { GenerateRequest } from '@tidar/shared/protocol.ts';
+import type { Grant } from '../ledger/types.ts';
+import { leaseFor, type LeaseTerms } from '../lease.ts';
+import { Unreachable } from './failures.ts';
+import { openUpstream, type Timeouts, type Upstream } from './upstream.ts';
+
+/** What every lease of a request says. */
+export interface RequestIdentity {
+  requestId: string;
+  numChoices: number;
+  tenant: string;
+  fingerprint: string;
+}
+
+export interface LeaseSettings {
+  secret: string;
+  lifetimeMs: number;
+}
+
+/** What an edge asks of one backend for one attempt of one request, each with a lease of its own. */
+export class Instance {
+  readonly url: string;
+  readonly #identity: RequestIdentity;
+  readonly #attempt: number;
+  readonly #leases: LeaseSettings;
+  readonly #timeouts: Timeouts;
+
+  constructor(
+    url: string,
+    identity: RequestIdentity,
+    attempt: number,
+    { leases, timeouts }: { leases: LeaseSettings; timeouts: Timeouts },
+  ) {
+    this.url = url;
+    this.#identity = identity;
+    this.#attempt = attempt;
+    this.#leases = leases;
+    this.#timeouts = timeouts;
+  }
+
+  /** Starts the attempt. */
+  async generate(request: GenerateRequest, endToken: number, outer: AbortSignal): Promise<Upstream> {
+    const body = utf8(JSON.stringify(request));
+    const resumed = request.resume?.token_ids;
+    const lease = await this.#lease({ purpose: 'generate', body, endToken, resumed });
+    return this.#open('/v1/generate', body, lease, outer);
+  }
+
+  /** The events of the running or ended attempt, after those tokens. */
+  async read(from: readonly number[], outer: AbortSignal): Promise<Upstream> {
+    const body = utf8(JSON.stringify(readRequestSchema.parse({ from: [...from], stream: true })));
+    const lease = await this.#lease({ purpose: 'read', body, endToken: 0 });
+    return this.#open(requestPath(this.#identity.requestId), body, lease, outer);
+  }
+
+  /** What the journal knows of the request by now. */
+  async journal(): Promise<JournalAnswer> {
+    const body = utf8(JSON.stringify({ stream: false }));
+    const lease = await this.#lease({ purpose: 'read', body, endToken: 0 });
+    const answer = await this.#post(requestPath(this.#identity.requestId), body, lease);
+    return journalAnswerSchema.parse(answer);
+  }
+
+  /** Lets the running attempt go on to the grant's end; returns where it ends now. */
+  async renew({ endToken }: Grant): Promise<number> {
+    const body = new Uint8Array();
+    const lease = await this.#lease({ purpose: 'renew', body, endToken });
+    const answer = await this.#post(`${requestPath(this.#identity.requestId)}/lease`, body, lease);
+    return renewAnswerSchema.parse(answer).end_token;
+  }
+
+  #open(path: string, body: Uint8Array<ArrayBuffer>, lease: string, outer: AbortSignal): Promise<Upstream> {
+    const { numChoices } = this.#identity;
+    return openUpstream(
+      { backend: this.url, path, body, lease, numChoices, timeouts: this.#timeouts },
+      outer,
+    );
+  }
+
+  async #post(path: string, body: Uint8Array<ArrayBuffer>, lease: string): Promise<unknown> {
+    try {
+      const response = await fetch(this.url + path, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', authorization: `Bearer ${lease}` },
+        body,
+        signal: AbortSignal.timeout(this.#timeouts.connectMs),
+      });
+      const answer: unknown = await response.json();
+      if (response.ok) return answer;
+      throw TidarError.from(errorBodySchema.parse(answer).error);
+    } catch (error) {
+      throw error instanceof TidarError ? error : new Unreachable(String(error));
+    }
+  }
+
+  #lease(terms: Omit<LeaseTerms, 'expiresAtMs'>): Promise<string> {
+    const target = { ...this.#identity, attempt: this.#attempt, backend: this.url };
+    const expiresAtMs = Date.now() + this.#leases.lifetimeMs;
+    return leaseFor(target, { ...terms, expiresAtMs }, this.#leases.secret);
+  }
+}

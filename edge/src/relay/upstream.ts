@@ -1,0 +1,190 @@
+import { errorBodySchema, TidarError } from '@tidar/shared/errors.ts';
+import {
+  type EndEvent,
+  type FinishEvent,
+  type GenerateEvent,
+  parseGenerateEvent,
+  type StartEvent,
+  type StepEvent,
+} from '@tidar/shared/protocol.ts';
+import { decodeSse } from '@tidar/shared/sse.ts';
+import { EventOrder } from './event-order.ts';
+import { ProtocolBreach, Unreachable } from './failures.ts';
+
+export interface Timeouts {
+  /** How long a backend may leave open whether it is there. */
+  connectMs: number;
+  /** Until the first event, the queue included. */
+  startMs: number;
+  /** Between two events. */
+  gapMs: number;
+}
+
+/** One POST to a backend that is answered by a stream of events. */
+export interface UpstreamRequest {
+  /** The instance's address. */
+  backend: string;
+  path: string;
+  /** The exact bytes that the lease's request hash is of. */
+  body: Uint8Array<ArrayBuffer>;
+  lease: string;
+  numChoices: number;
+  timeouts: Timeouts;
+}
+
+export type UpstreamEvents = AsyncGenerator<StepEvent | FinishEvent | EndEvent, void, void>;
+
+/**
+ * A stream that the backend has begun: its `start`, then the steps and the finish of each choice and one `end`, or
+ * what was thrown: `Unreachable`, `ProtocolBreach`, or the backend's own TidarError.
+ */
+export interface Upstream {
+  start: StartEvent;
+  events: UpstreamEvents;
+}
+
+/**
+ * Posts and waits for the first event, so that a refusal can still become an HTTP status. When `outer` is aborted the
+ * connection ends, and so it does when the reader of the events leaves early.
+ */
+export async function openUpstream(request: UpstreamRequest, outer: AbortSignal): Promise<Upstream> {
+  const connection = new Connection(request, outer);
+  const events = connection.events();
+  try {
+    const first = await events.next();
+    const start = first.done ? undefined : first.value;
+    if (start === undefined) throw new Unreachable('the stream broke off before start');
+    if (start.type !== 'start') throw new ProtocolBreach('the first event was not start');
+    return { start, events: afterStart(events, request.numChoices) };
+  } catch (error) {
+    await events.return();
+    throw error;
+  }
+}
+
+async function* afterStart(
+  events: AsyncGenerator<GenerateEvent, void, void>,
+  numChoices: number,
+): UpstreamEvents {
+  const order = new EventOrder(numChoices);
+  for await (const event of events) {
+    if (event.type === 'start' || event.type === 'error')
+      throw new ProtocolBreach(`an unexpected ${event.type} event`);
+    const problem = order.problemWith(event);
+    if (problem !== undefined) throw new ProtocolBreach(problem);
+    yield event;
+    if (event.type === 'end') return;
+  }
+  throw new Unreachable('the stream broke off without end or error');
+}
+
+/** One connection, ended by its time-outs, by its reader, or from outside. */
+class Connection {
+  readonly #request: UpstreamRequest;
+  readonly #controller = new AbortController();
+  readonly #unlink: () => void;
+
+  constructor(request: UpstreamRequest, outer: AbortSignal) {
+    this.#request = request;
+    const abort = (): void => this.#controller.abort(outer.reason);
+    if (outer.aborted) abort();
+    outer.addEventListener('abort', abort);
+    this.#unlink = () => outer.removeEventListener('abort', abort);
+  }
+
+  async *events(): AsyncGenerator<GenerateEvent, void, void> {
+    const { startMs, gapMs } = this.#request.timeouts;
+    try {
+      const messages = decodeSse(await this.#post());
+      let timeoutMs = startMs;
+      try {
+        for (;;) {
+          const message = await this.#within(timeoutMs, () => messages.next());
+          if (message.done) return;
+          const event = parsed(message.value);
+          if (event.type === 'error') throw TidarError.from(event.error);
+          yield event;
+          timeoutMs = gapMs;
+        }
+      } finally {
+        await messages.return().catch(() => undefined);
+      }
+    } finally {
+      this.#unlink();
+      this.#controller.abort();
+    }
+  }
+
+  async #post(): Promise<ReadableStream<Uint8Array>> {
+    const { backend, path, lease, body, timeouts } = this.#request;
+    const watch = new AbortController();
+    void this.#watchAlive(watch.signal);
+    try {
+      const response = await this.#within(timeouts.startMs, () =>
+        fetch(backend + path, {
+          method: 'POST',
+          headers: { 'content-type': 'application/json', authorization: `Bearer ${lease}` },
+          body,
+          signal: this.#controller.signal,
+        }),
+      );
+      if (!response.ok) throw await this.#within(timeouts.startMs, () => refusal(response));
+      if (response.body === null) throw new Unreachable('the answer has no body');
+      return response.body;
+    } finally {
+      watch.abort();
+    }
+  }
+
+  /** A backend may take long to begin, in its queue; so whether it is there at all is asked beside. */
+  async #watchAlive(stop: AbortSignal): Promise<void> {
+    const { backend, timeouts } = this.#request;
+    for (;;) {
+      await new Promise((resolve) => setTimeout(resolve, timeouts.connectMs));
+      if (stop.aborted || this.#controller.signal.aborted) return;
+      try {
+        const response = await fetch(`${backend}/health`, {
+          signal: AbortSignal.timeout(timeouts.connectMs),
+        });
+        await response.body?.cancel();
+      } catch (error) {
+        if (!stop.aborted) this.#controller.abort(new Unreachable(`no answer to /health: ${String(error)}`));
+      }
+    }
+  }
+
+  /** Waits for the backend, no longer than `timeoutMs`; whatever goes wrong on the way is the connection's failure. */
+  async #within<Value>(timeoutMs: number, wait: () => Promise<Value>): Promise<Value> {
+    const { signal } = this.#controller;
+    const silent = new Unreachable(`silent for ${timeoutMs} ms`, { isSilent: true });
+    const timer = setTimeout(() => this.#controller.abort(silent), timeoutMs);
+    try {
+      // What ended while nobody waited ends before another event of its buffer.
+      signal.throwIfAborted();
+      return await wait();
+    } catch (error) {
+      const reason: unknown = signal.aborted ? signal.reason : error;
+      if (reason instanceof TidarError || reason instanceof Unreachable) throw reason;
+      throw new Unreachable(String(reason));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function parsed(message: Parameters<typeof parseGenerateEvent>[0]): GenerateEvent {
+  try {
+    return parseGenerateEvent(message);
+  } catch (error) {
+    throw new ProtocolBreach(error instanceof TidarError ? (error.internal ?? error.message) : String(error));
+  }
+}
+
+async function refusal(response: Response): Promise<Error> {
+  const text = await response.text();
+  try {
+    return TidarError.from(errorBodySchema.parse(JSON.parse(text)).error);
+  } catch {
+    return new Unreachable(`status ${response.status}: ${text.slice(0, 500)}`);
+  }
+}
