@@ -14,8 +14,11 @@ const POLL_MS = 20;
 export interface ChildOptions {
   /** As it is called in sentences: "the backend". */
   readonly name: string;
-  /** A script for this Node, and its arguments. */
+  /** A script for this Node, or for another program, and its arguments. */
   readonly command: readonly string[];
+  readonly program?: string;
+  /** A lock file that no two children may have at once: the second one ends at its start. */
+  readonly lockPath?: string;
   readonly cwd: string;
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly onLine: (line: string, stream: 'stdout' | 'stderr') => void;
@@ -30,9 +33,10 @@ export class Child {
   readonly #lastLines: string[] = [];
   #exitCode: number | null = null;
 
-  constructor({ name, command, cwd, env, onLine }: ChildOptions) {
+  constructor({ name, command, program, lockPath, cwd, env, onLine }: ChildOptions) {
     this.name = name;
-    this.#guard = spawn(process.execPath, [GUARD, process.execPath, ...command], {
+    const lock = lockPath === undefined ? [] : ['--lock', lockPath];
+    this.#guard = spawn(process.execPath, [GUARD, ...lock, program ?? process.execPath, ...command], {
       cwd,
       env,
       detached: true,
@@ -62,6 +66,10 @@ export class Child {
 
   kill(): void {
     this.#signal('SIGKILL');
+  }
+
+  get exitCode(): number | null {
+    return this.#exitCode;
   }
 
   /** How it ended, for a person. */

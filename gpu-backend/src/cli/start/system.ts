@@ -1,10 +1,7 @@
-import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type { ModelInfo } from '@tidar/shared/protocol.ts';
 import { modelListSchema } from '@tidar/shared/protocol.ts';
 import { fetch } from 'undici';
-import { z } from 'zod';
 import { ALLOCATOR_ENVIRONMENT } from '../../device/allocator-environment.ts';
 import { Child } from './child.ts';
 import type { ChildOptions } from './child.ts';
@@ -12,6 +9,7 @@ import { HOST } from './ports.ts';
 import { REPOSITORY } from './repository.ts';
 import type { StartOptions } from './options.ts';
 import type { Secrets, StartState } from './state.ts';
+import { WRANGLER_ENVIRONMENT, wranglerScript } from './wrangler.ts';
 
 const POLL_MS = 150;
 /** Somebody who pressed Ctrl-C waits for it. */
@@ -72,29 +70,9 @@ export function startEdge(options: EdgeOptions, state: StartState, secrets: Secr
     name: 'The edge',
     command: [wranglerScript(), 'dev', ...Object.entries(flags).map(([name, value]) => `--${name}=${value}`)],
     cwd: REPOSITORY,
-    env: { ...process.env, ...EDGE_PROCESS_ENV },
+    env: { ...process.env, ...WRANGLER_ENVIRONMENT },
     onLine,
   });
-}
-
-/** Wrangler is to ask the network nothing, and to write nothing outside the repository. */
-const EDGE_PROCESS_ENV = {
-  CI: '1',
-  NO_COLOR: '1',
-  FORCE_COLOR: '0',
-  WRANGLER_SEND_METRICS: 'false',
-  WRANGLER_SEND_ERROR_REPORTS: 'false',
-  WRANGLER_WRITE_LOGS: 'false',
-  WRANGLER_HIDE_BANNER: 'true',
-  CLOUDFLARE_CF_FETCH_ENABLED: 'false',
-};
-
-const packageSchema = z.object({ bin: z.object({ wrangler: z.string() }) });
-
-function wranglerScript(): string {
-  const packagePath = createRequire(join(REPOSITORY, 'edge/package.json')).resolve('wrangler/package.json');
-  const { bin } = packageSchema.parse(JSON.parse(readFileSync(packagePath, 'utf8')));
-  return join(dirname(packagePath), bin.wrangler);
 }
 
 /** Waits until the model is loaded; gives it. */
