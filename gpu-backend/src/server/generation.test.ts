@@ -29,6 +29,7 @@ const MODEL = {
   created: 0,
 };
 const PASS: PassStats = {
+  numPasses: 1,
   numRows: 20,
   numDrafted: 4,
   numAccepted: 3,

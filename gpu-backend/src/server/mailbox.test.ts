@@ -53,6 +53,25 @@ describe('a request with a grammar', () => {
     desk.engine.dispose();
   });
 
+  it('pauses at the end of its slice, and goes on where that was raised while it was compiled', async () => {
+    const desk = demo.desk();
+    const mailbox = new Mailbox(desk.scheduler, compile);
+    const serving = serve(desk, mailbox);
+    const request = demo.request({ grammar: DIGITS });
+    const whole = demo.request({ grammar: DIGITS });
+    desk.expect(1, request);
+    mailbox.take({ type: 'submit', id: 1, request: { ...request, endToken: 1 }, numCredits: 1000 });
+    mailbox.take({ type: 'extend', id: 1, endToken: 50 });
+    desk.expect(2, whole);
+    mailbox.take({ type: 'submit', id: 2, request: whole, numCredits: 1000 });
+    await ended(desk, 1);
+    await ended(desk, 2);
+    expect(desk.answer(1).choices).toEqual(desk.answer(2).choices);
+    mailbox.take({ type: 'close' });
+    await serving;
+    desk.engine.dispose();
+  });
+
   it('that cannot be compiled, or was cancelled meanwhile, ends with its error', async () => {
     const desk = demo.desk();
     const mailbox = new Mailbox(desk.scheduler, compile);

@@ -20,6 +20,9 @@ const dense = (beta = 1): GenerateOptions['decoder'] => ({
 });
 const DECODERS: readonly GenerateOptions['decoder'][] = [
   { type: 'ar' },
+  { type: 'diffusion', blockLength: 5, strategy: 'confidence', tokensPerPass: 2 },
+  { type: 'diffusion', blockLength: 4, strategy: 'left-to-right', tokensPerPass: 2 },
+  { type: 'diffusion', blockLength: 6, strategy: 'threshold', threshold: 0.5 },
   dense(),
   dense(0.5),
   ...(['auto', 'sparse', 'branches', 'two-pass'] as const).map((plan) => ({

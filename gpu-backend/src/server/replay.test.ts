@@ -1,0 +1,166 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { StopStringFilter } from '../decode/stop-strings.ts';
+import { sampled } from '../engine/testing.ts';
+import type { EngineEvent, EngineRequest } from './engine-messages.ts';
+import { Journal } from './journal/journal.ts';
+import type { Entry, GenerationRecord } from './journal/records.ts';
+import { hashTokens } from './journal/token-blob.ts';
+import type { Replayed } from './replay.ts';
+import { replay } from './replay.ts';
+import { Demo } from './testing/desk.ts';
+import type { Answer } from './testing/desk.ts';
+
+let demo: Demo;
+let folder: string;
+let journal: Journal;
+beforeAll(async () => {
+  demo = await Demo.open();
+  folder = mkdtempSync(join(tmpdir(), 'tidar-replay-'));
+  journal = new Journal({ path: join(folder, 'journal.sqlite'), retentionMs: 1e9 });
+});
+afterAll(async () => {
+  journal.close();
+  rmSync(folder, { recursive: true });
+  await demo.session.dispose();
+});
+
+/** The entries of what the engine told, as a generation writes them. */
+function entriesOf(events: readonly EngineEvent[], numChoices: number): Entry[] {
+  const tokenIds = Array.from({ length: numChoices }, (): number[] => []);
+  const finishReasons = Array.from({ length: numChoices }, (): 'stop' | 'length' | null => null);
+  let seq = 0;
+  return events.map((event): Entry => {
+    if (event.type === 'admitted') return { type: 'start', numCachedTokens: event.numCachedTokens };
+    if (event.type === 'step') {
+      tokenIds[event.choice]!.push(...event.tokenIds);
+      const { choice, isLast } = event;
+      return { type: 'step', seq: seq++, choice, tokenIds: event.tokenIds, isLast };
+    }
+    if (event.type === 'finish') {
+      finishReasons[event.choice] = event.finishReason;
+      return { type: 'finish', finishReasons: [...finishReasons] };
+    }
+    const tokenCounts = tokenIds.map(({ length }) => length);
+    const total = { tokenCounts, tokensHash: hashTokens(tokenIds) };
+    return { type: 'close', state: 'ended', numForwardPasses: event.numForwardPasses, ...total };
+  });
+}
+
+let numRecords = 0;
+/** Writes the first events of an answer to the journal. */
+async function written(request: EngineRequest, events: readonly EngineEvent[]): Promise<GenerationRecord> {
+  const requestId = `r${(numRecords += 1)}`;
+  const place = journal.begin(
+    {
+      requestId,
+      attempt: 0,
+      model: 'demo',
+      fingerprint: 'fp',
+      seed: '1',
+      isStored: true,
+      request: '{}',
+      promptIds: request.generate.promptIds,
+      resumedIds: Array.from({ length: request.numChoices }, () => []),
+    },
+    (begun) => begun,
+  );
+  const entries = entriesOf(events, request.numChoices);
+  const settled = entries.map(
+    (entry) => new Promise<unknown>((resolve) => journal.write(place.id, entry, resolve)),
+  );
+  expect(await Promise.all(settled)).toEqual(entries.map(() => undefined));
+  return journal.find(requestId, 0)!;
+}
+
+async function replayed(
+  record: GenerationRecord,
+  request: EngineRequest,
+  from: readonly number[],
+): Promise<Replayed[]> {
+  const { tokenizer } = demo;
+  const options = { tokenizer, stop: request.stop, from, numSteps: Number.MAX_SAFE_INTEGER };
+  const all: Replayed[] = [];
+  for await (const told of replay(journal, record, options)) all.push(told);
+  return all;
+}
+
+type Texts = { tokenIds: number[]; text: string }[];
+
+function textsOf(told: readonly Replayed[], numChoices: number): Texts {
+  const texts = Array.from({ length: numChoices }, () => ({ tokenIds: [] as number[], text: '' }));
+  for (const { event } of told) {
+    if (event.type !== 'step') continue;
+    texts[event.choice]!.tokenIds.push(...event.token_ids);
+    texts[event.choice]!.text += event.text;
+  }
+  return texts;
+}
+
+/** What a reader has of a choice after so many of its tokens. */
+function textAfter(answer: Answer, request: EngineRequest, choice: number, numTokens: number): string {
+  const { tokenIds, text } = answer.choices[choice]!;
+  if (numTokens === tokenIds.length) return text;
+  const filter = new StopStringFilter(demo.tokenizer.stream(), request.stop);
+  return filter.push(tokenIds.slice(0, numTokens)).text;
+}
+
+/** Hot enough for half characters, with stop strings that hold text back. */
+const requests = fc
+  .record({
+    seed: fc.bigInt({ min: 0n, max: 1n << 60n }),
+    temperature: fc.constantFrom(1, 2),
+    stop: fc.constantFrom<string[][]>([], ['the ', 'ing'], ['a dog and', 'zzz'], ['e']),
+    numChoices: fc.integer({ min: 1, max: 3 }),
+  })
+  .map(({ seed, temperature, stop, numChoices }) =>
+    demo.request({ sampling: sampled({ temperature, seed }), maxTokens: 30 }, { stop, numChoices }),
+  );
+
+describe('what a reader gets from the journal', () => {
+  it('is, after any tokens of each choice, the rest of tokens and text to the last character', async () => {
+    const cuts = fc.array(fc.tuple(fc.nat(30), fc.nat(30), fc.nat(30)), { minLength: 8, maxLength: 8 });
+    await fc.assert(
+      fc.asyncProperty(requests, cuts, async (request, vectors) => {
+        const answer = await demo.answerTo(request);
+        const record = await written(request, answer.events);
+        for (const vector of vectors) {
+          const from = answer.choices.map(({ tokenIds }, choice) =>
+            Math.min(vector[choice]!, tokenIds.length),
+          );
+          const told = await replayed(record, request, from);
+          textsOf(told, request.numChoices).forEach(({ tokenIds, text }, choice) => {
+            const whole = answer.choices[choice]!;
+            expect(tokenIds).toEqual(whole.tokenIds.slice(from[choice]));
+            expect(textAfter(answer, request, choice, from[choice]!) + text).toBe(whole.text);
+          });
+          const counts = answer.choices.map(({ tokenIds }) => tokenIds.length);
+          expect(told.at(-1)).toMatchObject({ event: { type: 'end' }, counts });
+        }
+      }),
+      { seed: 4, numRuns: 30 },
+    );
+  });
+
+  it('goes on live where the journal ends, at whatever event the reader came, with the same text', async () => {
+    await fc.assert(
+      fc.asyncProperty(requests, fc.nat(), async (request, at) => {
+        const answer = await demo.answerTo(request);
+        const numEvents = at % answer.events.length;
+        const record = await written(request, answer.events.slice(0, numEvents));
+        const from = answer.choices.map(() => 0);
+        const texts = textsOf(await replayed(record, request, from), request.numChoices);
+        for (const event of answer.events.slice(numEvents)) {
+          if (event.type !== 'step') continue;
+          texts[event.choice]!.tokenIds.push(...event.tokenIds);
+          texts[event.choice]!.text += event.text;
+        }
+        expect(texts).toEqual(answer.choices.map(({ tokenIds, text }) => ({ tokenIds, text })));
+      }),
+      { seed: 5, numRuns: 60 },
+    );
+  });
+});
