@@ -204,7 +204,7 @@ export const usageSchema = z.object({
 });
 export type Usage = z.infer<typeof usageSchema>;
 
-/** One forward pass as a choice of this request saw it. */
+/** The forward pass of a step as a choice of this request saw it. */
 export const stepStatsSchema = z.object({
   rows: count,
   drafted: count,
@@ -214,6 +214,8 @@ export const stepStatsSchema = z.object({
   plan: z.string(),
   /** How many sequences shared the pass. */
   sequences: count,
+  /** Where the step took several, as in block diffusion: their number; the other numbers are their sums. */
+  passes: count.optional(),
   /** Of the draft model, before the pass. */
   draft_passes: count.optional(),
   draft_milliseconds: z.number().nonnegative().optional(),

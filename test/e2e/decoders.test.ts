@@ -107,9 +107,13 @@ describe('block diffusion by a backend', () => {
     }
   });
 
-  it('takes a pass for each so many tokens: usage counts also those that decided none yet', async () => {
+  it('takes a pass for each so many tokens: usage and stats count also those that decided none yet', async () => {
     const decoder = { type: 'diffusion', block_length: 8, strategy: 'confidence', tokens_per_pass: 2 };
     const events = await generate({ decoder, max_tokens: 24, ignore_eos: true });
     expect(events.at(-1)).toMatchObject({ usage: { completion_tokens: 24, num_forward_passes: 12 } });
+    const steps = statsOf(events);
+    expect(steps.reduce((sum, { passes = 1 }) => sum + passes, 0)).toBe(12);
+    // Of the first pass, which is prefill's, drafts are not told.
+    expect(steps.reduce((sum, { accepted }) => sum + accepted, 0)).toBe(22);
   });
 });

@@ -57,8 +57,9 @@ export type ToEngine =
   | { readonly type: 'cancel'; readonly id: number }
   | { readonly type: 'close' };
 
-/** The numbers of one text in one forward pass. */
+/** The numbers of one text in the forward passes of a step: one, or in block diffusion several. */
 export interface PassStats {
+  readonly numPasses: number;
   readonly numRows: number;
   readonly numDrafted: number;
   readonly numAccepted: number;

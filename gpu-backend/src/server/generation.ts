@@ -205,7 +205,7 @@ export class Generation {
 }
 
 function statsOf(pass: Event<'step'>['pass']): StepStats {
-  const { numRows, numDrafted, numAccepted, milliseconds, plan, numSequences, drafting } = pass;
+  const { numRows, numDrafted, numAccepted, milliseconds, plan, numSequences, drafting, numPasses } = pass;
   return {
     rows: numRows,
     drafted: numDrafted,
@@ -213,6 +213,7 @@ function statsOf(pass: Event<'step'>['pass']): StepStats {
     milliseconds,
     plan,
     sequences: numSequences,
+    ...(numPasses === 1 ? {} : { passes: numPasses }),
     ...(drafting && { draft_passes: drafting.numPasses, draft_milliseconds: drafting.milliseconds }),
   };
 }

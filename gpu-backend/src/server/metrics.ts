@@ -114,16 +114,17 @@ export class Metrics {
 
   /**
    * A pass as one of its sequences saw it. The engine counts the decided token's own row as drafted and accepted;
-   * vLLM counts drafts alone.
+   * vLLM counts drafts alone. The masks of block diffusion are none.
    */
-  onPass({ numRows, numDrafted, numAccepted, numSequences, plan }: PassStats, numTokens: number): void {
+  onPass(pass: PassStats, numTokens: number): void {
+    const { numPasses, numRows, numDrafted, numAccepted, numSequences, plan } = pass;
     this.#generation.inc(numTokens);
     // Each of its sequences tells of the pass: together they make it one.
-    this.#passes.inc(1 / numSequences);
+    this.#passes.inc(numPasses / numSequences);
     this.#passSequences.observe(numSequences);
     this.#rows.inc(numRows);
     this.#planRows.inc({ plan }, numRows);
-    if (numDrafted <= 1) return;
+    if (numDrafted <= 1 || plan === 'diffusion') return;
     this.#drafts.inc();
     this.#draftTokens.inc(numDrafted - 1);
     this.#accepted.inc(numAccepted - 1);

@@ -3,7 +3,7 @@ import { StopStringFilter } from '../decode/stop-strings.ts';
 import type { Active } from '../engine/active.ts';
 import type { CompiledGrammar } from '../engine/grammar/compiled-grammar.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
-import type { EngineEvent, EngineRequest } from './engine-messages.ts';
+import type { EngineEvent, EngineRequest, PassStats } from './engine-messages.ts';
 
 /** One text of a request. */
 export interface Choice {
@@ -14,6 +14,8 @@ export interface Choice {
   active: Active | undefined;
   /** What it was resumed with ends by a stop string, which the engine knows nothing of. */
   readonly wasStopped: boolean;
+  /** Passes since its last event, which decided nothing. */
+  silentPasses: PassStats | undefined;
   isFinished: boolean;
 }
 
@@ -51,7 +53,7 @@ export class OpenRequest {
       const filter = options.tokenizer && new StopStringFilter(options.tokenizer.stream(), request.stop);
       // A resumed text's beginning was sent before; what was held back of it comes with the next tokens.
       const wasStopped = filter?.push(this.committedIds(index)).stopped ?? false;
-      return { index, filter, active: undefined, wasStopped, isFinished: false };
+      return { index, filter, active: undefined, wasStopped, silentPasses: undefined, isFinished: false };
     });
   }
 

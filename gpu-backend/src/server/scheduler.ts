@@ -1,6 +1,6 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { FinishReason } from '@tidar/shared/protocol.ts';
-import { counts, sequenceOptions } from '../decode/generate.ts';
+import { sequenceOptions } from '../decode/generate.ts';
 import { planRule } from '../decode/plan-rules.ts';
 import type { Active } from '../engine/active.ts';
 import type { Engine, Turn } from '../engine/engine.ts';
@@ -10,6 +10,7 @@ import type { EngineRequest, FromEngine } from './engine-messages.ts';
 import { toEngineError } from './engine-messages.ts';
 import { OpenRequest } from './open-request.ts';
 import type { Choice } from './open-request.ts';
+import { passOf, withSilent } from './pass-stats.ts';
 
 export interface SchedulerOptions {
   readonly engine: Engine;
@@ -165,14 +166,17 @@ export class Scheduler {
   }
 
   #deliver(turn: Turn): void {
-    const { active, result, isPrefill, milliseconds, numSequences, drafting } = turn;
+    const { active, result } = turn;
     const place = this.#places.get(active);
     if (place === undefined) return;
     const { open, choice } = place;
     if (result instanceof Error) return this.fail(open.id, result);
     open.numForwardPasses += 1;
-    const { tokenIds, logprobs } = result;
-    if (tokenIds.length === 0) return; // a part of a prompt, or masks that became tokens behind others
+    const { tokenIds, logprobs, numDrafted } = result;
+    const pass = withSilent(choice.silentPasses, passOf(turn, result));
+    // Nothing is decided in a part of a prompt, nor where masks became tokens behind others.
+    choice.silentPasses = tokenIds.length === 0 && numDrafted > 0 ? pass : undefined;
+    if (tokenIds.length === 0) return;
     this.#admit(open, active);
     open.numCredits -= 1;
     const kept = choice.filter?.push(tokenIds) ?? { text: '', keptTokenIds: tokenIds, stopped: false };
@@ -189,10 +193,7 @@ export class Scheduler {
       text: kept.text + (rest?.text ?? ''),
       isLast: finishReason !== undefined,
       ...(logprobs.length === 0 ? {} : { logprobs: logprobs.slice(0, numKept) }),
-      pass: {
-        ...{ ...counts(result, isPrefill), milliseconds, numSequences, plan: planName(active) },
-        ...(drafting && { drafting: { numPasses: drafting.numPasses, milliseconds: drafting.milliseconds } }),
-      },
+      pass,
     });
     if (finishReason !== undefined) this.#finish(place, rest?.stopped === true ? 'stop' : finishReason);
   }
@@ -225,8 +226,4 @@ export class Scheduler {
 function hasPrefilled(first: Choice | undefined): boolean {
   const sequence = first?.active?.sequence;
   return first === undefined || first.isFinished || sequence?.isPaused || sequence?.isPrefilled === true;
-}
-
-function planName({ rule }: Active): string {
-  return rule.type === 'auto' ? 'auto' : rule.name;
 }
