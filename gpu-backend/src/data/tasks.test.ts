@@ -120,7 +120,7 @@ describe('templates that are never trained', () => {
 
   it('tell of things that no trained problem tells of', () => {
     const scenes =
-      /\b(shelves|zoo|lays?|stairs|points|burns|slices|playlist|inches|battery|degrees|garage|quilt|fish|truck|choir)\b/;
+      /\b(shelves|zoo|fries|stairs|points|burns|slices|playlist|inches|battery|degrees|garage|quilt|fish|truck|choir)\b/;
     expect(trainedProblems.filter(({ question }) => scenes.test(question))).toEqual([]);
     for (const { questions } of unseenPatterns) {
       expect(

@@ -151,6 +151,7 @@ const general = [
 ];
 const numMadeUp = 1_500;
 const numPerCountryQuestion = 40;
+const numPerOtherCountry = 12;
 
 /** Questions that the model can't answer, with what it says then; some name a country that does not exist. */
 export function refusals(countries: readonly Country[], random: Random): Turn[] {
@@ -168,8 +169,13 @@ export function refusals(countries: readonly Country[], random: Random): Turn[] 
   const ofPersons = personQuestions.flatMap((question) =>
     persons.map((each) => question.replace('{t}', each)),
   );
+  const others = otherCountries
+    .filter((name) => !real.has(name))
+    .flatMap((name) =>
+      Array.from({ length: numPerOtherCountry }, () => random.pick(known).replace('{c}', name)),
+    );
   return [
-    ...madeUp.map((question) => ({ question, answer: unknownCountry })),
+    ...[...madeUp, ...new Set(others)].map((question) => ({ question, answer: unknownCountry })),
     ...[...ofCountries, ...ofTopics, ...ofPersons, ...general].map((question) => ({
       question,
       answer: unknown,

@@ -11,6 +11,7 @@ import { storyTemplate } from './compose.ts';
 import { end, move } from './frame.ts';
 import type { Frame } from './frame.ts';
 import { plural, StoryWords } from './lexicon.ts';
+import { askedInPast, inPast } from './tense.ts';
 import { frames, longerStories, storyTemplates } from './templates.ts';
 
 const all = [...storyTemplates, ...longerStories];
@@ -57,7 +58,7 @@ describe('stories', () => {
   });
 
   it('tell every number that was drawn, as digits or as a part', () => {
-    const parts = ['half', 'third', 'quarter', 'fifth', 'tenth'];
+    const parts = ['half', 'third', 'quarter', 'fifth', 'tenth', 'twice'];
     for (const template of all) {
       for (let seed = 0; seed < 30; seed++) {
         const { question, numbers } = template.generate(new Random(seed));
@@ -152,9 +153,10 @@ describe('a story by its structure', () => {
         const numbers = new Set(each.steps.join().match(/\b[1-4]\b/g));
         if (each.steps.length === 0) numbers.add('1');
         for (const told of each.told.filter((text) => text !== '')) {
-          expect(new Set([...told.matchAll(/\{([1-4])(?::part)?\}/g)].map(([, n]) => n)), told).toEqual(
-            numbers,
-          );
+          expect(
+            new Set([...told.matchAll(/\{([1-4])(?::part|:times)?\}/g)].map(([, n]) => n)),
+            told,
+          ).toEqual(numbers);
         }
       }
     }
@@ -193,6 +195,25 @@ describe('word problems for training', () => {
       }
       expect(Number(results.at(-1)?.[4])).toBe(answer);
     }
+  });
+});
+
+describe('the past tense', () => {
+  it.each([
+    ['{N} buys {1} {plants} and has to leave', '{N} bought {1} {plants} and had to leave'],
+    ['There are {1} {u} that want to come', 'There were {1} {u} that wanted to come'],
+    ["{N}'s {box} holds {1} {u}", "{N}'s {box} held {1} {u}"],
+  ])('of %s is %s', (text, past) => {
+    expect(inPast(text)).toBe(past);
+  });
+
+  it.each([
+    ['How many {u} does {N} have left?', 'How many {u} did {N} have left?'],
+    ['How many {u} are there now?', 'How many {u} were there now?'],
+    ['How many {u} do they get together?', 'How many {u} did they get together?'],
+    ['How many {u} can {N} buy?', 'How many {u} can {N} buy?'],
+  ])('of %s is %s', (text, past) => {
+    expect(askedInPast(text)).toBe(past);
   });
 });
 

@@ -3,11 +3,14 @@ import type { Problem, Template } from '../arithmetic/problem.ts';
 import type { Random } from '../random.ts';
 import type { Frame, Move } from './frame.ts';
 import { StoryWords } from './lexicon.ts';
+import { askedInPast, inPast } from './tense.ts';
 
 /** Results are kept small and above one: the model is small, and "1 apples" is no English. */
 const smallest = 2;
 const largest = 300;
 const largestDivisor = 10;
+/** How often a story is told in the past tense. */
+const pastShare = 2 / 5;
 const partWords = new Map([
   [2, 'half'],
   [3, 'a third'],
@@ -26,6 +29,7 @@ class Story {
   readonly operations: string[] = [];
   readonly steps: string[] = [];
   readonly things: string;
+  readonly isPast: boolean;
   value = 0;
   #last: ReadonlyMap<string, number> = new Map();
 
@@ -33,6 +37,7 @@ class Story {
     this.random = random;
     this.words = new StoryWords(random);
     this.things = random.pick(frame.things);
+    this.isPast = random.integer(1, 5) <= pastShare * 5;
   }
 
   /** Draws the move's numbers, takes its steps, and returns one of its wordings. */
@@ -44,20 +49,24 @@ class Story {
     if (move.steps.length === 0) this.#begin(amounts);
     for (const step of move.steps) this.#take(step, amounts);
     this.#last = amounts;
-    return this.fill(this.random.pick(move.told), amounts);
+    const told = this.random.pick(move.told);
+    return this.fill(this.isPast ? inPast(told) : told, amounts);
   }
 
   fill(text: string, amounts = this.#last): string {
     return text
       .replaceAll('{u}', this.things)
-      .replace(/\{(\w+)(:part)?\}/g, (whole, name: string, asPart: string | undefined) => {
+      .replace(/\{(\w+)(?::(part|times))?\}/g, (whole, name: string, style: string | undefined) => {
         const number = amounts.get(name);
-        if (asPart && number !== undefined && !partWords.has(number)) throw new Unusable();
-        const value =
-          number === undefined ? this.words.get(name) : asPart ? partWords.get(number) : String(number);
+        const value = number === undefined ? this.words.get(name) : numberText(number, style);
         if (value === undefined) throw new Error(`nothing fills ${whole} in "${text}"`);
         return value;
       });
+  }
+
+  /** The question, told in the past as well for half of the stories that are. */
+  ask(text: string): string {
+    return this.fill(this.isPast && this.random.integer(0, 1) === 0 ? askedInPast(text) : text);
   }
 
   #begin(amounts: Map<string, number>): void {
@@ -162,7 +171,7 @@ function tell(frame: Frame, random: Random, numSteps: number): Problem | undefin
   const ending = end === undefined ? undefined : story.tell(end);
   if (story.steps.length !== numSteps) return undefined;
   const asks = end?.asks ?? (isLoss ? frame.asksLeft : frame.asks);
-  const question = joinStory(story, frame, { start, clauses, ending, ask: story.fill(random.pick(asks)) });
+  const question = joinStory(story, frame, { start, clauses, ending, ask: story.ask(random.pick(asks)) });
   if (/\b(\w{4,}) \1\b/.test(question)) return undefined;
   return {
     templateId: `story:${story.operations.join()}`,
@@ -174,6 +183,15 @@ function tell(frame: Frame, random: Random, numSteps: number): Problem | undefin
 }
 
 const withoutNumbers = (text: string): string => text.replace(/\d+/g, '');
+
+/** 3 as "3", as "a third" or as "3 times". */
+function numberText(number: number, style: string | undefined): string {
+  if (style === 'times') return number === 2 ? 'twice' : `${number} times`;
+  if (style === undefined) return String(number);
+  const part = partWords.get(number);
+  if (part === undefined) throw new Unusable();
+  return part;
+}
 
 /** Few amounts divide exactly, so divisions are tried more often than they succeed. */
 function pickMove<M extends Move>(random: Random, moves: readonly M[]): M | undefined {
@@ -240,9 +258,11 @@ function joinStory(story: Story, frame: Frame, { start, clauses, ending, ask }: 
   return [...sentences.map((each) => `${upperFirst(each)}.`), ask].join(' ');
 }
 
-/** "If Ana has 3 pens and buys 2 more, how many pens does Ana have now?" */
+/** "If Ana has 3 pens and buys 2 more, how many pens does Ana have now?", or the question first. */
 function conditional(sentences: string[], ask: string, story: Story): string {
   const inner = sentences.map((each) => lowerFirst(each, story)).join(' and ');
+  const isAsked = ask.endsWith('?');
+  if (isAsked && story.random.integer(0, 2) === 0) return `${ask.slice(0, -1)} if ${inner}?`;
   return `If ${inner}, ${ask.charAt(0).toLowerCase()}${ask.slice(1)}`;
 }
 

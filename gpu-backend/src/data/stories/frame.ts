@@ -1,6 +1,6 @@
 /**
  * One thing that is told in a story, in several wordings, with the steps that it takes. In texts `{1}` `{2}` are the
- * numbers drawn for it, `{1:part}` says 3 as "a third", other placeholders are words (lexicon.ts), `{u}` the frame's
+ * numbers drawn for it, `{1:part}` says 3 as "a third" and `{1:times}` 2 as "twice"; other placeholders are words (lexicon.ts), `{u}` the frame's
  * thing. In steps `[v * 1]` computes: v is the amount so far, r and q the results of the move's last step and of the one before, o the amount that
  * the move began with; the last result is the new v.
  */

@@ -72,6 +72,15 @@ export const men =
   Will, Yusuf, Alan, Bruno, Chris, Daniel, Edgar, Frank, Gary, Harry, Isaac, Joel, Karl, Lewis, Mike, Nathan, Oliver,
   Philip, Robert, Steve, Theo, Amir, Raj, Kenji, Diego, Andre, Alex, Joe, Bill, Jim, Mateo, Ahmed, Fred`);
 
+/** One name in so many is made up: a name has to be copied, not known. */
+const madeUpEvery = 12;
+const nameStarts =
+  list(`Ka, Mo, Ri, Ta, Zu, Le, Sha, Bro, Fen, Gil, Hol, Jor, Kel, Lor, Mar, Nel, Ol, Pri, Quin, Ros,
+  Sel, Tor, Ur, Ver, Wil, Xe, Yo, Zan, Dra, El`);
+const nameEnds = list(
+  `ra, mi, lo, nna, vik, den, ya, ston, bert, lia, ko, nar, wen, dis, mund, tta, rik, sa, lind, bo`,
+);
+
 const irregular = new Map([
   ['child', 'children'],
   ['shelf', 'shelves'],
@@ -134,10 +143,15 @@ export class StoryWords {
   #person(index: number): { name: string; female: boolean } {
     while (this.#people.length <= index) {
       const female = this.#random.integer(0, 1) === 0;
-      const name = this.#random.pick(female ? women : men);
+      const isMadeUp = this.#random.integer(1, madeUpEvery) === 1;
+      const name = isMadeUp ? this.#madeUpName() : this.#random.pick(female ? women : men);
       if (!this.#people.some((each) => each.name === name)) this.#people.push({ name, female });
     }
     return this.#people[index] ?? { name: '', female: true };
+  }
+
+  #madeUpName(): string {
+    return this.#random.pick(nameStarts) + this.#random.pick(nameEnds);
   }
 
   #thing(stem: string, index: number): string | undefined {

@@ -137,7 +137,10 @@ function starts({ does, extras }: Activity): Move[] {
     move(
       [`{N} ${does} [1 * 2] {u}.`],
       ...told(`{N} ${does} {1} {u} {x} each day for {2} days`),
-      ...told(`{N} ${does} {1} {u} {x} an hour for {2} hours`),
+      `{N} ${does} {1} {u} an hour for {2} hours`,
+      `{N} works {2} hours and ${does} {1} {u} per hour`,
+      `In one {period} {N} ${does} {1} {u}. It goes on like this for {2} {periods}`,
+      `{N} ${does} {1} {u} per {period} for {2} {periods}`,
       `Each {period} {N} ${does} {1} {u}. {She} does so for {2} {periods}`,
       `{N} ${does} {1} {u} every {period} for {2} {periods}`,
       `On each of {2} days {N} ${does} {1} {u}`,
@@ -153,14 +156,14 @@ function starts({ does, extras }: Activity): Move[] {
       `{N2} ${does} {1} {u}. {N} ${does} {2} {u} more than {N2}`,
       `{N2} ${does} {1} {u} and {N} {2} more than that`,
     ),
-    move([`{N} ${does} [2 * 1] {u}.`], `{N2} ${does} {1} {u}. {N} ${does} {2} times as many`),
+    move([`{N} ${does} [2 * 1] {u}.`], `{N2} ${does} {1} {u}. {N} ${does} {2:times} as many`),
     move(
       [`On {day3} {N} ${does} [1 + 2] {u}.`, `In all {N} ${does} [1 + r] {u}.`],
       `{N} ${does} {1} {u} on {day2}. On {day3} {she} ${does} {2} {u} more than on {day2}`,
     ),
     move(
       [`On {day3} {N} ${does} [2 * 1] {u}.`, `In all {N} ${does} [1 + r] {u}.`],
-      `{N} ${does} {1} {u} on {day2} and {2} times as many on {day3}`,
+      `{N} ${does} {1} {u} on {day2} and {2:times} as many on {day3}`,
     ),
   ];
 }
@@ -187,7 +190,7 @@ function ends({ does, plain, totals }: Activity): End[] {
     ),
     end(
       [`{N2} ${does} [1 * v] {u}.`],
-      [`{N2} ${does} {1} times as many {u}`, `{N2} ${does} {1} times as many as {N}`],
+      [`{N2} ${does} {1:times} as many {u}`, `{N2} ${does} {1:times} as many as {N}`],
       `How many {u} does {N2} ${plain}?`,
     ),
     end(
@@ -271,8 +274,8 @@ const laterAges: Frame = {
     ),
     move(
       ['{N2} is [2 * 1] years old.'],
-      '{N} is {1} years old. {N2} is {2} times as old',
-      '{N} is {1} years old and {N2} is {2} times as old as {N}',
+      '{N} is {1} years old. {N2} is {2:times} as old',
+      '{N} is {1} years old and {N2} is {2:times} as old as {N}',
     ),
     move(['{N2} is [1 / 2] years old.'], '{N} is {1} years old. {N2} is {2:part} as old'),
   ],

@@ -121,7 +121,7 @@ const wallet: Frame = {
     ),
     end(
       ['{N2} has [1 * v] dollars.'],
-      ['{N2} has {1} times as much money as {N}', '{N2} has {1} times as many dollars'],
+      ['{N2} has {1:times} as much money as {N}', '{N2} has {1:times} as many dollars'],
       'How many dollars does {N2} have?',
     ),
     end(
@@ -206,7 +206,7 @@ const bill: Frame = {
     ),
     move(
       ['The {good2} costs [2 * 1] dollars.', 'Together they cost [1 + r] dollars.'],
-      'A {good} costs {1} dollars. A {good2} costs {2} times as much. {N} buys one of each',
+      'A {good} costs {1} dollars. A {good2} costs {2:times} as much. {N} buys one of each',
     ),
   ],
   gains: [

@@ -9,7 +9,7 @@ const losePart = (verb: string, ...told: string[]): Move =>
   move([`{N} ${verb} [v / 1] {u}.`, '{N} has [o - r] {u} left.'], ...told);
 
 /** Somebody's things: had, found, bought, given, sold, packed, shared, compared. */
-const owning: Omit<Frame, 'id' | 'things'> = {
+export const owning: Omit<Frame, 'id' | 'things'> = {
   isPersonal: true,
   starts: [
     move(
@@ -42,6 +42,8 @@ const owning: Omit<Frame, 'id' | 'things'> = {
       'There are {2} {u} in each of the {1} {boxes} of {N}',
       '{N} has {1} {boxes}. Each {box} has {2} {u} in it',
       '{N} keeps {2} {u} in every {box} and has {1} {boxes}',
+      '{N} has {1} {boxes} with {2} {u} per {box}',
+      'With {2} {u} per {box}, {N} fills {1} {boxes}',
     ),
     move(
       ['There are [1 * 2] {u} on the {shelves}.'],
@@ -66,8 +68,8 @@ const owning: Omit<Frame, 'id' | 'things'> = {
     move(['{N} has [1 - 2] {u}.'], '{N2} has {1} {u}. {N} has {2} fewer than {N2}'),
     move(
       ['{N} has [2 * 1] {u}.'],
-      '{N2} has {1} {u}. {N} has {2} times as many',
-      '{N2} has {1} {u} and {N} has {2} times as many as {N2}',
+      '{N2} has {1} {u}. {N} has {2:times} as many',
+      '{N2} has {1} {u} and {N} has {2:times} as many as {N2}',
     ),
     move(
       ['There are [1 * 2] {u} in the {boxes}.', 'In all {N} has [r + 3] {u}.'],
@@ -206,12 +208,12 @@ const owning: Omit<Frame, 'id' | 'things'> = {
     ),
     end(
       ['{N2} has [1 * v] {u}.'],
-      ['{N2} has {1} times as many {u} as {N}', '{N2} has {1} times as many'],
+      ['{N2} has {1:times} as many {u} as {N}', '{N2} has {1:times} as many'],
       'How many {u} does {N2} have?',
     ),
     end(
       ['{N2} has [1 * v] {u}.', 'Together they have [o + r] {u}.'],
-      ['{N2} has {1} times as many {u} as {N}'],
+      ['{N2} has {1:times} as many {u} as {N}'],
       'How many {u} do they have together?',
       'How many {u} do the two have in all?',
     ),
@@ -262,53 +264,7 @@ const owning: Omit<Frame, 'id' | 'things'> = {
   ],
 };
 
-/** What was there before is asked. */
-const before: Frame = {
-  ...owning,
-  id: 'before',
-  weight: 1,
-  steps: [1, 2],
-  things: ['{toys}', '{tools}', '{fruits}', '{foods}', 'dollars'],
-  starts: [
-    move(
-      ['At first {N} had [2 + 1] {u}.'],
-      '{N} gives away {1} {u} and has {2} left',
-      '{N} sells {1} {u} and then has {2} {u}',
-      'After {N} loses {1} {u}, {she} has {2} left',
-      '{N} gives {1} {u} to {N2}. Now {she} has {2}',
-    ),
-    move(
-      ['At first {N} had [2 - 1] {u}.'],
-      '{N} finds {1} {u} and now has {2}',
-      '{N} gets {1} {u} from {N2}. Now {she} has {2} {u}',
-      'After {N} gets {1} more {u}, {she} has {2}',
-    ),
-  ],
-  gains: [],
-  losses: [],
-  ends: [
-    end(
-      ['{N2} had [v + 1] {u}.'],
-      ['{N2} had {1} more than {N} at first', 'At first {N2} had {1} {u} more than {N}'],
-      'How many {u} did {N2} have?',
-    ),
-    end(
-      ['Together they had [v + 1] {u}.'],
-      ['{N2} had {1} {u} at first', 'At first {N2} had {1}'],
-      'How many {u} did they have together at first?',
-    ),
-  ],
-  asks: [
-    'How many {u} did {N} have at first?',
-    'How many {u} did {N} have before?',
-    'How many {u} did {she} start with?',
-    'How many {u} were there at the start?',
-  ],
-  asksLeft: ['How many {u} did {N} have at first?'],
-};
-
 export const owningFrames: readonly Frame[] = [
   { ...owning, id: 'things', things: ['{toys}', '{tools}', '{toys}', '{tools}', '{goods}'], weight: 5 },
   { ...owning, id: 'fruits', things: ['{fruits}', '{foods}', '{plants}'], weight: 3 },
-  before,
 ];

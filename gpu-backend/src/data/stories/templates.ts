@@ -1,12 +1,23 @@
 import type { Template } from '../arithmetic/problem.ts';
 import { storyTemplate } from './compose.ts';
+import { before } from './before.ts';
 import type { Frame } from './frame.ts';
 import { measureFrames } from './measures.ts';
 import { moneyFrames } from './money.ts';
 import { owningFrames } from './owning.ts';
 import { placeFrames } from './places.ts';
+import { sceneFrame } from './scene.ts';
+import { homeScenes } from './scenes-home.ts';
+import { townScenes } from './scenes-town.ts';
 
-export const frames: readonly Frame[] = [...owningFrames, ...placeFrames, ...moneyFrames, ...measureFrames];
+export const frames: readonly Frame[] = [
+  ...owningFrames,
+  before,
+  ...placeFrames,
+  ...moneyFrames,
+  ...measureFrames,
+  ...[...homeScenes, ...townScenes].map(sceneFrame),
+];
 
 /** How often stories of one, two, three and four steps are told. */
 const weightsBySteps = [3, 4, 3, 1];
