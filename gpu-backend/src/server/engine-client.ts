@@ -80,7 +80,9 @@ export class EngineClient {
   start(): void {
     const worker = (this.#options.startWorker ?? startWorker)(workerData(this.#options));
     this.#worker = worker;
-    worker.on('message', (message: FromEngine) => this.#receive(message));
+    worker.on('message', (messages: FromEngine[]) => {
+      for (const message of messages) this.#receive(message);
+    });
     worker.on('error', (error: unknown) => {
       this.#options.log('engine_error', { internal: error instanceof Error ? error.stack : String(error) });
     });

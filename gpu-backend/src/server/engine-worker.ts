@@ -15,7 +15,16 @@ import { Scheduler } from './scheduler.ts';
 // The engine's thread: it owns the model and every sequence, and runs one forward pass at a time.
 
 const port = requirePort();
-const emit = (message: FromEngine): void => port.postMessage(message);
+/** What was said since the last message, which is sent as one: all of a turn is one transaction of the journal. */
+let outbox: FromEngine[] = [];
+const emit = (message: FromEngine): void => {
+  if (outbox.length === 0) queueMicrotask(post);
+  outbox.push(message);
+};
+const post = (): void => {
+  port.postMessage(outbox);
+  outbox = [];
+};
 const data = workerData as EngineWorkerData;
 const opened = await open(data);
 if (opened !== undefined) await serve(opened, data);
