@@ -161,6 +161,7 @@ describe('a silent backend', () => {
     backend.play(async (stage) => {
       await stage.start();
       await stage.step([4], 'a');
+      backend.play((next) => next.refuse('overloaded', 'Busy.'));
     });
     const startedAtMs = performance.now();
     const { chunks } = await readChunks(await client.post(streaming));

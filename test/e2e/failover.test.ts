@@ -1,0 +1,169 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { BackendProcess } from '../support/backend-process.ts';
+import { TEST_SECRETS } from '../support/edge-harness.ts';
+import { EdgeProcess, freePort } from '../support/edge-process.ts';
+import { RawClient, readChunks, textOfChunks } from '../support/openai-http.ts';
+import { TcpProxy } from '../support/tcp-proxy.ts';
+import { makeTinyChatModel, type TinyChatModel } from '../support/tiny-chat-model.ts';
+
+/** A real backend behind a wire of its own, whose journal outlives it. */
+class Site {
+  readonly proxy: TcpProxy;
+  readonly #modelPath: string;
+  readonly #journal: string;
+  process: BackendProcess | undefined;
+  readonly #port: number;
+
+  private constructor(proxy: TcpProxy, modelPath: string, journal: string, port: number) {
+    this.proxy = proxy;
+    this.#modelPath = modelPath;
+    this.#journal = journal;
+    this.#port = port;
+  }
+
+  static async start(modelPath: string, journal: string): Promise<Site> {
+    const port = await freePort();
+    const site = new Site(await TcpProxy.start(`http://127.0.0.1:${port}`), modelPath, journal, port);
+    await site.start();
+    return site;
+  }
+
+  /** The same instance once more. */
+  async start(): Promise<void> {
+    this.process = await BackendProcess.start({
+      modelPath: this.#modelPath,
+      leaseSecrets: TEST_SECRETS.LEASE_SECRETS,
+      journal: this.#journal,
+      port: this.#port,
+      args: ['--instance', this.proxy.url],
+    });
+  }
+
+  async kill(): Promise<void> {
+    await this.process?.stop('SIGKILL');
+    this.proxy.cut();
+  }
+
+  async close(): Promise<void> {
+    await this.process?.stop();
+    await this.proxy.close();
+  }
+}
+
+let model: TinyChatModel;
+let folder: string;
+let sites: Site[];
+let edge: EdgeProcess;
+let client: RawClient;
+beforeAll(async () => {
+  model = await makeTinyChatModel();
+  folder = await mkdtemp(join(tmpdir(), 'tidar-failover-'));
+  sites = await Promise.all(['a', 'b'].map((name) => Site.start(model.path, join(folder, `${name}.sqlite`))));
+  const backends = sites.map(({ proxy }) => ({ url: proxy.url }));
+  const vars = { BACKENDS: JSON.stringify(backends), SLICE_TOKENS: '32', LEAVE_GRACE_MS: '500' };
+  edge = await EdgeProcess.start({ vars });
+});
+afterAll(async () => {
+  await edge?.stop();
+  await Promise.all(sites.map((site) => site.close()));
+  await model?.remove();
+  await rm(folder, { recursive: true, force: true });
+});
+beforeEach(async () => {
+  client = new RawClient(edge.url, await edge.createKey({ requests_per_minute: 100_000 }));
+});
+
+const ask = (changes: object = {}): object => ({
+  model: 'tiny-chat',
+  messages: [{ role: 'user', content: 'hello, 12+30=?' }],
+  max_tokens: 150,
+  seed: 5,
+  stream: true,
+  tidar: { ignore_eos: true },
+  ...changes,
+});
+
+/** Posts, holds the answer after so many bytes, does something to the site that it came from. */
+async function disturbed(
+  body: object,
+  numBytes: number,
+  disturb: (site: Site, others: Site[]) => Promise<void>,
+): Promise<Awaited<ReturnType<typeof readChunks>>> {
+  const held = Promise.race(
+    sites.map(async (site) => {
+      await site.proxy.holdAfter(numBytes);
+      return site;
+    }),
+  );
+  const answer = client.post(body).then(readChunks);
+  const site = await held;
+  const others = sites.filter((other) => other !== site);
+  for (const { proxy } of others) proxy.release();
+  await disturb(site, others);
+  return answer;
+}
+
+async function expectOneBill(numTokens: number): Promise<void> {
+  const record = await client.lastRequest(({ state }) => state === 'settled');
+  expect(record).toMatchObject({ completion_tokens: numTokens, estimated: false, finish_reason: 'length' });
+}
+
+describe('a backend that is killed in mid-stream', () => {
+  it.each([
+    ['one text', {}, 150],
+    ['several texts, drawn', { n: 3, temperature: 1, tidar: { ignore_eos: true, plan: 'auto' } }, 450],
+    ['a text with its log-probabilities', { logprobs: true, top_logprobs: 2 }, 150],
+  ])(
+    'is no break for its client, wherever it dies: %s is the same as unbroken, and is billed once',
+    async (_, changes, numTokens) => {
+      const body = ask(changes);
+      const numChoices = (changes as { n?: number }).n ?? 1;
+      const whole = await readChunks(await client.post(body));
+      expect(whole.isDone).toBe(true);
+      for (const numBytes of [400, 1_500, 4_000, 9_000]) {
+        const broken = await disturbed(body, numBytes, async (site) => {
+          await site.kill();
+          await site.start();
+        });
+        expect(broken.isDone).toBe(true);
+        for (let choice = 0; choice < numChoices; choice += 1) {
+          expect(textOfChunks(broken.chunks, choice)).toBe(textOfChunks(whole.chunks, choice));
+        }
+        const reasons = broken.chunks.flatMap(({ choices }) => choices.map((one) => one.finish_reason));
+        expect(reasons.filter((reason) => reason !== null)).toHaveLength(numChoices);
+        await expectOneBill(numTokens);
+      }
+      expect((await client.usage()).total).toMatchObject({
+        num_requests: 5,
+        completion_tokens: 5 * numTokens,
+      });
+    },
+  );
+
+  it('goes on at itself once it is back, where no other is there', async () => {
+    const whole = textOfChunks((await readChunks(await client.post(ask()))).chunks);
+    const broken = await disturbed(ask(), 3_000, async (site, others) => {
+      await Promise.all(others.map((other) => other.kill()));
+      await site.kill();
+      await site.start();
+    });
+    await sites
+      .find(({ process }) => process?.child.exitCode !== null || process.child.signalCode !== null)
+      ?.start();
+    expect(textOfChunks(broken.chunks)).toBe(whole);
+    await expectOneBill(150);
+  });
+});
+
+describe('a connection that is cut in mid-stream', () => {
+  it('is read on where it was: the same attempt, the same text', async () => {
+    const whole = textOfChunks((await readChunks(await client.post(ask()))).chunks);
+    const broken = await disturbed(ask(), 3_000, async (site) => site.proxy.cut());
+    expect(textOfChunks(broken.chunks)).toBe(whole);
+    await expectOneBill(150);
+    expect(await client.lastRequest(() => true)).toMatchObject({ num_attempts: 1 });
+  });
+});
