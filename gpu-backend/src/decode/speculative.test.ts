@@ -11,7 +11,15 @@ import { GrammarCompiler } from '../engine/grammar/grammar-compiler.ts';
 import type { GrammarSpec } from '../engine/grammar/spec.ts';
 import { FIXED_PLANS } from '../engine/plan-chooser.ts';
 import type { Sampling } from '../engine/sampling/settings.ts';
-import { GREEDY, openFixture, sampled, sequenceOptions, withConfig } from '../engine/testing.ts';
+import {
+  GREEDY,
+  openFixture,
+  PROMPT,
+  recording,
+  sampled,
+  sequenceOptions,
+  withConfig,
+} from '../engine/testing.ts';
 import { loadModelFolder } from '../model/folder.ts';
 import type { ModelFolder } from '../model/folder.ts';
 import { copyOfFixture, fixturePath } from '../model/testing/temporary-folder.ts';
@@ -108,6 +116,38 @@ describe('speculative decoding by a draft model', () => {
     expect(steps.map(({ tokenIds }) => tokenIds.length)).toEqual([1, 5, 5, 5, 5]);
     expect(steps.map(({ numDrafted }) => numDrafted)).toEqual([0, 5, 5, 5, 5]);
     expect(steps.map(({ drafting }) => drafting?.numPasses)).toEqual([undefined, 4, 4, 4, 4]);
+    engine.dispose();
+  });
+
+  it('shares the draft passes of all texts, and after the first computes nothing twice', async () => {
+    const recorded = recording(shallow);
+    const limits = {
+      maxCacheBytes: Infinity,
+      prefixCacheBytes: 0,
+      prefillTokens: 64,
+      sharedPrefillTokens: 64,
+    };
+    const drafter = modelDrafter(recorded.session, session.config.vocabSize, limits);
+    const engine = new Engine(session, { ...limits, chooser: FIXED_PLANS, drafter });
+    const texts = [1n, 2n, 3n].map((seed) => ({
+      options: sequenceOptions({ sampling: sampled({ temperature: 1, seed }), maxTokens: 40 }),
+      decoder: speculative(3),
+      ...AT_ONCE,
+    }));
+    const { runs } = recorded;
+    const numRuns: number[] = [];
+    const numRows: number[] = [];
+    await decodeTogether(engine, texts, () => {
+      const rows = runs.splice(0).map((run) => run.numRows);
+      if (rows.length === 0) return; // told by the first of the pass's turns
+      numRuns.push(rows.length);
+      numRows.push(rows[0]!);
+    });
+    // Later some are nearly done, and draft less.
+    expect(numRuns.slice(0, 10)).toEqual(Array(10).fill(3));
+    // A twin lacks the token that was decided, and the last draft where all were right.
+    expect(numRows[0]).toBe(3 * (PROMPT.length + 1));
+    expect(Math.max(...numRows.slice(1))).toBeLessThanOrEqual(6);
     engine.dispose();
   });
 
