@@ -82,6 +82,12 @@ export function madeUpCountry(random: Random, real: ReadonlySet<string>): string
   }
 }
 
+/** Small countries that the data leave out, and countries of stories. */
+const otherCountries =
+  list(`Iceland, Malta, Luxembourg, Monaco, Andorra, Fiji, Bhutan, Barbados, Samoa, Tonga, Brunei,
+  Belize, Guyana, Suriname, Djibouti, Vanuatu, Palau, Nauru, Liechtenstein, San Marino, Montenegro, Cape Verde, Grenada,
+  Dominica, Saint Lucia, Seychelles, Kiribati, Tuvalu, Atlantis, Narnia, Wakanda, Mordor, Utopia, Gondor, Genovia,
+  Ruritania, Freedonia, Lilliput, El Dorado, Camelot`);
 const topics =
   list(`the moon, love, music, football, dinosaurs, quantum physics, the weather, history, the stock market,
   cooking, chess, the ocean, dreams, computers, time travel, art, poetry, the sun, cars, politics, medicine, movies,
