@@ -5,7 +5,9 @@ import type { DecoderFlags } from './decoder-flags.ts';
 import { FlagError, numberFlag, parseFlags, stringFlag, tokenIdsFlag, wholeNumber } from './flags.ts';
 import type { ParsedFlags } from './flags.ts';
 import { parseSampling, SAMPLING_HELP, SAMPLING_OPTIONS } from './generate-sampling.ts';
+import { FOLDER_FLAGS, FOLDER_HELP, parseFolderFlags } from './folder-flags.ts';
 import { DEMO_MODEL } from './open-model.ts';
+import type { FolderOptions } from '../model/folder.ts';
 
 export const GENERATE_HELP = `Streams a model's answer; every forward pass's tokens have their own colour.
 
@@ -13,6 +15,7 @@ export const GENERATE_HELP = `Streams a model's answer; every forward pass's tok
   npm run generate -- --model path/to/folder --prompt-ids 1,2,3
 
   --model PATH         Hugging Face model folder (the demo model)
+${FOLDER_HELP}
   --prompt-ids IDS     the prompt as token ids, comma-separated, in place of text
   --threads N          threads of the forward pass (1)
   --json               no stream: one object as the last line
@@ -43,6 +46,7 @@ const TEXT = { type: 'string' } as const;
 const SWITCH = { type: 'boolean' } as const;
 const OPTIONS = {
   ...{ model: TEXT, 'prompt-ids': TEXT, threads: TEXT, json: SWITCH, help: { ...SWITCH, short: 'h' } },
+  ...FOLDER_FLAGS,
   ...DECODER_OPTIONS,
   ...SAMPLING_OPTIONS,
   ...{ logprobs: TEXT, 'max-tokens': TEXT, stop: { ...TEXT, multiple: true } },
@@ -53,7 +57,7 @@ export type FormatFlag =
   | { readonly type: 'json_schema' | 'grammar'; readonly path: string }
   | { readonly type: 'regex'; readonly pattern: string };
 
-export interface GenerateFlags {
+export interface GenerateFlags extends FolderOptions {
   readonly help: boolean;
   readonly json: boolean;
   readonly modelPath: string;
@@ -80,6 +84,7 @@ export function parseGenerateFlags(args: readonly string[], randomSeed: () => bi
     help,
     json: flags.values['json'] === true,
     modelPath: stringFlag(flags, 'model') ?? DEMO_MODEL,
+    ...parseFolderFlags(flags),
     prompt: help ? { type: 'text', text: '' } : parsePrompt(flags),
     decoder: parseDecoder(flags),
     sampling: parseSampling(flags, randomSeed),

@@ -38,7 +38,7 @@ await runCommand('generate', main);
 async function main(): Promise<void> {
   const flags = parseGenerateFlags(process.argv.slice(2), () => randomBytes(8).readBigUInt64LE());
   if (flags.help) return void process.stdout.write(`${GENERATE_HELP}\n`);
-  const { folder, session } = await openCommandModel(flags.modelPath, flags.numThreads);
+  const { folder, session } = await openCommandModel(flags.modelPath, flags.numThreads, '--model', flags);
   const draft = await openDraft(flags, folder);
   try {
     const options = generateOptions(flags, folder);

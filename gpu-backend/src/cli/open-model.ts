@@ -4,8 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { ModelSession } from '../device/device.ts';
 import { openModel } from '../device/open.ts';
-import { loadModelFolder } from '../model/folder.ts';
-import type { ModelFolder } from '../model/folder.ts';
+import { loadModelFolder, outlineFolder } from '../model/folder.ts';
+import type { FolderOptions, ModelFolder, ModelOutline } from '../model/folder.ts';
+import { assertFits, cpuMemory, describeMemory } from '../model/memory.ts';
 
 /** The model that the repository carries. */
 export const DEMO_MODEL = fileURLToPath(new URL('../../models/demo', import.meta.url));
@@ -15,6 +16,7 @@ export async function openCommandModel(
   path: string,
   numThreads: number,
   flag = '--model',
+  options: FolderOptions = {},
 ): Promise<{ folder: ModelFolder; session: ModelSession }> {
   if (!existsSync(join(path, 'config.json'))) {
     const inside = relative(process.cwd(), path);
@@ -24,6 +26,17 @@ export async function openCommandModel(
       `No model in ${shown} (no config.json there); give a model folder with ${flag}.`,
     );
   }
-  const folder = loadModelFolder(path);
+  tellIfLarge(outlineFolder(path, options));
+  const folder = loadModelFolder(path, options);
   return { folder, session: await openModel(folder, { numThreads }) };
+}
+
+const LARGE_BYTES = 2 ** 30;
+
+/** What loading takes is said before it is done, where it takes its time. */
+function tellIfLarge(outline: ModelOutline): void {
+  const need = cpuMemory(outline);
+  assertFits(outline.name, need, process.availableMemory());
+  if (need.weights < LARGE_BYTES) return;
+  process.stderr.write(`loading ${outline.name}: ${describeMemory(need)}\n`);
 }

@@ -1,4 +1,5 @@
 import type { ModelFolder } from '../model/folder.ts';
+import { assertFits, cpuMemory } from '../model/memory.ts';
 import { openCApiSession } from './c-api/session.ts';
 import type { ModelSession } from './device.ts';
 import { NODE_RUNTIME_VERSION, openNodeSession } from './node-binding.ts';
@@ -14,8 +15,9 @@ export interface OpenOptions extends SessionOptions {
   readonly device?: Device;
 }
 
-/** Opens a model folder on the fastest device, or on the one that is named. */
-export function openModel(folder: ModelFolder, options: OpenOptions): Promise<ModelSession> {
+/** Opens a model folder on the fastest device, or on the one that is named; refuses one that has no room in memory. */
+export async function openModel(folder: ModelFolder, options: OpenOptions): Promise<ModelSession> {
+  assertFits(folder.name, cpuMemory(folder), process.availableMemory());
   const { device = 'c-api' } = options;
   return device === 'c-api' ? openCApiSession(folder, options) : openNodeSession(folder, options);
 }

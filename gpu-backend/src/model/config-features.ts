@@ -82,10 +82,15 @@ const show = (value: unknown): string => {
   return text.length > 80 ? `${text.slice(0, 77)}...` : text;
 };
 
-function refuse(fileName: string, field: string, found: unknown, supported: string): never {
-  throw new TidarError(
-    'unsupported_model',
-    `${fileName}: ${field} is ${show(found)}, which is not implemented; supported: ${supported}.`,
+/** One sentence for each feature of a Hugging Face config that is not implemented. */
+export function unsupportedFeatures(
+  json: Readonly<Record<string, unknown>>,
+  architecture: string,
+  fileName: string,
+): string[] {
+  return FEATURES.filter(({ field, isSupported }) => !isSupported(json[field], architecture)).map(
+    ({ field, supported }) =>
+      `${fileName}: ${field} is ${show(json[field])}, which is not implemented; supported: ${supported}.`,
   );
 }
 
@@ -98,7 +103,6 @@ export function refuseUnsupportedFeatures(
   architecture: string,
   fileName: string,
 ): void {
-  for (const { field, isSupported, supported } of FEATURES) {
-    if (!isSupported(json[field], architecture)) refuse(fileName, field, json[field], supported);
-  }
+  const [sentence] = unsupportedFeatures(json, architecture, fileName);
+  if (sentence !== undefined) throw new TidarError('unsupported_model', sentence);
 }

@@ -23,8 +23,24 @@ const tokenizerConfigSchema = z.looseObject({
 });
 type TokenizerConfig = z.infer<typeof tokenizerConfigSchema>;
 
+/** What a folder's files say of its tokenizer, before one is made of it. */
+interface TokenizerOutline {
+  readonly json: TokenizerJson;
+  readonly bosTokenId?: number;
+  readonly eosTokenIds: readonly number[];
+  readonly chatTemplate?: ChatTemplate;
+}
+
 /** Loads a folder's tokenizer and chat template; undefined where the folder has no tokenizer.json. */
 export function loadTokenizer(folder: string, config: ModelConfig): Tokenizer | undefined {
+  const outline = outlineTokenizer(folder, config);
+  if (outline === undefined) return undefined;
+  const { json, ...parts } = outline;
+  return makeTokenizer(json, { fileName: TOKENIZER_FILE, ...parts });
+}
+
+/** Reads and checks the files; a vocabulary is made usable only by `loadTokenizer`, which takes its time. */
+export function outlineTokenizer(folder: string, config: ModelConfig): TokenizerOutline | undefined {
   if (!existsSync(join(folder, TOKENIZER_FILE))) return undefined;
   const json = parseTokenizerJson(readJson(folder, TOKENIZER_FILE), TOKENIZER_FILE);
   const tokenizerConfig = readTokenizerConfig(folder);
@@ -32,19 +48,25 @@ export function loadTokenizer(folder: string, config: ModelConfig): Tokenizer | 
   const eosTokenId = idOfSpecial(json, 'eos_token', tokenizerConfig.eos_token);
   const eosTokenIds = new Set([...config.eosTokenIds, ...(eosTokenId === undefined ? [] : [eosTokenId])]);
   const chatTemplate = loadChatTemplate(folder, tokenizerConfig);
-  const tokenizer = makeTokenizer(json, {
-    fileName: TOKENIZER_FILE,
+  const largestId = largestTokenId(json);
+  if (largestId >= config.vocabSize) {
+    throw invalidFile(
+      TOKENIZER_FILE,
+      `found token id ${largestId}; expected ids below vocab_size ${config.vocabSize} of config.json.`,
+    );
+  }
+  return {
+    json,
     eosTokenIds: [...eosTokenIds],
     ...(bosTokenId === undefined ? {} : { bosTokenId }),
     ...(chatTemplate === undefined ? {} : { chatTemplate }),
-  });
-  if (tokenizer.vocabSize > config.vocabSize) {
-    throw invalidFile(
-      TOKENIZER_FILE,
-      `found token id ${tokenizer.vocabSize - 1}; expected ids below vocab_size ${config.vocabSize} of config.json.`,
-    );
-  }
-  return tokenizer;
+  };
+}
+
+function largestTokenId({ model, added_tokens: added }: TokenizerJson): number {
+  let largest = -1;
+  for (const id of Object.values(model.vocab)) largest = Math.max(largest, id);
+  return added.reduce((most, { id }) => Math.max(most, id), largest);
 }
 
 function readTokenizerConfig(folder: string): TokenizerConfig {

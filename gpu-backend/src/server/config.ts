@@ -4,8 +4,10 @@ import { parseLeaseSecrets } from '@tidar/shared/lease.ts';
 import { MAX_DRAFT_LENGTH } from '@tidar/shared/protocol.ts';
 import { z } from 'zod';
 import type { Device } from '../device/open.ts';
+import type { FolderOptions } from '../model/folder.ts';
+import { MODEL_SETTINGS, modelSettingsSchema } from './model-settings.ts';
 
-export interface ServerConfig {
+export interface ServerConfig extends FolderOptions {
   readonly modelPath: string;
   /** What requests for speculative decoding draft with; absent: they are refused. */
   readonly draftModelPath?: string | undefined;
@@ -69,6 +71,7 @@ export const SETTINGS = {
     env: 'DRAFT_MODEL',
     help: 'folder of a small model with the same tokenizer, for speculative decoding',
   },
+  ...MODEL_SETTINGS,
   host: { flag: 'host', env: 'BACKEND_HOST', help: 'address to listen on, 127.0.0.1 by default' },
   port: { flag: 'port', env: 'BACKEND_PORT', help: 'port, 9000 by default; 0: any free one' },
   instance: {
@@ -154,6 +157,7 @@ const secrets = z.string('LEASE_SECRETS is missing: it checks leases').transform
 const schema = z.object({
   model: z.string('is missing: give the path of a model folder').min(1, 'is empty'),
   draftModel: z.string().min(1, 'is empty').optional(),
+  ...modelSettingsSchema,
   host: z.string().min(1, 'is empty').default('127.0.0.1'),
   port: wholeNumber(0, 65535).default(9000),
   instance: z.url({ protocol: /^https?$/, error: 'expected an http(s) address' }).optional(),

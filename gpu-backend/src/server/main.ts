@@ -4,8 +4,9 @@ import type { AddressInfo } from 'node:net';
 import { createAdaptorServer } from '@hono/node-server';
 import { TidarError } from '@tidar/shared/errors.ts';
 import { assertSameTokens } from '../decode/same-tokens.ts';
-import type { ModelFolder } from '../model/folder.ts';
-import { loadModelFolder } from '../model/folder.ts';
+import type { ModelFolder, ModelOutline } from '../model/folder.ts';
+import { loadModelFolder, outlineFolder } from '../model/folder.ts';
+import { assertFits, countParameters, cpuMemory, describeMemory } from '../model/memory.ts';
 import { createApp } from './app.ts';
 import { Backend } from './backend.ts';
 import type { ServerConfig } from './config.ts';
@@ -32,8 +33,9 @@ async function main(args: string[]): Promise<void> {
   const config = parseServerConfig(args, process.env);
   const log = logToStderr;
   if (process.platform === 'linux' && !hasAllocatorEnvironment(process.env)) log('malloc_thresholds_not_set');
-  const folder = loadModelFolder(config.modelPath);
-  reportModel(folder);
+  const outline = outlineFolder(config.modelPath, config);
+  reportModel(outline);
+  const folder = loadModelFolder(config.modelPath, config);
   const draftFolder = loadDraftModel(config, folder);
   const engine = createEngine(config, { folder, draftFolder }, log);
   const backend = new Backend(config, folder, engine, log);
@@ -84,19 +86,20 @@ async function listen(server: Server, { host, port }: ServerConfig): Promise<num
   return (server.address() as AddressInfo).port;
 }
 
-function reportModel(folder: ModelFolder): void {
+/** What it is and takes, before any weight is read; a model without room for it goes no further. */
+function reportModel(folder: ModelOutline): void {
   const { name, config } = folder;
   const mode = config.tidar === undefined ? 'no diffusion mode' : `TiDAR block ${config.tidar.blockSize}`;
   report(
     `model        ${name}: ${config.architecture}, ${size(folder)} parameters, context ${config.maxPositions}, ${mode}`,
   );
+  const need = cpuMemory(folder);
+  report(`memory       ${describeMemory(need)}`);
+  assertFits(name, need, process.availableMemory());
 }
 
-function size({ tensors }: ModelFolder): string {
-  const numParameters = [...tensors.values()].reduce(
-    (sum, { shape }) => sum + shape.reduce((product, length) => product * length, 1),
-    0,
-  );
+function size(folder: ModelOutline): string {
+  const numParameters = countParameters(folder);
   return numParameters < 1e6 ? `${numParameters}` : `${(numParameters / 1e6).toFixed(1)}M`;
 }
 

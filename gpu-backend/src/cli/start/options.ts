@@ -1,10 +1,13 @@
 import { resolve } from 'node:path';
+import { FOLDER_FLAGS, FOLDER_HELP, parseFolderFlags } from '../folder-flags.ts';
 import { DEMO_MODEL } from '../open-model.ts';
+import type { FolderOptions } from '../../model/folder.ts';
 import { FlagError, numberFlag, parseFlags, stringFlag, wholeNumber } from '../flags.ts';
 import { REPOSITORY } from './repository.ts';
 
 export interface StartOptions {
   readonly modelPath: string;
+  readonly folderOptions: FolderOptions;
   /** For speculative decoding; absent: it is refused. */
   readonly draftModelPath: string | undefined;
   /** Where clients come in. */
@@ -20,6 +23,7 @@ export const START_HELP = `Starts the backend and the edge on this machine and m
   npm start -- [flags]
 
   --model <folder>      model folder (MODEL); the demo model by default
+${FOLDER_HELP}
   --draft-model <folder>  small model with the same tokenizer (DRAFT_MODEL), for speculative decoding
   --port <n>            port of the edge (EDGE_PORT), 8787 by default; where it is taken, the next free one
   --backend-port <n>    port of the backend (BACKEND_PORT), 9000 by default; likewise
@@ -35,6 +39,7 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export function parseStartOptions(args: readonly string[], env: Environment): StartOptions | undefined {
   const flags = parseFlags(args, {
     model: { type: 'string' },
+    ...FOLDER_FLAGS,
     'draft-model': { type: 'string' },
     port: { type: 'string' },
     'backend-port': { type: 'string' },
@@ -51,12 +56,20 @@ export function parseStartOptions(args: readonly string[], env: Environment): St
   const state = stringFlag(flags, 'state') ?? present(env['STATE']);
   return {
     modelPath: model === undefined ? DEMO_MODEL : resolve(from, model),
+    folderOptions: withResolvedAdapter(parseFolderFlags(flags), from),
     draftModelPath: draftModel === undefined ? undefined : resolve(from, draftModel),
     port: numberFlag(flags, 'port', portFrom(env, 'EDGE_PORT', 8787), PORT),
     backendPort: numberFlag(flags, 'backend-port', portFrom(env, 'BACKEND_PORT', 9000), PORT),
     statePath: state === undefined ? resolve(REPOSITORY, '.runs/start') : resolve(from, state),
     isVerbose: flags.values['verbose'] === true,
   };
+}
+
+/** The backend runs in another folder than the person. */
+function withResolvedAdapter(options: FolderOptions, from: string): FolderOptions {
+  const { adapter } = options;
+  if (adapter === undefined || adapter === 'none') return options;
+  return { ...options, adapter: resolve(from, adapter) };
 }
 
 const PORT = wholeNumber(1, 65535);

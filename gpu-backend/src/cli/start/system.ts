@@ -5,6 +5,7 @@ import { fetch } from 'undici';
 import { ALLOCATOR_ENVIRONMENT } from '../../device/allocator-environment.ts';
 import { Child } from './child.ts';
 import type { ChildOptions } from './child.ts';
+import { folderArguments } from '../folder-flags.ts';
 import { HOST } from './ports.ts';
 import { REPOSITORY } from './repository.ts';
 import type { StartOptions } from './options.ts';
@@ -26,7 +27,8 @@ export function startBackend(
   onLine: OnLine,
 ): Child {
   const main = join(REPOSITORY, 'gpu-backend/src/server/main.ts');
-  const flags = ['--model', options.modelPath, '--host', HOST, '--port', String(port)];
+  const folder = ['--model', options.modelPath, ...folderArguments(options.folderOptions)];
+  const flags = [...folder, '--host', HOST, '--port', String(port)];
   const journal = join(state.path, 'journal.sqlite');
   return new Child({
     name: 'The backend',

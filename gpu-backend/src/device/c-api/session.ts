@@ -10,6 +10,7 @@ import { maxCandidatesOf, sessionEntries } from '../options.ts';
 import type { SessionOptions } from '../options.ts';
 import { StepInputs } from '../step-inputs.ts';
 import { StepOutputs } from '../step-outputs.ts';
+import { whileFreedMemoryReturns } from './allocator.ts';
 import { CApiCache } from './cache.ts';
 import { withDenormalsAsZero } from './denormals.ts';
 import type { Pointer } from './library.ts';
@@ -114,7 +115,9 @@ function createSession(folder: ModelFolder, options: SessionOptions): Handle {
     const place = new BigUint64Array(1);
     const args = [environment.pointer, graph, graph.length, sessionOptions.pointer, place] as const;
     // Its own threads flush denormals too, and it would leave this one doing so.
-    const text = withDenormalsAsZero(() => attempt('CreateSessionFromArray', ...args));
+    const text = whileFreedMemoryReturns(() =>
+      withDenormalsAsZero(() => attempt('CreateSessionFromArray', ...args)),
+    );
     if (text === undefined) return new Handle('Session', place[0] ?? 0n);
     const message = `onnxruntime could not load the model folder ${path.basename(folder.path)}.`;
     throw new TidarError('model_folder_invalid', message, { internal: text });

@@ -1,0 +1,41 @@
+import { ADAPTER_ROWS } from '../model/adapter.ts';
+import type { FolderOptions } from '../model/folder.ts';
+import { numberFlag, oneOf, stringFlag, wholeNumber } from './flags.ts';
+import type { ParsedFlags } from './flags.ts';
+
+const text = { type: 'string' } as const;
+
+/** What a command line says of a model folder beside its path. */
+export const FOLDER_FLAGS = {
+  'mask-token': text,
+  'block-size': text,
+  adapter: text,
+  'adapter-rows': text,
+} as const;
+
+export const FOLDER_HELP = `  --mask-token ID      TiDAR's mask token and block size, where config.json has no
+  --block-size N       fields for them or others are wanted
+  --adapter PATH       a PEFT folder (LoRA); 'none' leaves out the one that the model brings
+  --adapter-rows NAME  masks: it acts on drafts alone; all: as if merged (masks where the model drafts)`;
+
+export function parseFolderFlags(flags: ParsedFlags): FolderOptions {
+  return {
+    maskTokenId: numberFlag(flags, 'mask-token', undefined, wholeNumber(0)),
+    blockSize: numberFlag(flags, 'block-size', undefined, wholeNumber(1)),
+    adapter: stringFlag(flags, 'adapter'),
+    adapterRows: oneOf(flags, 'adapter-rows', ADAPTER_ROWS),
+  };
+}
+
+/** The same flags again, for another process. */
+export function folderArguments(options: FolderOptions): string[] {
+  const values = {
+    'mask-token': options.maskTokenId,
+    'block-size': options.blockSize,
+    adapter: options.adapter,
+    'adapter-rows': options.adapterRows,
+  } satisfies Record<keyof typeof FOLDER_FLAGS, unknown>;
+  return Object.entries(values).flatMap(([flag, value]) =>
+    value === undefined ? [] : [`--${flag}`, String(value)],
+  );
+}

@@ -1,0 +1,36 @@
+import { resolve } from 'node:path';
+import { FlagError, parseFlags, runCommand } from './flags.ts';
+import { FOLDER_FLAGS, FOLDER_HELP, parseFolderFlags } from './folder-flags.ts';
+import { inspectFolder } from './inspect/inspect.ts';
+import { reportLines } from './inspect/report.ts';
+
+const HELP = `Tells what a model folder is and whether it would run here, without loading its weights.
+
+  npm run inspect -- path/to/folder
+
+${FOLDER_HELP}
+  --json               one object in place of lines
+  --help               this text
+
+Ends with 1 where a start would fail.`;
+
+await runCommand('inspect', main);
+
+async function main(): Promise<void> {
+  const flags = parseFlags(process.argv.slice(2), {
+    ...FOLDER_FLAGS,
+    json: { type: 'boolean' },
+    help: { type: 'boolean', short: 'h' },
+  });
+  if (flags.values['help'] === true) return void process.stdout.write(`${HELP}\n`);
+  const [path, ...more] = flags.positionals;
+  if (path === undefined || more.length > 0) throw new FlagError('Give one model folder; --help tells more.');
+  // npm runs its scripts in the package's folder; paths are meant from where the person is.
+  const from = process.env['npm_lifecycle_event'] === 'inspect' ? process.env['INIT_CWD'] : undefined;
+  const folder = resolve(from ?? process.cwd(), path);
+  const inspection = inspectFolder(folder, parseFolderFlags(flags), process.availableMemory());
+  const text =
+    flags.values['json'] === true ? JSON.stringify(inspection) : reportLines(inspection).join('\n');
+  process.stdout.write(`${text}\n`);
+  if (inspection.problems.length > 0) process.exitCode = 1;
+}

@@ -1,0 +1,40 @@
+import { z } from 'zod';
+import { ADAPTER_ROWS } from '../model/adapter.ts';
+
+/** What an operator says of the model folder beside its path; see `FolderOptions`. */
+export const MODEL_SETTINGS = {
+  maskTokenId: {
+    flag: 'mask-token',
+    env: 'MASK_TOKEN',
+    help: "TiDAR's mask token, where config.json names none",
+  },
+  blockSize: {
+    flag: 'block-size',
+    env: 'BLOCK_SIZE',
+    help: "TiDAR's block size, where config.json names none",
+  },
+  adapter: {
+    flag: 'adapter',
+    env: 'ADAPTER',
+    help: "a PEFT folder (LoRA); 'none' leaves out the one that the model brings",
+  },
+  adapterRows: {
+    flag: 'adapter-rows',
+    env: 'ADAPTER_ROWS',
+    help: "rows that it acts on: 'masks', which only draft, or 'all', as if it were merged",
+  },
+} as const;
+
+const count = (least: number): z.ZodType<number, string> =>
+  z
+    .string()
+    .regex(/^\d+$/, `expected a whole number of ${least} or more`)
+    .transform(Number)
+    .pipe(z.int().min(least, `expected a whole number of ${least} or more`));
+
+export const modelSettingsSchema = {
+  maskTokenId: count(0).optional(),
+  blockSize: count(1).optional(),
+  adapter: z.string().min(1, 'is empty').optional(),
+  adapterRows: z.enum(ADAPTER_ROWS, "expected 'masks' or 'all'").optional(),
+};
