@@ -8,7 +8,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEMO_MODEL } from '../../gpu-backend/src/cli/open-model.ts';
 import { fixturePath } from '../../gpu-backend/src/model/testing/temporary-folder.ts';
 import { writeTruncated } from '../../gpu-backend/src/model/testing/truncated-folder.ts';
-import { BackendProcess, readEvents, textOf, tokenIdsOf } from '../support/backend-process.ts';
+import { BackendProcess, readEvents, TEST_SECRET, textOf, tokenIdsOf } from '../support/backend-process.ts';
+import { type EdgeHarness, startEdgeHarness, TEST_SECRETS } from '../support/edge-harness.ts';
+import type { Completion } from '../support/openai-http.ts';
+import { RawClient } from '../support/openai-http.ts';
 
 const MAIN = fileURLToPath(new URL('../../gpu-backend/src/server/main.ts', import.meta.url));
 
@@ -16,7 +19,11 @@ let draftModel: string;
 let backend: BackendProcess;
 beforeAll(async () => {
   draftModel = writeTruncated(DEMO_MODEL, mkdtempSync(join(tmpdir(), 'tidar-draft-')), 2);
-  backend = await BackendProcess.start({ modelPath: DEMO_MODEL, args: ['--draft-model', draftModel] });
+  backend = await BackendProcess.start({
+    modelPath: DEMO_MODEL,
+    args: ['--draft-model', draftModel],
+    leaseSecrets: `${TEST_SECRET},${TEST_SECRETS.LEASE_SECRETS}`,
+  });
 }, 90_000);
 afterAll(async () => {
   await backend.stop();
@@ -115,5 +122,45 @@ describe('block diffusion by a backend', () => {
     expect(steps.reduce((sum, { passes = 1 }) => sum + passes, 0)).toBe(12);
     // Of the first pass, which is prefill's, drafts are not told.
     expect(steps.reduce((sum, { accepted }) => sum + accepted, 0)).toBe(22);
+  });
+});
+
+describe('the decoders through the edge', () => {
+  let edge: EdgeHarness;
+  let client: RawClient;
+  beforeAll(async () => {
+    edge = await startEdgeHarness({ BACKENDS: JSON.stringify([{ url: backend.url }]) });
+    client = new RawClient(edge.url, await edge.createKey());
+  });
+  afterAll(() => edge.close());
+
+  const ask = async (tidar: object, changes: object = {}): Promise<Completion> => {
+    const messages = [{ role: 'user', content: 'What is the capital of France?' }];
+    return client.complete({ model: 'demo', messages, max_tokens: 32, seed: 4, tidar, ...changes });
+  };
+  const textOfAnswer = ({ choices }: Completion): string => choices[0]!.message.content;
+
+  it('are named by the tidar object: speculative gives the text of ar in fewer passes, diffusion one of its own', async () => {
+    const plain = await ask({ decoder: 'ar' });
+    const speculative = await ask({ decoder: 'speculative', draft_length: 6 });
+    expect(textOfAnswer(speculative)).toBe(textOfAnswer(plain));
+    expect(speculative.tidar.num_forward_passes).toBeLessThan(plain.tidar.num_forward_passes);
+    const diffusion = { decoder: 'diffusion', block_length: 8, strategy: 'threshold', threshold: 0.7 };
+    const answer = await ask(diffusion);
+    expect(textOfAnswer(answer).length).toBeGreaterThan(0);
+    expect(textOfAnswer(await ask(diffusion))).toBe(textOfAnswer(answer));
+  });
+
+  it('refuse by the client’s own names what they cannot honour', async () => {
+    const format = { response_format: { type: 'json_object' } };
+    expect(await ask({ decoder: 'diffusion' }, format)).toMatchObject({
+      error: { code: 'invalid_request', param: 'response_format' },
+    });
+    expect(await ask({ decoder: 'diffusion' }, { max_tokens: 1020 })).toMatchObject({
+      error: { code: 'context_length_exceeded' },
+    });
+    expect(await ask({ decoder: 'speculative', beta: 0.5 })).toMatchObject({
+      error: { code: 'invalid_request', param: 'tidar.beta' },
+    });
   });
 });

@@ -11,7 +11,14 @@ describe('settings of the server', () => {
   it('have defaults that share nothing between keys and leave to the engine what it measures', () => {
     const config = parse();
     expect(config).toMatchObject({ prefixCacheBytes: 256 << 20, sharePrefixes: false });
-    for (const name of ['maxCacheBytes', 'prefillChunkTokens', 'device', 'draftLength', 'instance']) {
+    for (const name of [
+      'maxCacheBytes',
+      'prefillChunkTokens',
+      'device',
+      'draftLength',
+      'draftModelPath',
+      'instance',
+    ]) {
       expect(config[name as keyof ServerConfig]).toBeUndefined();
     }
   });
@@ -20,6 +27,7 @@ describe('settings of the server', () => {
     ['MAX_CACHE_MIB=64', ['--max-cache-mib', '64'], { maxCacheBytes: 64 << 20 }],
     ['PREFIX_CACHE_MIB=0', ['--prefix-cache-mib', '0'], { prefixCacheBytes: 0 }],
     ['SHARE_PREFIXES=true', ['--share-prefixes'], { sharePrefixes: true }],
+    ['DRAFT_MODEL=small', ['--draft-model', 'small'], { draftModelPath: 'small' }],
     ['PREFILL_CHUNK=128', ['--prefill-chunk', '128'], { prefillChunkTokens: 128 }],
     ['BACKEND_DEVICE=node-binding', ['--device', 'node-binding'], { device: 'node-binding' }],
   ])('are read from the environment as %s and from flags as %j', (variable, args, expected) => {
