@@ -1,28 +1,16 @@
-import { closeSync, existsSync, openSync, readFileSync, renameSync, rmSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
-import { TidarError } from '@tidar/shared/errors.ts';
-import { z } from 'zod';
+import { closeSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import type { ModelConfig } from '../../model/config.ts';
 import { toFloat16Bits } from '../../model/float16.ts';
 import type { ModelFolder } from '../../model/folder.ts';
 import { readTensor } from '../../model/folder.ts';
-import { TOKENIZER_FILE } from '../../model/tokenizer-files.ts';
+import { ggufArchitecture, metadataOf, rotaryFactors, TENSOR_TYPES } from './gguf-metadata.ts';
+import type { GgufType, MetadataValue } from './gguf-metadata.ts';
 
-/** GGUF version 3, llama.cpp's own file, of a Llama model folder: so that both engines run the same weights. */
-export type GgufType = 'F32' | 'F16';
+export type { GgufType } from './gguf-metadata.ts';
 
 const MAGIC = 0x46554747; // "GGUF", little-endian
 const VERSION = 3;
 const ALIGNMENT = 32;
-const TENSOR_TYPES: Record<GgufType, number> = { F32: 0, F16: 1 };
-
-type MetadataValue =
-  | { type: 'uint32'; value: number }
-  | { type: 'float32'; value: number }
-  | { type: 'bool'; value: boolean }
-  | { type: 'string'; value: string }
-  | { type: 'strings'; value: readonly string[] }
-  | { type: 'int32s'; value: readonly number[] };
 
 interface TensorToWrite {
   readonly name: string;
@@ -33,17 +21,10 @@ interface TensorToWrite {
 }
 
 /**
- * Writes the folder's weights as a GGUF file. F16 rounds what F16 cannot hold. Throws `unsupported_model` for what is
- * no Llama.
+ * Writes the folder's weights as GGUF version 3, llama.cpp's own file: so that both engines run the same weights. F16
+ * rounds what F16 cannot hold. An adapter is left out.
  */
 export function writeGguf(folder: ModelFolder, path: string, type: GgufType): void {
-  const { config } = folder;
-  if (config.architecture !== 'llama') {
-    throw new TidarError(
-      'unsupported_model',
-      `GGUF is written of llama models; ${folder.name} is ${config.architecture}.`,
-    );
-  }
   const tensors = ggufTensors(folder, type);
   const header = ggufHeader(metadataOf(folder, type), tensors);
   const temporary = `${path}.${process.pid}.tmp`;
@@ -84,6 +65,11 @@ const LAYER_NAMES: Readonly<Record<string, string>> = {
   'mlp.gate_proj.weight': 'ffn_gate.weight',
   'mlp.up_proj.weight': 'ffn_up.weight',
   'mlp.down_proj.weight': 'ffn_down.weight',
+  'self_attn.q_proj.bias': 'attn_q.bias',
+  'self_attn.k_proj.bias': 'attn_k.bias',
+  'self_attn.v_proj.bias': 'attn_v.bias',
+  'self_attn.q_norm.weight': 'attn_q_norm.weight',
+  'self_attn.k_norm.weight': 'attn_k_norm.weight',
 };
 const NAMES: Readonly<Record<string, string>> = {
   'model.embed_tokens.weight': 'token_embd.weight',
@@ -100,7 +86,7 @@ function ggufName(name: string): string {
 
 function ggufTensors(folder: ModelFolder, type: GgufType): TensorToWrite[] {
   const { config } = folder;
-  return [...folder.tensors.values()].map(({ name, shape }) => {
+  const tensors = [...folder.tensors.values()].map(({ name, shape }): TensorToWrite => {
     const numHeads = rotaryHeads(name, config);
     const read = (): Float32Array => {
       const data = readTensor(folder, name);
@@ -109,9 +95,15 @@ function ggufTensors(folder: ModelFolder, type: GgufType): TensorToWrite[] {
     // llama.cpp wants norms in F32 whatever the rest is.
     return { name: ggufName(name), shape, type: shape.length === 1 ? 'F32' : type, read };
   });
+  const factors = rotaryFactors(config);
+  if (factors === undefined) return tensors;
+  const shape = [factors.length];
+  return [...tensors, { name: 'rope_freqs.weight', shape, type: 'F32', read: () => factors }];
 }
 
+/** How many heads' rows are put in pairs; Qwen's are rotated in halves by llama.cpp too. */
 function rotaryHeads(name: string, config: ModelConfig): number | undefined {
+  if (ggufArchitecture(config).startsWith('qwen')) return undefined;
   if (name.endsWith('q_proj.weight')) return config.numHeads;
   return name.endsWith('k_proj.weight') ? config.numKeyValueHeads : undefined;
 }
@@ -131,73 +123,6 @@ function interleaveHalves(data: Float32Array, numHeads: number, headDim: number)
     }
   }
   return result;
-}
-
-function metadataOf(folder: ModelFolder, type: GgufType): [string, MetadataValue][] {
-  const { config } = folder;
-  const uint32 = (value: number): MetadataValue => ({ type: 'uint32', value });
-  return [
-    ['general.architecture', { type: 'string', value: 'llama' }],
-    ['general.name', { type: 'string', value: folder.name }],
-    ['general.file_type', uint32(TENSOR_TYPES[type])],
-    ['llama.vocab_size', uint32(config.vocabSize)],
-    ['llama.context_length', uint32(config.maxPositions)],
-    ['llama.embedding_length', uint32(config.hiddenSize)],
-    ['llama.block_count', uint32(config.numLayers)],
-    ['llama.feed_forward_length', uint32(config.intermediateSize)],
-    ['llama.attention.head_count', uint32(config.numHeads)],
-    ['llama.attention.head_count_kv', uint32(config.numKeyValueHeads)],
-    ['llama.attention.key_length', uint32(config.headDim)],
-    ['llama.attention.value_length', uint32(config.headDim)],
-    ['llama.attention.layer_norm_rms_epsilon', { type: 'float32', value: config.rmsNormEps }],
-    ['llama.rope.dimension_count', uint32(config.headDim)],
-    ['llama.rope.freq_base', { type: 'float32', value: config.ropeTheta }],
-    ...vocabularyMetadata(folder),
-  ];
-}
-
-const tokenizerSchema = z.looseObject({
-  model: z.looseObject({
-    vocab: z.record(z.string(), z.int()),
-    merges: z.array(z.union([z.string(), z.tuple([z.string(), z.string()])])),
-  }),
-  added_tokens: z.array(z.looseObject({ id: z.int(), content: z.string() })).default([]),
-});
-
-const NORMAL_TOKEN = 1;
-const CONTROL_TOKEN = 3;
-
-function vocabularyMetadata({ path, config }: ModelFolder): [string, MetadataValue][] {
-  const { vocabSize, bosTokenId, eosTokenIds } = config;
-  const tokens = Array.from({ length: vocabSize }, (_, id) => `<unused ${id}>`);
-  const types = new Array<number>(vocabSize).fill(NORMAL_TOKEN);
-  // A file without merges is refused; a folder without a tokenizer is only ever given token ids.
-  let merges: string[] = [`${tokens[0]} ${tokens[1]}`];
-  const tokenizerPath = join(path, TOKENIZER_FILE);
-  if (existsSync(tokenizerPath)) {
-    const { model, added_tokens: added } = tokenizerSchema.parse(
-      JSON.parse(readFileSync(tokenizerPath, 'utf8')),
-    );
-    for (const [token, id] of Object.entries(model.vocab)) tokens[id] = token;
-    merges = model.merges.map((merge) => (typeof merge === 'string' ? merge : merge.join(' ')));
-    for (const { id, content } of added) [tokens[id], types[id]] = [content, CONTROL_TOKEN];
-  }
-  const uint32 = (value: number): MetadataValue => ({ type: 'uint32', value });
-  const [eosTokenId] = eosTokenIds;
-  return [
-    ['tokenizer.ggml.model', { type: 'string', value: 'gpt2' }],
-    ['tokenizer.ggml.pre', { type: 'string', value: 'gpt-2' }],
-    ['tokenizer.ggml.tokens', { type: 'strings', value: tokens }],
-    ['tokenizer.ggml.token_type', { type: 'int32s', value: types }],
-    ['tokenizer.ggml.merges', { type: 'strings', value: merges }],
-    ...(bosTokenId === undefined
-      ? []
-      : [['tokenizer.ggml.bos_token_id', uint32(bosTokenId)] satisfies [string, MetadataValue]]),
-    ...(eosTokenId === undefined
-      ? []
-      : [['tokenizer.ggml.eos_token_id', uint32(eosTokenId)] satisfies [string, MetadataValue]]),
-    ['tokenizer.ggml.add_bos_token', { type: 'bool', value: false }],
-  ];
 }
 
 /** Little-endian values one after another. */

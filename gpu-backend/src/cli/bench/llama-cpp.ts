@@ -17,6 +17,10 @@ export interface LlamaSettings {
 export interface LlamaPeer {
   /** One sequence's greedy tokens, up to an end token (included) or `maxTokens`. Up to `numSequences` at once. */
   decode(promptIds: readonly number[], maxTokens: number): Promise<number[]>;
+  /** Raw logits of a causal pass, [tokens][vocab]. */
+  logits(tokenIds: readonly number[]): Promise<Float32Array[]>;
+  /** Its own tokenizer's ids; the text of a special token becomes that token. */
+  tokenize(text: string): number[];
   dispose(): Promise<void>;
 }
 
@@ -48,16 +52,20 @@ export async function openLlamaPeer(settings: LlamaSettings): Promise<LlamaPeer>
   const free = Array.from({ length: settings.numSequences }, () =>
     openSequence(context, settings.lookupLength),
   );
+  const withSequence = async <T>(use: (sequence: LlamaContextSequence) => Promise<T>): Promise<T> => {
+    const sequence = free.pop();
+    if (sequence === undefined) throw new RangeError('all sequences are taken');
+    try {
+      return await use(sequence);
+    } finally {
+      free.push(sequence);
+    }
+  };
   return {
-    decode: async (promptIds, maxTokens) => {
-      const sequence = free.pop();
-      if (sequence === undefined) throw new RangeError('all sequences are taken');
-      try {
-        return await decodeSequence(model, sequence, promptIds, maxTokens);
-      } finally {
-        free.push(sequence);
-      }
-    },
+    decode: (promptIds, maxTokens) =>
+      withSequence((sequence) => decodeSequence(model, sequence, promptIds, maxTokens)),
+    logits: (tokenIds) => withSequence((sequence) => causalLogits(sequence, tokenIds)),
+    tokenize: (text) => model.tokenize(text, true, 'trimLeadingSpace'),
     dispose: async () => {
       await context.dispose();
       await model.dispose();
@@ -88,4 +96,19 @@ async function decodeSequence(
     if (decoded.length === maxTokens || token === tokens.eos) break;
   }
   return decoded;
+}
+
+async function causalLogits(
+  sequence: LlamaContextSequence,
+  tokenIds: readonly number[],
+): Promise<Float32Array[]> {
+  await sequence.clearHistory();
+  const results = await sequence.controlledEvaluate(
+    (tokenIds as readonly Token[]).map((token) => [token, { generateNext: { logits: true } }]),
+  );
+  return results.map((result) => {
+    const logits = new Float32Array(result?.next.logits?.size ?? 0);
+    for (const [token, logit] of result?.next.logits ?? []) logits[token] = logit;
+    return logits;
+  });
 }
