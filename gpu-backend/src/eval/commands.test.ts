@@ -1,14 +1,25 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { DEMO_MODEL } from '../cli/open-model.ts';
+import { temporaryFolder } from '../model/testing/temporary-folder.ts';
+import { writeTruncated } from '../model/testing/truncated-folder.ts';
+import type { Figures } from './figures.ts';
+import { writeLines } from './testing.ts';
+
+const pathOf = (script: string): string => fileURLToPath(new URL(script, import.meta.url));
 
 function run(script: string, args: readonly string[]) {
-  const path = fileURLToPath(new URL(script, import.meta.url));
-  const { status, stdout, stderr } = spawnSync(process.execPath, [path, ...args], { encoding: 'utf8' });
+  const { status, stdout, stderr } = spawnSync(process.execPath, [pathOf(script), ...args], {
+    encoding: 'utf8',
+  });
   return { code: status, out: stdout, err: stderr };
 }
 
-const [EVAL, CURVES, PICTURE] = ['./exact-match.ts', './training-curve.ts', './picture.ts'] as const;
+const [EVAL, CURVES, PICTURE] = ['./main.ts', './training-curve.ts', './picture.ts'] as const;
 
 describe('the commands eval, curves and picture', () => {
   it.each<[string, string[], string]>([
@@ -21,9 +32,13 @@ describe('the commands eval, curves and picture', () => {
       ['--draft-lengths', '4,65'],
       'eval: --draft-lengths must be a whole number from 1 to 64; got "65".',
     ],
-    [EVAL, ['--plans', 'best'], 'eval: --plans must be of auto, dense'],
-    [EVAL, ['--kinds', 'riddles'], 'eval: --kinds: no questions of kind riddles; found '],
-    [EVAL, ['--held-out', 'no/such'], 'eval: --held-out: there is no file no/such.'],
+    [EVAL, ['--temperature', '3'], 'eval: --temperature must be a number from 0 to 2'],
+    [EVAL, ['--rows', 'best'], 'eval: --rows: no row best; there are ar-only, ar, speculative, confidence-1'],
+    [EVAL, ['--only', 'riddles'], 'eval: --only: no task riddles; there are arithmetic-seen'],
+    [EVAL, ['--task', 'x.jsonl'], 'eval: --task must be FILE:type'],
+    [EVAL, ['--tasks', 'no/such'], 'eval: --tasks: the file no/such cannot be read (ENOENT).'],
+    [EVAL, ['--compare', ''], 'eval: --compare needs model folders'],
+    [EVAL, ['--compare', 'a,b', '--model', 'c'], 'eval: --compare takes no --model.'],
     [CURVES, ['--bogus'], "curves: Unknown option '--bogus'"],
     [CURVES, [], 'curves: Give --out FILE.svg and a run.'],
     [CURVES, ['--out', 'x.svg', '--width', '9', 'run'], 'curves: --width must be a whole number from 100'],
@@ -37,16 +52,112 @@ describe('the commands eval, curves and picture', () => {
     expect({ code, out }).toEqual({ code: 2, out: '' });
   });
 
-  it('eval asks every decoder the same questions, and its last line is JSON', () => {
-    const args = '--limit 1 --draft-lengths 4 --plans sparse --max-tokens 40 --json';
-    const { code, out } = run(EVAL, args.split(' '));
-    const { model, results } = JSON.parse(out.trimEnd().split('\n').at(-1) ?? '') as {
-      model: string;
-      results: { kind: string; decoder: string; numQuestions: number; numEqualToAr: number }[];
-    };
-    expect({ code, model }).toEqual({ code: 0, model: 'demo' });
-    const all = results.filter(({ kind }) => kind === 'all');
-    expect(all.map(({ decoder }) => decoder)).toEqual(['ar', 'tidar k=4', 'sparse k=16']);
-    for (const { numQuestions, numEqualToAr } of all) expect(numEqualToAr).toBe(numQuestions);
+  it('eval tells a missing model folder with its flag', () => {
+    expect(run(EVAL, ['--model', 'no/such'])).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('give a model folder with --model') as unknown,
+    });
+    expect(run(EVAL, ['--ar-only', 'no/such']).err).toContain('give a model folder with --ar-only');
   });
+});
+
+/** As `--json` writes it. */
+type Json = Figures & { lastLine: string; models: object };
+
+describe('npm run eval on the demo model', () => {
+  it('prints the table of all rows, writes JSON and pictures, and ends with the line for scripts', () => {
+    const folder = temporaryFolder();
+    const draft = writeTruncated(DEMO_MODEL, temporaryFolder(), 1);
+    const [json, plot] = [join(folder, 'eval.json'), join(folder, 'eval')];
+    const args = [
+      '--limit',
+      '1',
+      '--only',
+      'factbook,continuation-choices',
+      '--json',
+      json,
+      '--plot',
+      plot,
+    ];
+    const models = ['--ar-only', DEMO_MODEL, '--draft-model', draft, '--results', folder];
+    const { code, out, err } = run(EVAL, [...args, ...models]);
+    expect({ code, err }).toEqual({ code: 0, err: expect.stringContaining('2/2 items') as unknown });
+    const { rows, headline, lastLine, likelihoods } = JSON.parse(readFileSync(json, 'utf8')) as Json;
+    expect(rows).toHaveLength(18);
+    expect(rows.flatMap(({ notRun }) => notRun ?? [])).toEqual([]);
+    for (const { label } of rows) expect(out).toContain(`\n${label} `);
+    expect(out.trimEnd().split('\n').at(-1)).toBe(lastLine);
+    expect(lastLine).toMatch(/^tidar score \d+\.\d  ar-only \d+\.\d  t\/nfe \d+\.\d\d  n 1 ci \d+\.\d$/);
+    expect(headline.difference?.value).toBe(0); // the same weights
+    expect(likelihoods.map(({ model, numItems }) => `${model} ${numItems}`)).toEqual(['main 1', 'ar-only 1']);
+    for (const picture of ['quality', 'trust']) expect(existsSync(`${plot}-${picture}.svg`)).toBe(true);
+  }, 60_000);
+
+  it('goes on where it was killed, and gives what an unbroken run gives', async () => {
+    const folder = temporaryFolder();
+    const args = ['--limit', '12', '--only', 'factbook', '--rows', 'tidar-4,threshold-0.8'];
+    const evaluateIn = (name: string): Json => {
+      const [json, results] = [join(folder, `${name}.json`), join(folder, name)];
+      const { code, err } = run(EVAL, [...args, '--results', results, '--json', json]);
+      expect(code).toBe(0);
+      expect(err.includes('going on from')).toBe(name === 'broken');
+      return JSON.parse(readFileSync(json, 'utf8')) as Json;
+    };
+    const child = spawn(process.execPath, [pathOf(EVAL), ...args, '--results', join(folder, 'broken')]);
+    const lines = (): number =>
+      globSync(join(folder, 'broken', '*.jsonl'))
+        .map((path) => readFileSync(path, 'utf8').split('\n').length - 1)
+        .reduce((a, b) => a + b, 0);
+    while (lines() < 3) await delay(1);
+    child.kill('SIGKILL');
+    expect(lines()).toBeLessThan(12);
+    const timeless = ({ rows, lastLine, models }: Json): unknown =>
+      JSON.parse(
+        JSON.stringify({ rows, lastLine, models }, (key, value: unknown) =>
+          key === 'tokensPerSecond' || key === 'speedup' ? undefined : value,
+        ),
+      );
+    expect(timeless(evaluateIn('broken'))).toEqual(timeless(evaluateIn('unbroken')));
+  }, 60_000);
+
+  it('compares models over draft lengths, each with its own score', () => {
+    const folder = temporaryFolder();
+    const small = writeTruncated(DEMO_MODEL, temporaryFolder(), 4);
+    const json = join(folder, 'compare.json');
+    const args = ['--compare', `${DEMO_MODEL},${small}`, '--limit', '2', '--only', 'arithmetic-seen'];
+    const { code, out } = run(EVAL, [...args, '--draft-lengths', '2,8', '--results', folder, '--json', json]);
+    expect(code).toBe(0);
+    const [, , , header = '', ...rows] = out.split('\n');
+    expect(header.split(/ {2,}/)).toEqual(['model', 'block size', 'score, %', 't/nfe at 2', 't/nfe at 8']);
+    expect(rows.slice(0, 2).map((row) => row.split(/ {2,}/)[0])).toEqual([DEMO_MODEL, small]);
+    const { models } = JSON.parse(readFileSync(json, 'utf8')) as { models: (Figures & { folder: string })[] };
+    expect(models.map(({ rows: own }) => own.map(({ id }) => id))).toEqual([
+      ['ar', 'tidar-2', 'tidar-8'],
+      ['ar', 'tidar-2', 'tidar-8'],
+    ]);
+  }, 60_000);
+
+  it('takes a file of one’s own, and runs what the model wrote only where that is allowed', () => {
+    const folder = temporaryFolder();
+    const line = { prompt: 'The capital', test: 'throw new Error();' };
+    const task = `${writeLines(join(folder, 'code.jsonl'), [line])}:code:javascript`;
+    const refused = run(EVAL, ['--task', task]);
+    expect(refused).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('--run-code allows it') as unknown,
+    });
+    const { code, out } = run(EVAL, [
+      '--task',
+      task,
+      '--run-code',
+      '--rows',
+      'tidar-16',
+      '--results',
+      folder,
+    ]);
+    expect(code).toBe(0);
+    expect(out.trimEnd().split('\n').at(-1)).toMatch(
+      /^tidar score 0\.0  ar-only -  t\/nfe \d+\.\d\d  n 1 ci \d/,
+    );
+  }, 60_000);
 });

@@ -1,5 +1,5 @@
 import { writeFileSync } from 'node:fs';
-import { MAX_DRAFT_LENGTH } from '@tidar/shared/protocol.ts';
+import { MAX_DRAFT_LENGTH } from '@tidar/shared/decoder.ts';
 import { FlagError, numberFlag, parseFlags, runCommand, stringFlag, wholeNumber } from '../cli/flags.ts';
 import { DEMO_MODEL } from '../cli/open-model.ts';
 import { generate } from '../decode/generate.ts';

@@ -1,0 +1,114 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { TidarError } from '@tidar/shared/errors.ts';
+import { openCommandModel } from '../cli/open-model.ts';
+import { assertSameTokens } from '../decode/same-tokens.ts';
+import { deviceKey, openPlanner } from '../decode/planner-file.ts';
+import type { OpenedPlanner } from '../decode/planner-file.ts';
+import { soloEngine } from '../decode/solo-engine.ts';
+import type { ModelSession } from '../device/device.ts';
+import type { Engine } from '../engine/engine.ts';
+import { GrammarCompiler } from '../engine/grammar/grammar-compiler.ts';
+import type { ModelFolder } from '../model/folder.ts';
+import type { Tokenizer } from '../model/tokenizer.ts';
+import type { ModelKey, Row } from './rows.ts';
+
+const SHIPPED = (name: string): string => fileURLToPath(new URL(`../../models/${name}`, import.meta.url));
+export const AR_ONLY_MODEL = SHIPPED('demo-ar-only');
+export const DRAFT_MODEL = SHIPPED('demo-draft');
+
+export interface OpenedModel {
+  readonly folder: ModelFolder;
+  readonly tokenizer: Tokenizer;
+  readonly engine: Engine;
+  readonly compiler: GrammarCompiler;
+}
+
+export interface Models {
+  readonly main: OpenedModel;
+  readonly arOnly: OpenedModel | undefined;
+  readonly draft: ModelFolder | undefined;
+  readonly dispose: () => Promise<void>;
+}
+
+export interface ModelPaths {
+  readonly main: string;
+  readonly arOnly: string | undefined;
+  readonly draft: string | undefined;
+  readonly numThreads: number;
+}
+
+/** A folder that a flag names, or the shipped one if the model is the shipped one and it is there. */
+export function companion(given: string | undefined, shipped: string, isDemo: boolean): string | undefined {
+  return given ?? (isDemo && existsSync(join(shipped, 'config.json')) ? shipped : undefined);
+}
+
+/** Opens all models of an evaluation, and a planner if a row plans. */
+export async function openModels(paths: ModelPaths, isPlanned: boolean): Promise<Models> {
+  const { numThreads } = paths;
+  const sessions: ModelSession[] = [];
+  const engines: Engine[] = [];
+  const open = async (
+    path: string,
+    flag: string,
+  ): Promise<{ folder: ModelFolder; session: ModelSession }> => {
+    const opened = await openCommandModel(path, numThreads, flag);
+    sessions.push(opened.session);
+    return opened;
+  };
+  let planner: OpenedPlanner | undefined;
+  const dispose = async (): Promise<void> => {
+    for (const engine of engines) engine.dispose();
+    planner?.save();
+    for (const session of sessions) await session.dispose();
+  };
+  const ready = async (folder: ModelFolder, engine: Engine): Promise<OpenedModel> => {
+    engines.push(engine);
+    const { tokenizer, name } = folder;
+    if (tokenizer === undefined)
+      throw new TidarError('invalid_request', `${name} has no tokenizer: it can read no questions.`);
+    return { folder, tokenizer, engine, compiler: await GrammarCompiler.create(tokenizer, folder.config) };
+  };
+  try {
+    const main = await open(paths.main, '--model');
+    const draft = paths.draft === undefined ? undefined : await open(paths.draft, '--draft-model');
+    if (draft !== undefined) assertSameTokens(draft.folder, main.folder);
+    const arOnly = paths.arOnly === undefined ? undefined : await open(paths.arOnly, '--ar-only');
+    if (isPlanned) planner = await planFor(main.session, main.folder, numThreads);
+    const mainModel = await ready(main.folder, soloEngine(main.session, planner?.chooser, draft?.session));
+    return {
+      main: mainModel,
+      arOnly: arOnly && (await ready(arOnly.folder, soloEngine(arOnly.session))),
+      draft: draft?.folder,
+      dispose,
+    };
+  } catch (error) {
+    await dispose();
+    throw error;
+  }
+}
+
+async function planFor(
+  session: ModelSession,
+  folder: ModelFolder,
+  numThreads: number,
+): Promise<OpenedPlanner | undefined> {
+  const maxDraftLength = folder.config.tidar?.blockSize;
+  if (maxDraftLength === undefined) return undefined;
+  return openPlanner(session, { folder, key: deviceKey({ numThreads }), maxDraftLength, maxSequences: 1 });
+}
+
+export function modelOf({ main, arOnly }: Models, key: ModelKey): OpenedModel | undefined {
+  return key === 'main' ? main : arOnly;
+}
+
+/** Why a row can't be run on these models at all; undefined where it can. */
+export function whyNot({ model, decoder }: Row, { arOnly, draft, main }: Models): string | undefined {
+  if (model === 'ar-only' && arOnly === undefined) return 'no --ar-only folder';
+  if (decoder.type === 'speculative' && draft === undefined) return 'no --draft-model folder';
+  const needsMask = decoder.type === 'tidar' || decoder.type === 'diffusion';
+  return needsMask && main.folder.config.tidar === undefined
+    ? 'the model has no mask token (no tidar fields in its config)'
+    : undefined;
+}
