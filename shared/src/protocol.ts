@@ -1,15 +1,12 @@
 import { z } from 'zod';
+import { decoderSchema } from './decoder.ts';
 import { errorObjectSchema, TidarError } from './errors.ts';
+import { wholeWithin, within } from './numbers.ts';
 import { encodeSse, type SseMessage } from './sse.ts';
 
 /** Goes up with every change that a peer of the version before would misread. */
 export const PROTOCOL_VERSION = 3;
 export const MAX_STOP_STRINGS = 4;
-export const MAX_DRAFT_LENGTH = 64;
-/** Of requests for speculative decoding that name none. */
-export const SPECULATIVE_DRAFT_LENGTH = 4;
-/** Of block diffusion. */
-export const MAX_BLOCK_LENGTH = 64;
 export const MAX_CHOICES = 16;
 export const MAX_TOP_LOGPROBS = 20;
 /** Fewer than of the answer's tokens: a long prompt's are sent all at once. */
@@ -24,17 +21,6 @@ const tokenId = z
   .min(0, 'expected a token id')
   .max(0xffffffff, 'expected a token id');
 const tokenIds = z.array(tokenId);
-/** A number from `least` to `most`, both included. */
-const within = (least: number, most: number) =>
-  z
-    .number(`expected ${least} to ${most}`)
-    .min(least, `expected ${least} to ${most}`)
-    .max(most, `expected ${least} to ${most}`);
-const wholeWithin = (least: number, most: number) =>
-  z
-    .int(`expected ${least} to ${most}`)
-    .min(least, `expected ${least} to ${most}`)
-    .max(most, `expected ${least} to ${most}`);
 const isU64 = (text: string): boolean => /^(0|[1-9]\d{0,19})$/.test(text) && BigInt(text) < U64_END;
 
 /** A seed of 64 bits travels as a decimal string: a JSON number would lose its low bits. */
@@ -51,11 +37,6 @@ export const biasSchema = within(-100, 100);
 export const topLogprobsSchema = wholeWithin(0, MAX_TOP_LOGPROBS);
 export const promptLogprobsSchema = wholeWithin(0, MAX_PROMPT_LOGPROBS);
 export const numChoicesSchema = wholeWithin(1, MAX_CHOICES);
-export const draftLengthSchema = wholeWithin(1, MAX_DRAFT_LENGTH);
-export const betaSchema = within(0, 1);
-export const blockLengthSchema = wholeWithin(1, MAX_BLOCK_LENGTH);
-export const tokensPerPassSchema = wholeWithin(1, MAX_BLOCK_LENGTH);
-export const thresholdSchema = within(0, 1).gt(0, 'expected more than 0, at most 1');
 export const tokenIdsSchema = tokenIds;
 
 /** What is added to the logits of some tokens, each token once. */
@@ -80,55 +61,6 @@ export const samplingParamsSchema = z.strictObject({
   seed: seedSchema,
 });
 export type SamplingParams = z.infer<typeof samplingParamsSchema>;
-
-/** How forward passes are laid out; with beta 1 it decides how fast a text comes, never which. */
-export const planSchema = z.enum(
-  ['auto', 'dense', 'sparse', 'branches', 'two-pass'],
-  "expected 'auto', 'dense', 'sparse', 'branches' or 'two-pass'",
-);
-export type PlanName = z.infer<typeof planSchema>;
-
-export const strategySchema = z.enum(
-  ['confidence', 'threshold', 'left-to-right'],
-  "expected 'confidence', 'threshold' or 'left-to-right'",
-);
-
-/** What generates the text; see docs/decoders.md. */
-export const decoderSchema = z.discriminatedUnion('type', [
-  z.strictObject({ type: z.literal('ar') }),
-  z
-    .strictObject({
-      type: z.literal('tidar'),
-      plan: planSchema.default('auto'),
-      /** The most drafts of a step. */
-      draft_length: draftLengthSchema,
-      beta: betaSchema.default(1),
-    })
-    .refine(({ plan, beta }) => beta === 1 || plan === 'dense', {
-      path: ['beta'],
-      message: "below 1 it needs plan 'dense', whose text alone is defined there",
-    }),
-  z.strictObject({
-    type: z.literal('speculative'),
-    /** Tokens that the draft model proposes before each pass. */
-    draft_length: draftLengthSchema,
-  }),
-  z.discriminatedUnion('strategy', [
-    z.strictObject({
-      type: z.literal('diffusion'),
-      block_length: blockLengthSchema,
-      strategy: strategySchema.extract(['confidence', 'left-to-right']),
-      tokens_per_pass: tokensPerPassSchema,
-    }),
-    z.strictObject({
-      type: z.literal('diffusion'),
-      block_length: blockLengthSchema,
-      strategy: strategySchema.extract(['threshold']),
-      threshold: thresholdSchema,
-    }),
-  ]),
-]);
-export type Decoder = z.infer<typeof decoderSchema>;
 
 /** By hand and not z.record, whose copy would lose a property that is called __proto__. */
 const jsonObject = z.custom<Record<string, unknown>>(

@@ -1,4 +1,4 @@
-import { MAX_BLOCK_LENGTH, MAX_DRAFT_LENGTH, SPECULATIVE_DRAFT_LENGTH } from '@tidar/shared/protocol.ts';
+import { MAX_BLOCK_LENGTH, MAX_DRAFT_LENGTH, SPECULATIVE_DRAFT_LENGTH } from '@tidar/shared/decoder.ts';
 import { NAMED_PLAN_DRAFT_LENGTH, PLAN_NAMES, STRATEGIES } from '../decode/decoder.ts';
 import type { Decoder, PlanName, Strategy } from '../decode/decoder.ts';
 import type { ModelConfig } from '../model/config.ts';

@@ -1,5 +1,6 @@
 import { TidarError } from '@tidar/shared/errors.ts';
-import { MAX_BLOCK_LENGTH, MAX_DRAFT_LENGTH, MAX_TOP_LOGPROBS } from '@tidar/shared/protocol.ts';
+import { MAX_BLOCK_LENGTH, MAX_DRAFT_LENGTH } from '@tidar/shared/decoder.ts';
+import { MAX_TOP_LOGPROBS } from '@tidar/shared/protocol.ts';
 import type { DiffusionOptions } from '../engine/diffusion/options.ts';
 import type { Sampling } from '../engine/sampling/settings.ts';
 import type { ModelConfig } from '../model/config.ts';

@@ -1,5 +1,5 @@
-import { planSchema } from '@tidar/shared/protocol.ts';
-import type { PlanName } from '@tidar/shared/protocol.ts';
+import { planSchema } from '@tidar/shared/decoder.ts';
+import type { PlanName } from '@tidar/shared/decoder.ts';
 import { STRATEGIES } from '../engine/diffusion/options.ts';
 import type { DiffusionOptions, Strategy } from '../engine/diffusion/options.ts';
 

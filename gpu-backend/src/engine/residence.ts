@@ -1,4 +1,4 @@
-import { MAX_DRAFT_LENGTH } from '@tidar/shared/protocol.ts';
+import { MAX_DRAFT_LENGTH } from '@tidar/shared/decoder.ts';
 import type { ModelSession } from '../device/device.ts';
 import type { Resident } from './active.ts';
 import { MemoryBudget, SMALLEST_CAPACITY } from './admission/memory-budget.ts';

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 import { parseLeaseSecrets } from '@tidar/shared/lease.ts';
-import { MAX_DRAFT_LENGTH } from '@tidar/shared/protocol.ts';
+import { MAX_DRAFT_LENGTH } from '@tidar/shared/decoder.ts';
 import { z } from 'zod';
 import type { Device } from '../device/open.ts';
 import type { FolderOptions } from '../model/folder.ts';
