@@ -2,56 +2,10 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { BackendProcess } from '../support/backend-process.ts';
-import { TEST_SECRETS } from '../support/edge-harness.ts';
-import { EdgeProcess, freePort } from '../support/edge-process.ts';
+import { EdgeProcess } from '../support/edge-process.ts';
 import { RawClient, readChunks, textOfChunks } from '../support/openai-http.ts';
-import { TcpProxy } from '../support/tcp-proxy.ts';
+import { Site } from '../support/site.ts';
 import { makeTinyChatModel, type TinyChatModel } from '../support/tiny-chat-model.ts';
-
-/** A real backend behind a wire of its own, whose journal outlives it. */
-class Site {
-  readonly proxy: TcpProxy;
-  readonly #modelPath: string;
-  readonly #journal: string;
-  process: BackendProcess | undefined;
-  readonly #port: number;
-
-  private constructor(proxy: TcpProxy, modelPath: string, journal: string, port: number) {
-    this.proxy = proxy;
-    this.#modelPath = modelPath;
-    this.#journal = journal;
-    this.#port = port;
-  }
-
-  static async start(modelPath: string, journal: string): Promise<Site> {
-    const port = await freePort();
-    const site = new Site(await TcpProxy.start(`http://127.0.0.1:${port}`), modelPath, journal, port);
-    await site.start();
-    return site;
-  }
-
-  /** The same instance once more. */
-  async start(): Promise<void> {
-    this.process = await BackendProcess.start({
-      modelPath: this.#modelPath,
-      leaseSecrets: TEST_SECRETS.LEASE_SECRETS,
-      journal: this.#journal,
-      port: this.#port,
-      args: ['--instance', this.proxy.url],
-    });
-  }
-
-  async kill(): Promise<void> {
-    await this.process?.stop('SIGKILL');
-    this.proxy.cut();
-  }
-
-  async close(): Promise<void> {
-    await this.process?.stop();
-    await this.proxy.close();
-  }
-}
 
 let model: TinyChatModel;
 let folder: string;
