@@ -1,6 +1,6 @@
-import { TidarError } from '@tidar/shared/errors.ts';
 import { type Decoder, SPECULATIVE_DRAFT_LENGTH } from '@tidar/shared/decoder.ts';
-import { type ModelInfo } from '@tidar/shared/protocol.ts';
+import { TidarError } from '@tidar/shared/errors.ts';
+import type { ModelInfo } from '@tidar/shared/protocol.ts';
 import type { ChatRequest } from './chat-schema.ts';
 
 type Extension = NonNullable<ChatRequest['tidar']>;
