@@ -16,6 +16,7 @@ import {
   withConfig,
 } from '../engine/testing.ts';
 import type { Decoder, DiffusionOptions } from './decoder.ts';
+import { generate } from './generate.ts';
 import type { GenerateOptions } from './generate.ts';
 import { planRule } from './plan-rules.ts';
 import { soloEngine } from './solo-engine.ts';
@@ -210,6 +211,21 @@ describe('a generation by block diffusion', () => {
     const [first] = await collect(decoder, { logprobs: 2, maxTokens: 8 });
     expect(first!.logprobs!.map(({ tokenId }) => tokenId)).toEqual(first!.tokenIds);
     for (const { logprob, top } of first!.logprobs!) expect(top[0]!.logprob).toBe(logprob);
+  });
+
+  it('tells the prompt’s log-probabilities as plain decoding does', async () => {
+    const promptLogprobsBy = async (decoder: Decoder) => {
+      const engine = soloEngine(session);
+      let told: unknown;
+      for await (const event of generate(engine, { ...plain, maxTokens: 8, decoder, promptLogprobs: 2 }))
+        if (event.type === 'end') told = event.promptLogprobs;
+      engine.dispose();
+      return told;
+    };
+    const decoder = { type: 'diffusion', blockLength: 4, strategy: 'confidence', tokensPerPass: 1 } as const;
+    const expected = await promptLogprobsBy({ type: 'ar' });
+    expect(expected).toHaveLength(PROMPT.length);
+    expect(await promptLogprobsBy(decoder)).toEqual(expected);
   });
 
   it('says by name what it cannot do', async () => {
