@@ -28,7 +28,8 @@ export async function openGraph(graph: Uint8Array, options: { numThreads: number
       intraOpNumThreads: options.numThreads,
       interOpNumThreads: 1,
       graphOptimizationLevel: 'all',
-      enableMemPattern: true,
+      // A plan of all memory would be held beside what the first run took, and gains no time.
+      enableMemPattern: false,
       // Masked columns' weights are denormal numbers, which cost Softmax eight times its time.
       extra: { session: { set_denormal_as_zero: '1' } },
     }),

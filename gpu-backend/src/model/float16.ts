@@ -9,6 +9,18 @@ export function toFloat16Bits(values: Float32Array): Uint16Array {
   return new Uint16Array(new Float16Array(values).buffer);
 }
 
+/** The bit patterns of `values` in bfloat16, rounded to nearest, ties to even. NaN stays NaN. */
+export function toBfloat16Bits(values: Float32Array): Uint16Array {
+  const wide = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const bits = new Uint16Array(values.length);
+  for (let i = 0; i < bits.length; i++) {
+    const word = wide[i] ?? 0;
+    const isNaN = (word & 0x7fffffff) > 0x7f800000;
+    bits[i] = isNaN ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+  }
+  return bits;
+}
+
 /** The float32 values of float16 bit patterns; exact. */
 export function fromFloat16Bits(bits: Uint16Array): Float32Array {
   return Float32Array.from(new Float16Array(bits.buffer, bits.byteOffset, bits.length));

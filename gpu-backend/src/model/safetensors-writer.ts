@@ -1,12 +1,13 @@
 import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { MAX_FLOAT16, toFloat16Bits } from './float16.ts';
+import type { FloatDtype } from './float16.ts';
+import { MAX_FLOAT16, toBfloat16Bits, toFloat16Bits } from './float16.ts';
 import { LENGTH_BYTES } from './safetensors.ts';
 
-/** A tensor to be written; the data is always float32 and is rounded on the way where dtype says F16. */
+/** A tensor to be written; the data is always float32 and is rounded on the way to what dtype says. */
 export interface TensorToWrite {
   name: string;
-  dtype: 'F32' | 'F16';
+  dtype: FloatDtype;
   shape: readonly number[];
   data: Float32Array;
 }
@@ -16,7 +17,7 @@ const DATA_ALIGNMENT = 64;
 
 /**
  * Writes a safetensors file that is either wholly there or, after a crash, the one before: temporary file,
- * fsync, rename. F32 tensors are laid out before F16 ones, which keeps every tensor aligned to its element.
+ * fsync, rename. F32 tensors are laid out before narrower ones, which keeps every tensor aligned to its element.
  * Throws RangeError for data that doesn't fit its shape or dtype.
  */
 export function writeSafetensors(
@@ -78,7 +79,7 @@ function makeHeader(tensors: readonly TensorToWrite[], metadata?: Record<string,
 }
 
 function toBytes({ dtype, data }: TensorToWrite): Uint8Array {
-  const values = dtype === 'F32' ? data : toFloat16Bits(data);
+  const values = dtype === 'F32' ? data : dtype === 'F16' ? toFloat16Bits(data) : toBfloat16Bits(data);
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
 

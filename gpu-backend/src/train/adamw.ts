@@ -1,5 +1,5 @@
 import type { GraphBuilder, Value } from '../model/graph/builder.ts';
-import { add, div, mul, reduceSum, sqrt, sub } from '../model/graph/ops.ts';
+import { add, div, mul, sqrt, sub } from '../model/graph/ops.ts';
 
 export interface AdamWOptions {
   readonly beta1: number;
@@ -39,8 +39,7 @@ export function addAdamW(
   const learningRate = b.input('learning_rate', 'float32', []);
   const correction = b.input('correction_1', 'float32', []);
   const root = sqrt(b, b.input('correction_2', 'float32', []));
-  const squares = gradients.map((gradient) => mul(b, gradient, gradient));
-  const norm = sqrt(b, sumOfAll(b, squares));
+  const norm = sqrt(b, sumOfSquares(b, gradients));
   const limit = b.scalar(options.clipNorm);
   const clip = div(b, limit, b.node('Max', [norm, limit], { type: 'float32', shape: [] }));
   const scalars = {
@@ -51,8 +50,9 @@ export function addAdamW(
     kept: sub(b, b.scalar(1), mul(b, learningRate, b.scalar(options.weightDecay))),
   };
   [...parameters.values()].forEach((parameter, index) => {
-    const [gradient, square] = [gradients[index], squares[index]];
-    if (gradient === undefined || square === undefined) throw new Error(`no gradient for ${parameter.name}`);
+    const gradient = gradients[index];
+    if (gradient === undefined) throw new Error(`no gradient for ${parameter.name}`);
+    const square = mul(b, gradient, gradient);
     const m = average(b, firstMomentName(parameter.name), mul(b, gradient, scalars.gradient), options.beta1);
     const v = average(b, secondMomentName(parameter.name), mul(b, square, scalars.square), options.beta2);
     const direction = div(b, m, add(b, sqrt(b, v), scalars.epsilon));
@@ -70,14 +70,10 @@ function average(b: GraphBuilder, name: string, share: Value, beta: number): Val
   return moved;
 }
 
-function sumOfAll(b: GraphBuilder, values: readonly Value[]): Value {
-  const sums = values.map((value) =>
-    reduceSum(
-      b,
-      value,
-      value.shape.map((_, axis) => axis),
-      false,
-    ),
-  );
+function sumOfSquares(b: GraphBuilder, values: readonly Value[]): Value {
+  const sums = values.map((value) => {
+    const axes = b.list(value.shape.map((_, axis) => axis));
+    return b.node('ReduceSumSquare', [value, axes], { type: 'float32', shape: [] }, { keepdims: 0 });
+  });
   return b.node('Sum', sums, { type: 'float32', shape: [] });
 }

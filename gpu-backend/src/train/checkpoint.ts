@@ -1,8 +1,8 @@
-import { existsSync, mkdirSync, readFileSync } from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync } from 'node:fs';
 import path from 'node:path';
 import { z } from 'zod';
 import { TidarError } from '@tidar/shared/errors.ts';
-import { readSafetensorsHeader } from '../model/safetensors.ts';
+import { readFully, readSafetensorsHeader } from '../model/safetensors.ts';
 import { writeSafetensors } from '../model/safetensors-writer.ts';
 import { parseModelConfig } from '../model/config.ts';
 import type { ModelConfig } from '../model/config.ts';
@@ -50,16 +50,21 @@ export function loadCheckpoint(folder: string): Checkpoint {
   const { entries, metadata } = readSafetensorsHeader(file);
   const state = stateSchema.safeParse(parseState(metadata['state'], file));
   if (!state.success) throw notACheckpoint(file, z.prettifyError(state.error));
-  const bytes = readFileSync(file);
-  const tensors = new Map(
-    [...entries.values()].map((entry) => {
-      if (entry.dtype !== 'F32') throw notACheckpoint(file, `${entry.name} is ${entry.dtype}, not F32`);
-      const data = new Float32Array(entry.byteLength / Float32Array.BYTES_PER_ELEMENT);
-      new Uint8Array(data.buffer).set(bytes.subarray(entry.byteOffset, entry.byteOffset + entry.byteLength));
-      return [entry.name, { shape: entry.shape, data }] as const;
-    }),
-  );
-  return { ...state.data, tensors };
+  const descriptor = openSync(file, 'r');
+  try {
+    const tensors = new Map(
+      [...entries.values()].map((entry) => {
+        if (entry.dtype !== 'F32') throw notACheckpoint(file, `${entry.name} is ${entry.dtype}, not F32`);
+        const data = new Float32Array(entry.byteLength / Float32Array.BYTES_PER_ELEMENT);
+        if (!readFully(descriptor, new Uint8Array(data.buffer), entry.byteOffset))
+          throw notACheckpoint(file, 'it is cut');
+        return [entry.name, { shape: entry.shape, data }] as const;
+      }),
+    );
+    return { ...state.data, tensors };
+  } finally {
+    closeSync(descriptor);
+  }
 }
 
 export function checkpointConfig(checkpoint: Checkpoint): ModelConfig {

@@ -1,25 +1,50 @@
 import { copyFileSync, existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expectedTensors } from '../model/config.ts';
+import type { FloatDtype } from '../model/float16.ts';
 import { writeSafetensors } from '../model/safetensors-writer.ts';
+import { nameInFile } from '../model/tensor-names.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { checkpointConfig } from './checkpoint.ts';
 
-const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json'];
+export const TOKENIZER_FILES = [
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'chat_template.jinja',
+  'generation_config.json',
+];
 
-/** Writes a checkpoint as a Hugging Face folder that the backend serves: fp16 weights, config, tokenizer. */
+const DTYPES: Readonly<Record<string, FloatDtype>> = { float16: 'F16', bfloat16: 'BF16', float32: 'F32' };
+
+/**
+ * Writes a checkpoint as a Hugging Face folder that the backend serves: weights of the type that its config.json
+ * names, config, tokenizer.
+ */
 export function exportModel(checkpoint: Checkpoint, tokenizerFolder: string, folder: string): void {
   mkdirSync(folder, { recursive: true });
-  const names = new Set(expectedTensors(checkpointConfig(checkpoint)).keys());
-  const weights = [...checkpoint.tensors]
-    .filter(([name]) => names.has(name))
-    .map(([name, tensor]) => ({ name, dtype: 'F16' as const, ...tensor }));
+  const { configJson, tensors } = checkpoint;
+  const config = checkpointConfig(checkpoint);
+  const dtype = exportDtype(configJson);
+  const weights = [...expectedTensors(config).keys()].flatMap((name) => {
+    const tensor = tensors.get(name);
+    return tensor === undefined ? [] : [{ ...tensor, name: nameInFile(config.architecture, name), dtype }];
+  });
   writeSafetensors(path.join(folder, 'model.safetensors'), weights, { format: 'pt' });
-  writeFileSync(path.join(folder, 'config.json'), `${JSON.stringify(checkpoint.configJson, null, 2)}\n`);
+  writeFileSync(path.join(folder, 'config.json'), `${JSON.stringify(configJson, null, 2)}\n`);
   for (const fileName of TOKENIZER_FILES) {
     const from = path.join(tokenizerFolder, fileName);
     if (existsSync(from) && path.resolve(tokenizerFolder) !== path.resolve(folder)) {
       copyFileSync(from, path.join(folder, fileName));
     }
   }
+}
+
+/** config.json's torch_dtype, or dtype, as newer files call it. */
+export function exportDtype(configJson: Readonly<Record<string, unknown>>): FloatDtype {
+  return DTYPES[String(configJson['torch_dtype'] ?? configJson['dtype'])] ?? 'F16';
+}
+
+/** Bytes of the exported weights. */
+export function exportedBytes(numParameters: number, configJson: Readonly<Record<string, unknown>>): number {
+  return numParameters * (exportDtype(configJson) === 'F32' ? 4 : 2);
 }

@@ -43,13 +43,20 @@ export function restartedCheckpoint(
   settings: TrainingSettings,
   options: { keepsMoments: boolean } = { keepsMoments: false },
 ): Checkpoint {
-  const { configJson } = from;
+  const configJson = withBlockSize(from.configJson, settings);
   const common = { settings, configJson, step: 0 };
   if (options.keepsMoments)
     return { ...common, momentsAge: from.momentsAge + from.step, tensors: from.tensors };
   const parameters = new Set(expectedTensors(parseModelConfig(configJson, 'config.json')).keys());
   const tensors = new Map([...from.tensors].filter(([name]) => parameters.has(name)));
   return { ...common, momentsAge: 0, tensors };
+}
+
+/** The largest block that is trained: what a server drafts at most by default. */
+function withBlockSize(json: Record<string, unknown>, { arOnly, blockSizes }: TrainingSettings) {
+  const { tidar } = json;
+  if (arOnly || typeof tidar !== 'object' || tidar === null) return json;
+  return { ...json, tidar: { ...tidar, block_size: Math.max(...blockSizes) } };
 }
 
 function llamaConfigJson(size: ModelSize, tokens: SpecialTokenIds, blockSize: number) {

@@ -5,16 +5,8 @@ import { z } from 'zod';
 import { TidarError } from '@tidar/shared/errors.ts';
 import { FlagError, numberFlag, stringFlag, wholeNumber } from '../cli/flags.ts';
 import { ALLOCATOR_ENVIRONMENT } from '../device/allocator-environment.ts';
-import {
-  assertData,
-  explain,
-  HELP,
-  measure,
-  numThreadsOf,
-  readFlags,
-  runFolder,
-  startingPoint,
-} from './command.ts';
+import { explain, HELP, measure, numThreadsOf, readFlags } from './command-flags.ts';
+import { assertData, runFolder, startingPoint } from './command-start.ts';
 import { trainRun } from './run.ts';
 
 async function main(): Promise<number> {

@@ -1,8 +1,10 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { openTokenFile } from '../data/token-file.ts';
-import { saveCheckpoint } from './checkpoint.ts';
+import { checkpointConfig, saveCheckpoint } from './checkpoint.ts';
 import type { Checkpoint } from './checkpoint.ts';
-import { exportModel } from './export.ts';
+import { exportDtype, exportedBytes, exportModel } from './export.ts';
+import { assertFits, describeMemory, planMemory } from './memory.ts';
 import { Progress } from './progress.ts';
 import { SequenceSampler } from './sampler.ts';
 import { Trainer } from './trainer.ts';
@@ -27,7 +29,11 @@ export async function trainRun(
   options: RunOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { settings } = checkpoint;
+  const { settings, configJson } = checkpoint;
+  const plan = planMemory(checkpointConfig(checkpoint), settings);
+  assertFits(plan, process.availableMemory());
+  const exported = (exportedBytes(plan.numParameters, configJson) / 1e6).toFixed(1);
+  console.log(`${describeMemory(plan)}; exported ${exportDtype(configJson)}, ${exported} MB.`);
   const training = new SequenceSampler(openTokenFile(path.join(options.dataFolder, 'train.bin')), settings);
   // The same held-out text for every run, whatever its seed.
   const heldOut = new SequenceSampler(openTokenFile(path.join(options.dataFolder, 'valid.bin')), {
@@ -39,7 +45,7 @@ export async function trainRun(
     numSteps: settings.numSteps,
     tokensPerStep: settings.batchSize * settings.numTokens,
   });
-  const trainer = await Trainer.open(checkpoint, { numThreads: options.numThreads });
+  const trainer = await Trainer.open(checkpoint, { numThreads: options.numThreads, takesOver: true });
   try {
     while (trainer.numStepsDone < settings.numSteps && !signal.aborted) {
       const result = await trainer.step(training);
@@ -72,7 +78,10 @@ async function report(
 }
 
 function save(trainer: Trainer, options: RunOptions): void {
-  const checkpoint = trainer.checkpoint();
-  saveCheckpoint(options.runFolder, checkpoint);
-  exportModel(checkpoint, options.dataFolder, path.join(options.runFolder, 'model'));
+  const state = trainer.state();
+  saveCheckpoint(options.runFolder, state);
+  // A run from a model folder keeps that folder's tokenizer.
+  const isOwn = existsSync(path.join(options.runFolder, 'tokenizer.json'));
+  const tokenizerFolder = isOwn ? options.runFolder : options.dataFolder;
+  exportModel(state, tokenizerFolder, path.join(options.runFolder, 'model'));
 }

@@ -5,17 +5,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Random } from '../data/random.ts';
 import type { TokenFile } from '../data/token-file.ts';
 import { writeTokenFile } from '../data/token-file.ts';
-import { openModel } from '../device/open.ts';
-import { loadModelFolder } from '../model/folder.ts';
-import { openGraph } from '../device/graph-session.ts';
-import { batchOf } from '../device/testing.ts';
-import { serializeModel } from '../model/graph/serialize.ts';
 import { layOutBatch } from './batch.ts';
-import { batchTensors } from './batch-tensors.ts';
-import { checkpointConfig, loadCheckpoint, saveCheckpoint } from './checkpoint.ts';
+import { loadCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { exportModel } from './export.ts';
 import { initialCheckpoint, restartedCheckpoint } from './initialize.ts';
-import { buildLossGraph } from './loss-graph.ts';
 import { trainRun } from './run.ts';
 import { SequenceSampler } from './sampler.ts';
 import {
@@ -24,8 +17,8 @@ import {
   ratesAgree,
   tokenWeights,
   trainingSettingsSchema,
-  windowOf,
 } from './settings.ts';
+import { logitsOfBoth, worstDifference } from './testing.ts';
 import { Trainer } from './trainer.ts';
 
 const TOKENS = { vocabSize: 24, bosTokenId: 1, eosTokenId: 2, maskTokenId: 3 };
@@ -169,56 +162,13 @@ describe('training', () => {
       const checkpoint = initialCheckpoint(SIZE, TOKENS, SETTINGS);
       // Weights that fp16 holds exactly, so that the exported folder has the very same ones.
       for (const { data } of checkpoint.tensors.values()) data.set(Float32Array.from(data, Math.f16round));
-      exportModel(checkpoint, folder, path.join(folder, 'model'));
+      const modelFolder = path.join(folder, 'model');
+      exportModel(checkpoint, folder, modelFolder);
       const { numTokens } = SETTINGS;
-      const shape = { batch: 1, numTokens, window: windowOf(SETTINGS) };
-      const graph = buildLossGraph(checkpointConfig(checkpoint), shape, { alpha: 1, distill: 0 });
-      graph.b.output('logits', graph.logits);
-      const training = await openGraph(serializeModel(graph.b, 'logits'), { numThreads: 1 });
       const sequence = Array.from({ length: numTokens }, (_, at) => 4 + ((at * 7) % 20));
-      const layout = { maskTokenId: 3, blockSize, blockOffset, window: shape.window };
-      const batch = layOutBatch([sequence], layout);
-      const parameters = Object.fromEntries(
-        [...checkpoint.tensors].map(([name, tensor]) => [name, { type: 'float32' as const, ...tensor }]),
-      );
-      const trained = (await training.run({ ...batchTensors(batch, shape), ...parameters }))['logits']!;
-      const session = await openModel(loadModelFolder(path.join(folder, 'model')), { numThreads: 1 });
-      const numRows = 2 * numTokens;
-      const cache = session.createCache(1, numRows);
-      // Served rows stand in the order of their positions; a position's block begins at the last start before it.
-      const startOf = (position: number): number => {
-        let start = position;
-        while (start > 0 && (start - blockOffset) % blockSize !== 0) start -= 1;
-        return start;
-      };
-      const sees = (row: number, column: number): boolean => {
-        if (row < numTokens) return column <= row;
-        const start = startOf(row - numTokens);
-        if (column < numTokens) return column < start;
-        return startOf(column - numTokens) === start;
-      };
-      const rows = Array.from({ length: numRows }, (_, row) => row);
-      const slot = {
-        tokenIds: [...sequence, ...sequence.map(() => 3)],
-        positions: rows.map((row) => row % numTokens),
-        writeIndex: 0,
-        mask: rows.map((row) => rows.map((column) => (sees(row, column) ? 1 : 0))),
-      };
-      const output = await session.run(cache, batchOf(numRows, [slot]));
-      const { vocabSize } = TOKENS;
-      const servedRow = (trainedRow: number): number =>
-        trainedRow < numTokens ? trainedRow : numTokens + Number(batch.positions[trainedRow]);
-      for (const row of rows) {
-        const served = output.logits(servedRow(row));
-        const worst = Math.max(
-          ...served.map((value, at) => Math.abs(value - trained[row * vocabSize + at]!)),
-        );
-        expect(worst).toBeLessThan(2e-5);
-        if (row >= numTokens) expect(Number(batch.labels[row])).toBe(sequence[servedRow(row) - numTokens]);
-      }
-      expect(trained.length).toBe(numRows * vocabSize);
-      expect(new Set(rows.map(servedRow)).size).toBe(numRows);
-      await Promise.all([training.dispose(), session.dispose()]);
+      const both = await logitsOfBoth(checkpoint, modelFolder, sequence, { blockSize, blockOffset });
+      expect(worstDifference(both)).toBeLessThan(2e-5);
+      expect(new Set(both.map(({ isMask, position }) => `${isMask} ${position}`)).size).toBe(2 * numTokens);
     },
   );
 

@@ -75,8 +75,14 @@ export class Trainer {
     this.#momentsAge = checkpoint.momentsAge;
   }
 
-  /** Builds and loads the graphs. A checkpoint without moments starts with zeroed ones. */
-  static async open(checkpoint: Checkpoint, options: { numThreads: number }): Promise<Trainer> {
+  /**
+   * Builds and loads the graphs. A checkpoint without moments starts with zeroed ones. Steps write over the
+   * checkpoint's own memory where the trainer `takesOver` it.
+   */
+  static async open(
+    checkpoint: Checkpoint,
+    options: { numThreads: number; takesOver?: boolean },
+  ): Promise<Trainer> {
     const { settings } = checkpoint;
     const config = checkpointConfig(checkpoint);
     const { alpha, distillWeight, weightDecay, clipNorm } = settings;
@@ -86,7 +92,8 @@ export class Trainer {
     const builder = buildTrainingGraph(config, shape, weights, optimizer);
     const training = await openGraph(serializeModel(builder, 'tidar_train'), options);
     const evaluation = await openGraph(evaluationGraph(config, shape, weights), options);
-    return new Trainer(checkpoint, { training, evaluation, products: productsOf(builder) });
+    const own = options.takesOver === true ? checkpoint : copyOf(checkpoint);
+    return new Trainer(own, { training, evaluation, products: productsOf(builder) });
   }
 
   get numStepsDone(): number {
@@ -129,11 +136,16 @@ export class Trainer {
 
   /** A copy of the run's state, from which another trainer goes on exactly. */
   checkpoint(): Checkpoint {
+    return copyOf(this.state());
+  }
+
+  /** The same without a copy: the next steps write over it. */
+  state(): Checkpoint {
     const tensors = new Map(
-      Object.entries(this.#current).map(([name, tensor]) => [
-        name,
-        { shape: tensor.shape, data: Float32Array.from(tensor.data as Float32Array) },
-      ]),
+      Object.entries(this.#current).map(([name, { shape, data }]) => {
+        if (!(data instanceof Float32Array)) throw new TypeError(`${name} is not float32`);
+        return [name, { shape, data }] as const;
+      }),
     );
     return {
       settings: this.settings,
@@ -183,24 +195,32 @@ export class Trainer {
   ): Tensors {
     const { questionWeight } = this.settings;
     const { window } = this.#shape;
-    const maskTokenId = this.config.tidar?.maskTokenId ?? 0;
-    const diffusion = window === 0 ? undefined : { maskTokenId, window, ...layout };
+    const maskTokenId = this.config.tidar?.maskTokenId;
+    if (window > 0 && maskTokenId === undefined) throw new Error('a model without a mask token');
+    const diffusion =
+      maskTokenId === undefined || window === 0 ? undefined : { maskTokenId, window, ...layout };
     const weightsOf =
       questionWeight && ((sequence: ArrayLike<number>) => tokenWeights(questionWeight, sequence));
     return batchTensors(layOutBatch(sequences, diffusion, weightsOf), this.#shape);
   }
 }
 
-/** Parameters and their moments as the graph's inputs: copies, since steps write over them. */
+function copyOf(checkpoint: Checkpoint): Checkpoint {
+  const copies = [...checkpoint.tensors].map(
+    ([name, { shape, data }]) => [name, { shape, data: Float32Array.from(data) }] as const,
+  );
+  return { ...checkpoint, tensors: new Map(copies) };
+}
+
+/** Parameters and their moments as the graph's inputs. */
 function stateTensors(config: ModelConfig, checkpoint: Checkpoint): Tensors {
   const tensors: Tensors = {};
   for (const [name, shape] of expectedTensors(config)) {
     const parameter = checkpoint.tensors.get(name);
     if (parameter === undefined) throw new Error(`the checkpoint lacks ${name}`);
-    tensors[name] = { type: 'float32', data: Float32Array.from(parameter.data), shape };
+    tensors[name] = { type: 'float32', data: parameter.data, shape };
     for (const moment of [firstMomentName(name), secondMomentName(name)]) {
-      const saved = checkpoint.tensors.get(moment)?.data;
-      const data = saved === undefined ? new Float32Array(parameter.data.length) : Float32Array.from(saved);
+      const data = checkpoint.tensors.get(moment)?.data ?? new Float32Array(parameter.data.length);
       tensors[moment] = { type: 'float32', data, shape };
     }
   }

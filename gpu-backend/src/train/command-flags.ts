@@ -1,29 +1,22 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { z } from 'zod';
 import { FlagError, numberFlag, oneOf, parseFlags, stringFlag, wholeNumber } from '../cli/flags.ts';
 import type { ParsedFlags } from '../cli/flags.ts';
 import type { SpecialToken } from '../data/special-tokens.ts';
 import { findTokenId, parseTokenizerJson } from '../model/tokenizer.ts';
-import { hasCheckpoint, loadCheckpoint } from './checkpoint.ts';
-import type { Checkpoint } from './checkpoint.ts';
-import { initialCheckpoint, restartedCheckpoint } from './initialize.ts';
 import type { SpecialTokenIds } from './initialize.ts';
 import { describeMeasured, measureTraining } from './measure.ts';
-import {
-  BLOCK_STARTS,
-  MASK_STYLES,
-  modelSizeSchema,
-  ratesAgree,
-  SCHEDULES,
-  trainingSettingsSchema,
-} from './settings.ts';
+import { BLOCK_STARTS, MASK_STYLES, modelSizeSchema, SCHEDULES, trainingSettingsSchema } from './settings.ts';
 import type { TrainingSettings } from './settings.ts';
 
 export const HELP = `npm run train -- --run NAME [options]      trains, or goes on with the run NAME
 
-  --from RUN             start from another run's weights (train AR first, then TiDAR from it)
+  --from RUN|FOLDER      start from another run's weights (train AR first, then TiDAR from it), or from those of a
+                         model folder in Hugging Face's form, which gets a mask token
   --optimizer reset|keep AdamW's moments start over, or are taken from that run too; default reset
+  --mask-token ID        the token of a model folder that becomes the mask; default: one that no text holds
+  --dtype D              of the exported weights: float16 (default, or what the folder says), bfloat16, float32
   --ar-only              plain AR training on clean tokens
   --steps N              default 2000          --batch N        default 8
   --length N             tokens of a sequence, default 256
@@ -84,8 +77,10 @@ export const WORD_FLAGS = {
   blockStarts: { flag: 'block-starts', words: BLOCK_STARTS },
 } as const;
 
+export const DTYPES = ['float16', 'bfloat16', 'float32'] as const;
+
 /** A run may go on with these changed, as long as the steps that it has done keep their learning rate. */
-const RATE_FLAGS: ReadonlySet<string> = new Set(['steps', 'schedule', 'decay', 'final-share']);
+export const RATE_FLAGS: ReadonlySet<string> = new Set(['steps', 'schedule', 'decay', 'final-share']);
 
 const TEXT_FLAGS = [
   ...Object.values(SETTING_FLAGS),
@@ -95,6 +90,8 @@ const TEXT_FLAGS = [
   'vocab',
   'from',
   'optimizer',
+  'mask-token',
+  'dtype',
   'block-sizes',
   'question-weight',
   'data',
@@ -116,26 +113,29 @@ export function readFlags(args: readonly string[]): ParsedFlags {
   return flags;
 }
 
-const ANY_NUMBER = { isWanted: Number.isFinite, expected: 'a number' };
+export const ANY_NUMBER = { isWanted: Number.isFinite, expected: 'a number' };
 
 /** Settings by name, as flags give them; undefined where a flag is absent. */
-function numbers(flags: ParsedFlags, names: Readonly<Record<string, string>>): Record<string, unknown> {
+export function numbers(
+  flags: ParsedFlags,
+  names: Readonly<Record<string, string>>,
+): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(names).map(([setting, flag]) => [setting, numberFlag(flags, flag, undefined, ANY_NUMBER)]),
   );
 }
 
-function words(flags: ParsedFlags): Record<string, unknown> {
+export function words(flags: ParsedFlags): Record<string, unknown> {
   return Object.fromEntries(
     Object.entries(WORD_FLAGS).map(([setting, { flag, words }]) => [setting, oneOf(flags, flag, words)]),
   );
 }
 
-function blockSizes(flags: ParsedFlags): number[] | undefined {
+export function blockSizes(flags: ParsedFlags): number[] | undefined {
   return stringFlag(flags, 'block-sizes')?.split(',').map(Number);
 }
 
-function settingsFrom(flags: ParsedFlags, dataFolder: string): TrainingSettings {
+export function settingsFrom(flags: ParsedFlags, dataFolder: string): TrainingSettings {
   const weight = numberFlag(flags, 'question-weight', undefined, ANY_NUMBER);
   return trainingSettingsSchema.parse({
     ...numbers(flags, SETTING_FLAGS),
@@ -164,108 +164,6 @@ export function numThreadsOf(flags: ParsedFlags): number {
   return numberFlag(flags, 'threads', 2, wholeNumber(1));
 }
 
-/** The run's own checkpoint where there is one; else what --from names, or a fresh model. */
-export function startingPoint(flags: ParsedFlags, run: string, dataFolder: string): Checkpoint {
-  if (hasCheckpoint(runFolder(run))) return resumed(flags, run);
-  const settings = settingsFrom(flags, dataFolder);
-  const from = stringFlag(flags, 'from');
-  const moments = oneOf(flags, 'optimizer', ['reset', 'keep']);
-  if (from === undefined) {
-    if (moments !== undefined)
-      throw new FlagError('--optimizer says what becomes of the moments of --from RUN.');
-    const size = modelSizeSchema.parse(numbers(flags, SIZE_FLAGS));
-    return initialCheckpoint(size, tokensOf(dataFolder), settings);
-  }
-  const parent = loadCheckpoint(runFolder(from));
-  assertSameSize(flags, parent, from);
-  console.log(
-    `From ${from}, step ${parent.step}: its weights; moments ${moments === 'keep' ? 'kept' : 'start over'}.`,
-  );
-  return restartedCheckpoint(parent, settings, { keepsMoments: moments === 'keep' });
-}
-
-function sizeOf({ configJson }: Checkpoint): Record<string, unknown> {
-  return {
-    hidden: configJson['hidden_size'],
-    layers: configJson['num_hidden_layers'],
-    heads: configJson['num_attention_heads'],
-    'kv-heads': configJson['num_key_value_heads'],
-    intermediate: configJson['intermediate_size'],
-    positions: configJson['max_position_embeddings'],
-  };
-}
-
-/** Weights have their size: a flag that says otherwise is refused, not ignored. */
-function assertSameSize(flags: ParsedFlags, parent: Checkpoint, name: string): void {
-  for (const [flag, size] of Object.entries(sizeOf(parent))) {
-    const given = numberFlag(flags, flag, undefined, ANY_NUMBER);
-    if (given === undefined || given === size) continue;
-    throw new FlagError(`${name} has --${flag} ${shown(size)}; its weights have no other size.`);
-  }
-}
-
-/**
- * A run goes on with the settings that it was started with: a flag that says otherwise is refused, not ignored. Only
- * the schedule of the steps to come may change.
- */
-function resumed(flags: ParsedFlags, run: string): Checkpoint {
-  const checkpoint = loadCheckpoint(runFolder(run));
-  const { settings } = checkpoint;
-  const started: Record<string, unknown> = {
-    ...byFlag(settings),
-    ...sizeOf(checkpoint),
-    'question-weight': settings.questionWeight?.weight ?? 1,
-  };
-  const next = withNewRates(flags, checkpoint);
-  for (const [flag, value] of Object.entries(givenOf(flags, started))) {
-    if (value === undefined || value === started[flag] || (next !== undefined && RATE_FLAGS.has(flag)))
-      continue;
-    const isTooLate = flag === 'steps' && Number(value) < checkpoint.step;
-    const done = `has done ${checkpoint.step} steps and `;
-    throw new FlagError(
-      `the run ${run} ${isTooLate ? done : ''}was started with --${flag} ${shown(started[flag])} and goes on with it; ` +
-        `for --${flag} ${shown(value)} name another run, with --from ${run} for its weights.`,
-    );
-  }
-  if (flags.values['ar-only'] === true && !settings.arOnly)
-    throw new FlagError(`the run ${run} was started without --ar-only; name another run.`);
-  return { ...checkpoint, settings: next ?? settings };
-}
-
-function byFlag(settings: TrainingSettings): Record<string, unknown> {
-  const byName: Readonly<Record<string, unknown>> = settings;
-  return {
-    ...Object.fromEntries(Object.entries(SETTING_FLAGS).map(([name, flag]) => [flag, byName[name]])),
-    ...Object.fromEntries(Object.entries(WORD_FLAGS).map(([name, { flag }]) => [flag, byName[name]])),
-    'block-sizes': settings.blockSizes.join(','),
-  };
-}
-
-function givenOf(flags: ParsedFlags, started: Readonly<Record<string, unknown>>): Record<string, unknown> {
-  const given: Record<string, unknown> = { 'block-sizes': blockSizes(flags)?.join(',') };
-  for (const { flag, words } of Object.values(WORD_FLAGS)) given[flag] = oneOf(flags, flag, words);
-  for (const [flag, value] of Object.entries(started))
-    if (typeof value === 'number') given[flag] = numberFlag(flags, flag, undefined, ANY_NUMBER);
-  return given;
-}
-
-/** The settings with the schedule that the flags name, where the steps done would have been the same with it. */
-function withNewRates(flags: ParsedFlags, { settings, step }: Checkpoint): TrainingSettings | undefined {
-  const given = Object.entries({ ...numbers(flags, SETTING_FLAGS), ...words(flags) }).filter(
-    ([name, value]) => value !== undefined && RATE_FLAGS.has(FLAG_OF[name] ?? ''),
-  );
-  if (given.length === 0) return undefined;
-  const next = trainingSettingsSchema.parse({ ...settings, ...Object.fromEntries(given) });
-  return next.numSteps >= step && ratesAgree(settings, next, step) ? next : undefined;
-}
-
-const FLAG_OF: Readonly<Record<string, string>> = {
-  ...SETTING_FLAGS,
-  schedule: WORD_FLAGS.schedule.flag,
-};
-
-const shown = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
-
 /** Ids of special tokens, read from the tokenizer that npm run data wrote. */
 function specialTokens(dataFolder: string) {
   const fileName = path.join(dataFolder, 'tokenizer.json');
@@ -284,7 +182,7 @@ function answerMarks(dataFolder: string) {
 }
 
 /** The ids that config.json names. */
-function tokensOf(dataFolder: string): SpecialTokenIds {
+export function tokensOf(dataFolder: string): SpecialTokenIds {
   const { file, idOf } = specialTokens(dataFolder);
   const ids = [...Object.values(file.model.vocab), ...file.added_tokens.map((token) => token.id)];
   return {
@@ -295,14 +193,10 @@ function tokensOf(dataFolder: string): SpecialTokenIds {
   };
 }
 
-export function runFolder(name: string): string {
-  return path.resolve('.runs', name);
-}
-
-export function assertData(dataFolder: string): void {
-  if (!existsSync(path.join(dataFolder, 'train.bin')))
-    throw new FlagError(`${dataFolder} holds no train.bin: run npm run data first.`);
-}
+export const FLAG_OF: Readonly<Record<string, string>> = {
+  ...SETTING_FLAGS,
+  schedule: WORD_FLAGS.schedule.flag,
+};
 
 /** Refused settings under their flags' names. */
 export function explain(error: z.ZodError): string {
