@@ -29,7 +29,7 @@ export class PlannedChooser implements PlanChooser {
   readonly #statistics = new WeakMap<Sequence, SequenceStatistics>();
   /** Of the last run: attention reads all columns of a cache, used or not. */
   #capacity = 0;
-  /** What the runs of the present pass gave so far, those with prompts in them left out. */
+  /** What the runs of the present pass gave so far, but those with prompts or with texts that go by other rules. */
   #pass = { numSequences: 0, numDecoded: 0, numTokens: 0, milliseconds: 0 };
 
   constructor(planner: Planner, maxPositions: number) {
@@ -76,7 +76,7 @@ export class PlannedChooser implements PlanChooser {
     if (numRows === 0) return;
     const numSequences = turns.length;
     this.#planner.observe({ numRows, numSequences, numContextTokens: capacity, milliseconds });
-    if (turns.some(({ isPrefill }) => isPrefill)) return;
+    if (turns.some(({ isPrefill, active }) => isPrefill || active.rule.type !== 'auto')) return;
     this.#pass.numDecoded += numSequences;
     this.#pass.numTokens += numTokens;
     this.#pass.milliseconds += milliseconds;
