@@ -47,6 +47,8 @@ function extend(sql: Sql, row: RequestRow, nowMs: number): Grant | TidarError {
   const key = findKey(sql);
   const end = key === undefined ? undefined : keyEnd(key, nowMs);
   if (key === undefined || end !== undefined) return end ?? grantOf(row);
+  // Until the prompt is counted its bound is held, and nothing can have been delivered.
+  if (row.started_attempt < 0) return grantOf(row);
   const limit = Math.min(row.max_tokens, Math.max(0, row.context_length - row.prompt_tokens));
   const wanted = Math.min(limit, Math.max(...deliveredOf(row)) + row.slice_tokens);
   const numMore = wanted - row.end_token;
