@@ -43,7 +43,7 @@ const defaults = {
 const maxDocumentTokens = 256;
 const contextLength = 256;
 const batchSize = 2_000;
-/** The BPE learns from so many characters of the mix. */
+/** The BPE learns from two characters for each token of the mix, and from no more than these. */
 const numTokenizerCharacters = 6_000_000;
 
 type Document = readonly EncodedTurn[];
@@ -103,10 +103,10 @@ function readTokenizer(path: string): string {
 }
 
 /** The mix, by characters. */
-function tokenizerTexts({ seed, shares }: DataOptions): string[] {
+function tokenizerTexts({ seed, shares, numTokens }: DataOptions): string[] {
   return PARTS.flatMap((part) => {
     const texts: string[] = [];
-    let room = (numTokenizerCharacters * shares[part]) / 100;
+    let room = (Math.min(numTokenizerCharacters, 2 * numTokens) * shares[part]) / 100;
     for (const chat of trainingChats(part, seed)) {
       if (room <= 0) break;
       for (const { question, answer } of chat) {
