@@ -43,6 +43,7 @@ export const EVAL_HELP = `npm run eval -- [options]      the paper's comparison 
   --draft-lengths L       of --compare (2,4,8,12,16,24)
   --fresh                 forgets what an interrupted run has done; otherwise it goes on
   --results FOLDER        where finished items are kept (.runs/eval)
+  --help                  this text
 
 Exit code 1 if TiDAR or speculative text differs from plain decoding's. The last line is
 tidar score S.S  ar-only A.A  t/nfe T.TT  n N ci C.C
