@@ -34,6 +34,8 @@ export const HELP = `npm run train -- --run NAME [options]      trains, or goes 
   --hidden, --layers, --heads, --kv-heads, --intermediate, --positions   a fresh model's size
   --data FOLDER          default .runs/data (npm run data)
   --threads N            default 2
+  --encode FILE          trains nothing: makes the --data folder of a file of JSON lines ({"text"}, {"messages"} or
+                         {"question", "answer"}) with the tokenizer of the model folder that --from names
   --measure              trains nothing: times a step of that size against its matrix products alone
   --vocab N              vocabulary for --measure, default 2048
   --evaluate-every N     default 200           --evaluate-batches N  default 4
@@ -91,6 +93,7 @@ const TEXT_FLAGS = [
   'from',
   'optimizer',
   'mask-token',
+  'encode',
   'dtype',
   'block-sizes',
   'question-weight',

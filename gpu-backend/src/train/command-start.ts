@@ -18,12 +18,14 @@ import {
   WORD_FLAGS,
   words,
 } from './command-flags.ts';
+import { encodeTexts } from './encode.ts';
 import { TOKENIZER_FILES } from './export.ts';
 import { isModelFolder, startFromFolder, tokenizerOf } from './from-folder.ts';
 import { initialCheckpoint, restartedCheckpoint } from './initialize.ts';
 import { assertFits, planMemory } from './memory.ts';
 import { modelSizeSchema, ratesAgree, trainingSettingsSchema } from './settings.ts';
 import type { TrainingSettings } from './settings.ts';
+import { hasTokenText } from './token-text.ts';
 
 /** The run's own checkpoint where there is one; else what --from names, or a fresh model. */
 export function startingPoint(flags: ParsedFlags, run: string, dataFolder: string): Checkpoint {
@@ -185,7 +187,17 @@ export function runFolder(name: string): string {
   return path.resolve('.runs', name);
 }
 
+/** Makes a data folder; says what it holds. */
+export function encode(flags: ParsedFlags, file: string): string {
+  const [from, data] = [stringFlag(flags, 'from'), stringFlag(flags, 'data')];
+  if (from === undefined || data === undefined)
+    throw new FlagError('--encode needs --from, a model folder, and --data, the folder to make.');
+  if (!existsSync(file)) throw new FlagError(`--encode names ${file}, which does not exist.`);
+  const { numDocuments, numTokens, numHeldOut } = encodeTexts(file, from, data);
+  return `${data}: ${numDocuments} documents of ${numTokens} tokens to train on, ${numHeldOut} held out.`;
+}
+
 export function assertData(dataFolder: string): void {
-  if (['train.bin', 'train.u32.bin'].some((name) => existsSync(path.join(dataFolder, name)))) return;
+  if (hasTokenText(dataFolder, 'train')) return;
   throw new FlagError(`${dataFolder} holds no train.bin: run npm run data first.`);
 }

@@ -6,13 +6,18 @@ import { TidarError } from '@tidar/shared/errors.ts';
 import { FlagError, numberFlag, stringFlag, wholeNumber } from '../cli/flags.ts';
 import { ALLOCATOR_ENVIRONMENT } from '../device/allocator-environment.ts';
 import { explain, HELP, measure, numThreadsOf, readFlags } from './command-flags.ts';
-import { assertData, runFolder, startingPoint } from './command-start.ts';
+import { assertData, encode, runFolder, startingPoint } from './command-start.ts';
 import { trainRun } from './run.ts';
 
 async function main(): Promise<number> {
   const flags = readFlags(process.argv.slice(2));
   if (flags.values['measure'] === true && flags.values['help'] !== true) {
     console.log(await measure(flags));
+    return 0;
+  }
+  const texts = stringFlag(flags, 'encode');
+  if (texts !== undefined) {
+    console.log(encode(flags, texts));
     return 0;
   }
   const run = stringFlag(flags, 'run');

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { openTokenFile } from '../data/token-file.ts';
 import { checkpointConfig, saveCheckpoint } from './checkpoint.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { exportDtype, exportedBytes, exportModel } from './export.ts';
 import { assertFits, describeMemory, planMemory } from './memory.ts';
 import { Progress } from './progress.ts';
 import { SequenceSampler } from './sampler.ts';
+import { assertIdsBelow, openTokenText } from './token-text.ts';
 import { Trainer } from './trainer.ts';
 import type { StepResult } from './trainer.ts';
 
@@ -34,9 +34,11 @@ export async function trainRun(
   assertFits(plan, process.availableMemory());
   const exported = (exportedBytes(plan.numParameters, configJson) / 1e6).toFixed(1);
   console.log(`${describeMemory(plan)}; exported ${exportDtype(configJson)}, ${exported} MB.`);
-  const training = new SequenceSampler(openTokenFile(path.join(options.dataFolder, 'train.bin')), settings);
+  const text = openTokenText(options.dataFolder, 'train');
+  assertIdsBelow(text, checkpointConfig(checkpoint).vocabSize, options.dataFolder);
+  const training = new SequenceSampler(text, settings);
   // The same held-out text for every run, whatever its seed.
-  const heldOut = new SequenceSampler(openTokenFile(path.join(options.dataFolder, 'valid.bin')), {
+  const heldOut = new SequenceSampler(openTokenText(options.dataFolder, 'valid'), {
     ...settings,
     seed: 0,
   });

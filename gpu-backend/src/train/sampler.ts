@@ -1,7 +1,7 @@
 import { Random } from '../data/random.ts';
-import type { TokenFile } from '../data/token-file.ts';
 import { randomMaskShares } from './masking.ts';
 import type { TrainingSettings } from './settings.ts';
+import type { TokenText } from './token-text.ts';
 
 /**
  * Which sequences a step sees, as a pure function of the settings and the step: an interrupted run resumes on
@@ -9,14 +9,14 @@ import type { TrainingSettings } from './settings.ts';
  * an order of its own; a sequence starts where a document starts.
  */
 export class SequenceSampler {
-  readonly #file: TokenFile;
+  readonly #file: TokenText;
   readonly #settings: TrainingSettings;
   readonly #starts: Uint32Array;
   #epoch = -1;
   #order = new Uint32Array(0);
 
   /** Throws RangeError for a file that is shorter than one sequence. */
-  constructor(file: TokenFile, settings: TrainingSettings) {
+  constructor(file: TokenText, settings: TrainingSettings) {
     this.#file = file;
     this.#settings = settings;
     this.#starts = sequenceStarts(file, settings.numTokens);
@@ -28,7 +28,7 @@ export class SequenceSampler {
   }
 
   /** The batch of a step: `batchSize` views of `numTokens` ids. */
-  batchAt(step: number): Uint16Array[] {
+  batchAt(step: number): (Uint16Array | Uint32Array)[] {
     const { batchSize } = this.#settings;
     return Array.from({ length: batchSize }, (_, index) => this.#sequence(step * batchSize + index));
   }
@@ -55,7 +55,7 @@ export class SequenceSampler {
       randomMaskShares(new Random(seed * 32452843 + step * batchSize + index), numTokens, layout);
   }
 
-  #sequence(index: number): Uint16Array {
+  #sequence(index: number): Uint16Array | Uint32Array {
     const epoch = Math.floor(index / this.#starts.length);
     if (epoch !== this.#epoch) this.#shuffle(epoch);
     const start = this.#starts[this.#order[index % this.#starts.length] ?? 0] ?? 0;
@@ -69,15 +69,18 @@ export class SequenceSampler {
   }
 }
 
-/** For every stretch of `numTokens`, the first document start in it from which a whole sequence fits. */
-function sequenceStarts(file: TokenFile, numTokens: number): Uint32Array {
+/**
+ * For every stretch of `numTokens`, the first document start in it from which a whole sequence fits; where a document
+ * is longer than the stretch, its middle is read from where the stretch begins.
+ */
+function sequenceStarts({ ids, documentStarts }: TokenText, numTokens: number): Uint32Array {
   const starts: number[] = [];
-  let stretch = 0;
-  for (const start of file.documentStarts) {
-    if (start + numTokens > file.ids.length) break;
-    if (start < stretch * numTokens) continue;
-    starts.push(start);
-    stretch = Math.floor(start / numTokens) + 1;
+  let document = 0;
+  for (let stretch = 0; stretch + numTokens <= ids.length; stretch += numTokens) {
+    while ((documentStarts[document] ?? Infinity) < stretch) document += 1;
+    const next = documentStarts[document] ?? Infinity;
+    const start = next < stretch + numTokens ? next : stretch;
+    if (start + numTokens <= ids.length) starts.push(start);
   }
   return Uint32Array.from(starts);
 }

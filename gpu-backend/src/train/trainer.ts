@@ -190,7 +190,7 @@ export class Trainer {
   }
 
   #batch(
-    sequences: readonly Uint16Array[],
+    sequences: readonly ArrayLike<number>[],
     layout: Omit<DiffusionOptions, 'maskTokenId' | 'window'>,
   ): Tensors {
     const { questionWeight } = this.settings;
