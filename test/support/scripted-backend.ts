@@ -126,7 +126,8 @@ export async function startScriptedBackend(
   const server = createServer((request, response) => {
     if (health === 'stalled' && request.method === 'GET') return;
     handle(request, response).catch((error: unknown) => {
-      if (!response.headersSent) answer(response, toTidarError(error).httpStatus, errorBody(error));
+      if (response.headersSent) response.destroy();
+      else answer(response, toTidarError(error).httpStatus, errorBody(error));
     });
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -26,6 +26,10 @@ export function attachReader(
     state: row.state,
     completionTokens: row.completion_tokens,
     backend: row.backend,
+    started:
+      row.started_backend === null
+        ? undefined
+        : { attempt: row.started_attempt, backend: row.started_backend },
     model: row.model,
     fingerprint: row.fingerprint,
     seed: row.seed,

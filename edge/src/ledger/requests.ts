@@ -88,7 +88,7 @@ export function progressRefusal(
 export function startRequest(sql: Sql, row: RequestRow, prompt: PromptCounts): number {
   const counts = checkedCounts({ ...countsOf(row), ...prompt });
   writeCounts(sql, row.id, counts);
-  sql.exec('UPDATE requests SET started_attempt = attempt WHERE id = ?', row.id);
+  sql.exec('UPDATE requests SET started_attempt = attempt, started_backend = backend WHERE id = ?', row.id);
   const hold = holdUpTo({ ...row, prompt_tokens: prompt.promptTokens, cached_tokens: prompt.cachedTokens });
   return writeHold(sql, row, {
     tokens: Math.min(row.hold_tokens, hold.tokens),

@@ -34,6 +34,7 @@ export interface RequestRow extends Record<string, SqlValue> {
   metadata: string | null;
   attempt: number;
   started_attempt: number;
+  started_backend: string | null;
   backend: string | null;
   num_choices: number;
   max_tokens: number;

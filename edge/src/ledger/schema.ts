@@ -172,4 +172,10 @@ export const MIGRATIONS: readonly string[] = [
   );
   INSERT INTO due SELECT 'prune', 0 FROM key;
   `,
+  // Attempts that no backend takes are raised past the last one whose journal has something to tell.
+  `
+  -- Where the last attempt was that a backend was seen to start.
+  ALTER TABLE requests ADD COLUMN started_backend TEXT;
+  UPDATE requests SET started_backend = backend WHERE started_attempt >= 0;
+  `,
 ];

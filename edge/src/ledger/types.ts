@@ -96,6 +96,8 @@ export interface Attachment extends Grant {
   /** That are in its bill, or proven so far. */
   completionTokens: number;
   backend: string;
+  /** The last attempt that a backend was seen to start, and where: its journal has what there is of the answer. */
+  started: { attempt: number; backend: string } | undefined;
   model: string;
   fingerprint: string;
   seed: string;

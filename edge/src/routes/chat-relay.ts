@@ -92,7 +92,8 @@ export async function attachRelay(c: Context<AppEnv>, caller: Caller, options: T
     return accountOf(config, caller, { requestId, grant: attachment, reader, terms, isBilled }, tally);
   };
   try {
-    const instance = new Instance(backend, identity, attempt, settings);
+    const started = attachment.started ?? { attempt, backend };
+    const instance = new Instance(started.backend, identity, started.attempt, settings);
     const journal = await journalFor(instance, options, config.FAILOVER_MS);
     const request = journal === undefined ? await options.ask?.() : withoutResume(journal.request);
     const tally = new Tally(numChoices, tokensUpTo(journal, position));

@@ -2,6 +2,9 @@ import { toTidarError } from '@tidar/shared/errors.ts';
 import type { LedgerStub } from '../ledger/client.ts';
 import { logError } from '../log.ts';
 
+/** What comes in between is written together: each write waits for a disk. */
+const WRITE_EVERY_MS = 100;
+
 /**
  * Keeps an answer in the ledger as it is sent, for whoever asks with the same Idempotency-Key. The stream waits for it
  * at its end alone. An answer that cannot be kept is still an answer: whoever comes later takes it over where it was
@@ -49,6 +52,7 @@ export class AnswerKeeper {
         logError(toTidarError(error), this.#requestId);
       }
       if (isWhole) return;
+      await new Promise((resolve) => setTimeout(resolve, WRITE_EVERY_MS));
     }
   }
 }
