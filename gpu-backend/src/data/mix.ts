@@ -71,9 +71,12 @@ export function completion({ text }: Declaration, random: Random): Turn | undefi
   return parts && { question: completionQuestion(parts.prompt), answer: parts.rest };
 }
 
+const mostTaskCharacters = 460;
+
 /**
  * Declarations kept for evaluation whose subject has no trained piece and whose body is no trained one's: neither the
- * same schema cut elsewhere nor its twin under another name.
+ * same schema cut elsewhere nor its twin under another name. Long ones are left out, which many tokenizers would bring
+ * beyond a training sequence.
  */
 export function heldOutDeclarations(): Declaration[] {
   const all = readDeclarations();
@@ -81,7 +84,11 @@ export function heldOutDeclarations(): Declaration[] {
   const subjects = new Set(trained.map(({ text }) => subjectOf(text)));
   const bodies = new Set(trained.map(({ text }) => bodyOf(text)));
   return all.filter(
-    ({ isHeldOut, text }) => isHeldOut && !subjects.has(subjectOf(text)) && !bodies.has(bodyOf(text)),
+    ({ isHeldOut, text }) =>
+      isHeldOut &&
+      text.length <= mostTaskCharacters &&
+      !subjects.has(subjectOf(text)) &&
+      !bodies.has(bodyOf(text)),
   );
 }
 

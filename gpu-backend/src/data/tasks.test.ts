@@ -150,8 +150,8 @@ describe('the State of the Union', () => {
     const texts = readFileSync(path, 'utf8').trimEnd().split('\n');
     for (const line of texts) {
       const { text } = JSON.parse(line) as { text: string };
-      expect(text.length).toBeGreaterThanOrEqual(200);
-      expect(text.length).toBeLessThanOrEqual(600);
+      expect(text.length).toBeGreaterThanOrEqual(150);
+      expect(text.length).toBeLessThanOrEqual(430);
       expect(trainedQuestions.has(text)).toBe(false);
     }
   });
