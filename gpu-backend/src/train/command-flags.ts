@@ -24,6 +24,7 @@ export const HELP = `npm run train -- --run NAME [options]      trains, or goes 
   --block-starts aligned|random   blocks begin at multiples of their size, or at an offset drawn at each step
   --mask full|random     the second half is all masks (default), or has them at random among clean tokens
   --alpha A              weight of the AR loss, default 1
+  --mask-adapter RANK    a low-rank adapter that acts on mask rows alone, exported with the model; default 0, none
   --distill W            0 to 1: how much mask rows follow the AR rows instead of the text, default 0
   --question-weight W    how much questions count in the losses, 0 to 1; default 1, all tokens alike
   --learning-rate R      default 0.002         --final-share S  default 0.1
@@ -54,6 +55,7 @@ export const SETTING_FLAGS = {
   numTokens: 'length',
   alpha: 'alpha',
   distillWeight: 'distill',
+  maskAdapterRank: 'mask-adapter',
   learningRate: 'learning-rate',
   finalShare: 'final-share',
   numWarmupSteps: 'warmup',

@@ -6,6 +6,7 @@ import { writeSafetensors } from '../model/safetensors-writer.ts';
 import { nameInFile } from '../model/tensor-names.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { checkpointConfig } from './checkpoint.ts';
+import { exportAdapter } from './mask-adapter.ts';
 
 export const TOKENIZER_FILES = [
   'tokenizer.json',
@@ -30,6 +31,8 @@ export function exportModel(checkpoint: Checkpoint, tokenizerFolder: string, fol
     return tensor === undefined ? [] : [{ ...tensor, name: nameInFile(config.architecture, name), dtype }];
   });
   writeSafetensors(path.join(folder, 'model.safetensors'), weights, { format: 'pt' });
+  const { maskAdapterRank } = checkpoint.settings;
+  if (maskAdapterRank > 0) exportAdapter(config, maskAdapterRank, tensors, { folder, dtype });
   writeFileSync(path.join(folder, 'config.json'), `${JSON.stringify(configJson, null, 2)}\n`);
   for (const fileName of TOKENIZER_FILES) {
     const from = path.join(tokenizerFolder, fileName);

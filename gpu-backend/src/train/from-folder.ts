@@ -8,6 +8,7 @@ import { parseTokenizerJson } from '../model/tokenizer.ts';
 import type { TokenizerJson } from '../model/tokenizer.ts';
 import { TOKENIZER_FILE } from '../model/tokenizer-files.ts';
 import type { Checkpoint } from './checkpoint.ts';
+import { withFreshTensors } from './initialize.ts';
 import { chooseMaskToken } from './mask-token.ts';
 import type { MaskToken } from './mask-token.ts';
 import type { TrainingSettings } from './settings.ts';
@@ -46,19 +47,20 @@ export function startFromFolder(
   const tidar = { maskTokenId: mask.id, blockSize };
   const json = readJson(folder, CONFIG_FILE) as Record<string, unknown>;
   const configJson = withTidar({ ...json, vocab_size: vocabSize }, config, tidar);
-  const load = (): Checkpoint => ({
-    settings,
-    configJson,
-    step: 0,
-    momentsAge: 0,
-    tensors: new Map(
-      [...outline.tensors].map(([name, { shape }]) => {
-        const data = readTensor(outline, name);
-        if (!TOKEN_TABLES.includes(name)) return [name, { shape, data }] as const;
-        return [name, withMaskRow(data, config, vocabSize, config.tidar ? undefined : mask.id)] as const;
-      }),
-    ),
-  });
+  const load = (): Checkpoint =>
+    withFreshTensors({
+      settings,
+      configJson,
+      step: 0,
+      momentsAge: 0,
+      tensors: new Map(
+        [...outline.tensors].map(([name, { shape }]) => {
+          const data = readTensor(outline, name);
+          if (!TOKEN_TABLES.includes(name)) return [name, { shape, data }] as const;
+          return [name, withMaskRow(data, config, vocabSize, config.tidar ? undefined : mask.id)] as const;
+        }),
+      ),
+    });
   return { config: { ...config, vocabSize, tidar }, configJson, mask, load };
 }
 

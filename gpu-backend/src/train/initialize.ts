@@ -1,6 +1,8 @@
-import { expectedTensors, parseModelConfig } from '../model/config.ts';
+import { parseModelConfig } from '../model/config.ts';
 import { Random } from '../data/random.ts';
+import { firstMomentName, secondMomentName } from './adamw.ts';
 import type { Checkpoint } from './checkpoint.ts';
+import { isZeroAtStart, trainedTensors } from './mask-adapter.ts';
 import type { ModelSize, TrainingSettings } from './settings.ts';
 
 /** Standard deviation of fresh weights; what writes to the residual stream starts smaller with depth. */
@@ -21,22 +23,12 @@ export function initialCheckpoint(
   settings: TrainingSettings,
 ): Checkpoint {
   const configJson = llamaConfigJson(size, tokens, Math.max(...settings.blockSizes));
-  const config = parseModelConfig(configJson, 'config.json');
-  const random = new Random(settings.seed);
-  const tensors = new Map(
-    [...expectedTensors(config)].map(([name, shape]) => {
-      const data = new Float32Array(shape.reduce((product, dim) => product * dim, 1));
-      if (shape.length === 1) data.fill(1);
-      else fillNormal(data, random, deviation(name, config.numLayers));
-      return [name, { shape, data }] as const;
-    }),
-  );
-  return { settings, configJson, step: 0, momentsAge: 0, tensors };
+  return withFreshTensors({ settings, configJson, step: 0, momentsAge: 0, tensors: new Map() });
 }
 
 /**
  * The same weights under new settings, from step 0 of their schedule and data. The moments start over, or are kept
- * with their age, by which their bias is corrected.
+ * with their age, by which their bias is corrected. A new adapter starts fresh, one that has no place is left out.
  */
 export function restartedCheckpoint(
   from: Checkpoint,
@@ -44,12 +36,32 @@ export function restartedCheckpoint(
   options: { keepsMoments: boolean } = { keepsMoments: false },
 ): Checkpoint {
   const configJson = withBlockSize(from.configJson, settings);
-  const common = { settings, configJson, step: 0 };
-  if (options.keepsMoments)
-    return { ...common, momentsAge: from.momentsAge + from.step, tensors: from.tensors };
-  const parameters = new Set(expectedTensors(parseModelConfig(configJson, 'config.json')).keys());
-  const tensors = new Map([...from.tensors].filter(([name]) => parameters.has(name)));
-  return { ...common, momentsAge: 0, tensors };
+  const shapes = trainedTensors(parseModelConfig(configJson, 'config.json'), settings);
+  const wanted = new Set(
+    [...shapes].flatMap(([name, shape]) => {
+      if (from.tensors.get(name)?.shape.join() !== shape.join()) return [];
+      return options.keepsMoments ? [name, firstMomentName(name), secondMomentName(name)] : [name];
+    }),
+  );
+  const tensors = new Map([...from.tensors].filter(([name]) => wanted.has(name)));
+  const momentsAge = options.keepsMoments ? from.momentsAge + from.step : 0;
+  return withFreshTensors({ settings, configJson, step: 0, momentsAge, tensors });
+}
+
+/** The checkpoint with fresh weights for what it lacks. */
+export function withFreshTensors(checkpoint: Checkpoint): Checkpoint {
+  const { settings, configJson, tensors } = checkpoint;
+  const config = parseModelConfig(configJson, 'config.json');
+  const random = new Random(settings.seed);
+  const missing = [...trainedTensors(config, settings)]
+    .filter(([name]) => !tensors.has(name))
+    .map(([name, shape]) => {
+      const data = new Float32Array(shape.reduce((product, dim) => product * dim, 1));
+      if (shape.length === 1) data.fill(1);
+      else if (!isZeroAtStart(name)) fillNormal(data, random, deviation(name, config.numLayers));
+      return [name, { shape, data }] as const;
+    });
+  return { ...checkpoint, tensors: new Map([...tensors, ...missing]) };
 }
 
 /** The largest block that is trained: what a server drafts at most by default. */

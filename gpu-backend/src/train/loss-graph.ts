@@ -1,5 +1,4 @@
 import type { ModelConfig } from '../model/config.ts';
-import { expectedTensors } from '../model/config.ts';
 import { GraphBuilder } from '../model/graph/builder.ts';
 import type { Value } from '../model/graph/builder.ts';
 import { decoderHidden, decoderLogits, evenMix } from '../model/graph/decoder.ts';
@@ -7,6 +6,9 @@ import { add, gatherRows, mul } from '../model/graph/ops.ts';
 import { ropeTables } from '../model/graph/rope.ts';
 import { trainingAttention } from './attention.ts';
 import { CustomGradients } from './autodiff.ts';
+import { maskAdapt, trainedTensors } from './mask-adapter.ts';
+import { windowOf } from './settings.ts';
+import type { TrainingSettings } from './settings.ts';
 import { crossEntropy, divergence, weightedSum } from './loss.ts';
 
 /** What a training graph is built for; sizes are fixed, block sizes up to `window` are chosen by the masks. */
@@ -18,6 +20,15 @@ export interface TrainingShape {
   readonly window: number;
   /** Mask rows learn from AR rows too. */
   readonly distills?: boolean;
+  /** Rank of the mask rows' adapter. */
+  readonly maskAdapterRank?: number;
+}
+
+/** The graph that a run's settings need. */
+export function shapeOf(settings: TrainingSettings): TrainingShape {
+  const { batchSize, numTokens, distillWeight, maskAdapterRank } = settings;
+  const window = windowOf(settings);
+  return { batch: batchSize, numTokens, window, distills: window > 0 && distillWeight > 0, maskAdapterRank };
 }
 
 export interface LossWeights {
@@ -65,7 +76,8 @@ export function buildLossGraph(
   const numHalves = window === 0 ? 1 : 2;
   const numCleanRows = batch * numTokens;
   const numRows = numHalves * numCleanRows;
-  const parameters = parameterInputs(b, config);
+  const { maskAdapterRank = 0 } = shape;
+  const parameters = parameterInputs(b, config, maskAdapterRank);
   const tokenIds = b.input('token_ids', 'int64', [numRows]);
   const labels = b.input('labels', 'int64', [numRows]);
   const arWeights = b.input('ar_weights', 'float32', [numRows]);
@@ -86,8 +98,13 @@ export function buildLossGraph(
   const rope = ropeAt(b, config, numHalves * batch, numTokens);
   const rows = { ...rope, batch: numHalves * batch, numRows: numTokens };
   const attend = trainingAttention(b, custom, config, shape, masks);
+  const maskTokenId = config.tidar?.maskTokenId;
+  const adapt =
+    maskAdapterRank > 0 && maskTokenId !== undefined
+      ? maskAdapt(b, parameters, { tokenIds, maskTokenId })
+      : undefined;
   const mix = evenMix(b, config, rows, attend);
-  const hidden = decoderHidden(b, config, weight, { tokenIds, mix });
+  const hidden = decoderHidden(b, config, weight, { tokenIds, mix, adapt });
   const logits = decoderLogits(b, config, weight, hidden);
   const losses = crossEntropy(b, custom, logits, labels);
   const arLoss = weightedSum(b, losses, arWeights);
@@ -109,9 +126,12 @@ export function buildLossGraph(
   return { ...common, diffusionLoss, distillationLoss, loss: total(mixed) };
 }
 
-function parameterInputs(b: GraphBuilder, config: ModelConfig): Map<string, Value> {
+function parameterInputs(b: GraphBuilder, config: ModelConfig, maskAdapterRank: number): Map<string, Value> {
   return new Map(
-    [...expectedTensors(config)].map(([name, shape]) => [name, b.input(name, 'float32', shape)]),
+    [...trainedTensors(config, { maskAdapterRank })].map(([name, shape]) => [
+      name,
+      b.input(name, 'float32', shape),
+    ]),
   );
 }
 

@@ -1,10 +1,10 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { ModelConfig } from '../model/config.ts';
-import { expectedTensors } from '../model/config.ts';
 import type { GraphBuilder, Value } from '../model/graph/builder.ts';
 import { ADAMW_DEFAULTS } from './adamw.ts';
+import { shapeOf } from './loss-graph.ts';
+import { trainedTensors } from './mask-adapter.ts';
 import type { TrainingSettings } from './settings.ts';
-import { windowOf } from './settings.ts';
 import { buildTrainingGraph } from './training-graph.ts';
 
 /** Bytes that a run needs, by what they hold. */
@@ -26,11 +26,14 @@ const ARENA = 2;
 const PROGRAM_BYTES = 3e8;
 
 export function planMemory(config: ModelConfig, settings: TrainingSettings): MemoryPlan {
-  const { batchSize, numTokens, alpha, distillWeight } = settings;
-  const window = windowOf(settings);
-  const shape = { batch: batchSize, numTokens, window, distills: window > 0 && distillWeight > 0 };
-  const graph = buildTrainingGraph(config, shape, { alpha, distill: distillWeight }, ADAMW_DEFAULTS);
-  const numParameters = numParametersOf(config);
+  const { alpha, distillWeight } = settings;
+  const graph = buildTrainingGraph(
+    config,
+    shapeOf(settings),
+    { alpha, distill: distillWeight },
+    ADAMW_DEFAULTS,
+  );
+  const numParameters = numParametersOf(config, settings);
   return {
     numParameters,
     stateBytes: numParameters * BYTES * NUM_COPIES,
@@ -38,9 +41,10 @@ export function planMemory(config: ModelConfig, settings: TrainingSettings): Mem
   };
 }
 
-export function numParametersOf(config: ModelConfig): number {
+function numParametersOf(config: ModelConfig, settings: TrainingSettings): number {
   let sum = 0;
-  for (const shape of expectedTensors(config).values()) sum += shape.reduce((size, dim) => size * dim, 1);
+  for (const shape of trainedTensors(config, settings).values())
+    sum += shape.reduce((size, dim) => size * dim, 1);
   return sum;
 }
 

@@ -44,6 +44,8 @@ export const trainingSettingsSchema = z
      * token, through which no gradient flows.
      */
     distillWeight: share.max(1).default(0),
+    /** Rank of a low-rank adapter that acts on mask rows alone; 0: none. */
+    maskAdapterRank: z.int().min(0).default(0),
     /** Weight of the AR loss against the diffusion loss (α of section 3.1). */
     alpha: z.number().positive().default(1),
     learningRate: z.number().positive().default(2e-3),
@@ -69,6 +71,9 @@ export const trainingSettingsSchema = z
       message: 'every block size must divide the largest one, and that the number of tokens of a sequence',
     },
   )
+  .refine(({ arOnly, maskAdapterRank }) => !arOnly || maskAdapterRank === 0, {
+    message: 'training on clean tokens alone has no mask rows for --mask-adapter to act on',
+  })
   .refine(({ schedule, numDecaySteps }) => (schedule === 'wsd') === numDecaySteps > 0, {
     message: 'the schedule wsd needs --decay of 1 or more, and no other schedule has a decay',
   })

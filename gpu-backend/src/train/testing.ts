@@ -8,8 +8,7 @@ import { layOutBatch } from './batch.ts';
 import { batchTensors } from './batch-tensors.ts';
 import { checkpointConfig } from './checkpoint.ts';
 import type { Checkpoint } from './checkpoint.ts';
-import { buildLossGraph } from './loss-graph.ts';
-import { windowOf } from './settings.ts';
+import { buildLossGraph, shapeOf } from './loss-graph.ts';
 
 export interface Layout {
   readonly blockSize: number;
@@ -39,7 +38,7 @@ export async function logitsOfBoth(
   const config = checkpointConfig(checkpoint);
   const maskTokenId = config.tidar?.maskTokenId;
   if (maskTokenId === undefined) throw new Error('the checkpoint has no mask token');
-  const shape = { batch: 1, numTokens, window: windowOf(checkpoint.settings) };
+  const shape = { ...shapeOf({ ...checkpoint.settings, batchSize: 1, numTokens }), distills: false };
   const graph = buildLossGraph(config, shape, { alpha: 1, distill: 0 });
   graph.b.output('logits', graph.logits);
   const training = await openGraph(serializeModel(graph.b, 'logits'), { numThreads: 1 });

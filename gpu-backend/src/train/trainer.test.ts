@@ -172,6 +172,37 @@ describe('training', () => {
     },
   );
 
+  it('adapts mask rows alone, and serves the adapter that it exports', async () => {
+    const settings = { ...SETTINGS, maskAdapterRank: 3 };
+    const plain = initialCheckpoint(SIZE, TOKENS, SETTINGS);
+    const trainer = await Trainer.open(restartedCheckpoint(plain, settings), { numThreads: 1 });
+    const sampler = new SequenceSampler(file, settings);
+    const fresh = await trainer.evaluate(sampler, 1);
+    const base = await Trainer.open(plain, { numThreads: 1 });
+    expect(fresh).toEqual(await base.evaluate(sampler, 1));
+    await base.dispose();
+    await losses(trainer, sampler, 5);
+    const checkpoint = trainer.checkpoint();
+    await trainer.dispose();
+    for (const [name, { data }] of checkpoint.tensors)
+      if (name.startsWith('adapter.')) expect(data.some((value) => value !== 0)).toBe(true);
+    const exported = path.join(folder, 'adapted');
+    const configJson = { ...checkpoint.configJson, torch_dtype: 'float32' };
+    exportModel({ ...checkpoint, configJson }, folder, exported);
+    const sequence = Array.from({ length: SETTINGS.numTokens }, (_, at) => 4 + ((at * 7) % 20));
+    const layout = { blockSize: 4, blockOffset: 1 };
+    const both = await logitsOfBoth(checkpoint, exported, sequence, layout);
+    expect(worstDifference(both)).toBeLessThan(2e-5);
+    // Without its adapter the model has the same clean rows, to the bit, and other mask rows.
+    rmSync(path.join(exported, 'linear_spec_lora'), { recursive: true });
+    const without = await logitsOfBoth(checkpoint, exported, sequence, layout);
+    both.forEach(({ isMask, served }, row) => {
+      if (isMask) expect(served).not.toEqual(without[row]!.served);
+      else expect(served).toEqual(without[row]!.served);
+    });
+    expect(restartedCheckpoint(checkpoint, SETTINGS).tensors.size).toBe(plain.tensors.size);
+  });
+
   it('visits every stretch of the file once an epoch, and any step’s batch is the same when asked first', () => {
     const settings = { ...SETTINGS, batchSize: 1 };
     const sampler = new SequenceSampler(file, settings);

@@ -1,6 +1,5 @@
 import { openGraph } from '../device/graph-session.ts';
 import type { GraphSession, HostTensor } from '../device/graph-session.ts';
-import { expectedTensors } from '../model/config.ts';
 import type { ModelConfig } from '../model/config.ts';
 import { serializeModel } from '../model/graph/serialize.ts';
 import { ADAMW_DEFAULTS, firstMomentName, secondMomentName, updatedName } from './adamw.ts';
@@ -8,12 +7,14 @@ import { productsOf } from './products.ts';
 import type { Product } from './products.ts';
 import { layOutBatch } from './batch.ts';
 import type { DiffusionOptions } from './batch.ts';
+import { shapeOf } from './loss-graph.ts';
 import type { TrainingShape } from './loss-graph.ts';
+import { trainedTensors } from './mask-adapter.ts';
 import { Random } from '../data/random.ts';
 import { batchTensors } from './batch-tensors.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { checkpointConfig } from './checkpoint.ts';
-import { learningRateAt, tokenWeights, windowOf } from './settings.ts';
+import { learningRateAt, tokenWeights } from './settings.ts';
 import type { TrainingSettings } from './settings.ts';
 import type { SequenceSampler } from './sampler.ts';
 import { buildTrainingGraph, evaluationGraph } from './training-graph.ts';
@@ -162,7 +163,7 @@ export class Trainer {
   }
 
   #parameters(): Tensors {
-    const names = expectedTensors(this.config).keys();
+    const names = trainedTensors(this.config, this.settings).keys();
     return Object.fromEntries(
       [...names].flatMap((name) => {
         const tensor = this.#current[name];
@@ -215,7 +216,7 @@ function copyOf(checkpoint: Checkpoint): Checkpoint {
 /** Parameters and their moments as the graph's inputs. */
 function stateTensors(config: ModelConfig, checkpoint: Checkpoint): Tensors {
   const tensors: Tensors = {};
-  for (const [name, shape] of expectedTensors(config)) {
+  for (const [name, shape] of trainedTensors(config, checkpoint.settings)) {
     const parameter = checkpoint.tensors.get(name);
     if (parameter === undefined) throw new Error(`the checkpoint lacks ${name}`);
     tensors[name] = { type: 'float32', data: parameter.data, shape };
@@ -225,12 +226,6 @@ function stateTensors(config: ModelConfig, checkpoint: Checkpoint): Tensors {
     }
   }
   return tensors;
-}
-
-function shapeOf(settings: TrainingSettings): TrainingShape {
-  const { batchSize, numTokens, distillWeight } = settings;
-  const window = windowOf(settings);
-  return { batch: batchSize, numTokens, window, distills: window > 0 && distillWeight > 0 };
 }
 
 function scalar(value: number): HostTensor {
