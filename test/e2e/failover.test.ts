@@ -2,15 +2,15 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { EdgeProcess } from '../support/edge-process.ts';
 import { RawClient, readChunks, textOfChunks } from '../support/openai-http.ts';
+import { ServeProcess } from '../support/serve-process.ts';
 import { Site } from '../support/site.ts';
 import { makeTinyChatModel, type TinyChatModel } from '../support/tiny-chat-model.ts';
 
 let model: TinyChatModel;
 let folder: string;
 let sites: Site[];
-let edge: EdgeProcess;
+let edge: ServeProcess;
 let client: RawClient;
 beforeAll(async () => {
   model = await makeTinyChatModel();
@@ -18,7 +18,7 @@ beforeAll(async () => {
   sites = await Promise.all(['a', 'b'].map((name) => Site.start(model.path, join(folder, `${name}.sqlite`))));
   const backends = sites.map(({ proxy }) => ({ url: proxy.url }));
   const vars = { BACKENDS: JSON.stringify(backends), SLICE_TOKENS: '32', LEAVE_GRACE_MS: '500' };
-  edge = await EdgeProcess.start({ vars });
+  edge = await ServeProcess.start({ vars, stateDir: join(folder, 'state') });
 });
 afterAll(async () => {
   await edge?.stop();

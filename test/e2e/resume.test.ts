@@ -3,8 +3,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { SseDecoder, type SseMessage } from '@tidar/shared/sse.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { EdgeProcess } from '../support/edge-process.ts';
 import { type Chunk, type Completion, RawClient, readChunks, textOfChunks } from '../support/openai-http.ts';
+import { ServeProcess } from '../support/serve-process.ts';
 import { Site } from '../support/site.ts';
 import { makeTinyChatModel, type TinyChatModel } from '../support/tiny-chat-model.ts';
 
@@ -13,7 +13,7 @@ const CLIENT_GRACE_MS = 3_000;
 let model: TinyChatModel;
 let folder: string;
 let site: Site;
-let edge: EdgeProcess;
+let edge: ServeProcess;
 let client: RawClient;
 beforeAll(async () => {
   model = await makeTinyChatModel();
@@ -34,7 +34,7 @@ beforeEach(async () => {
   client = new RawClient(edge.url, await edge.createKey({ requests_per_minute: 100_000 }));
 });
 
-function startEdge(): Promise<EdgeProcess> {
+function startEdge(): Promise<ServeProcess> {
   const vars = {
     BACKENDS: JSON.stringify([{ url: site.proxy.url }]),
     SLICE_TOKENS: '16',
@@ -42,7 +42,7 @@ function startEdge(): Promise<EdgeProcess> {
     LEAVE_GRACE_MS: String(CLIENT_GRACE_MS + 500),
     SETTLE_GRACE_MS: '120000',
   };
-  return EdgeProcess.start({ vars, stateDir: join(folder, 'state') });
+  return ServeProcess.start({ vars, stateDir: join(folder, 'state') });
 }
 
 const ask = {
@@ -160,7 +160,7 @@ describe('a client that lost its connection', () => {
     const whole = await wholeTexts();
     const headers = { 'idempotency-key': newKey() };
     const part = await whileHeld(4_000, async (held) => {
-      const killed = held.then(() => edge.stop('SIGKILL'));
+      const killed = held.then(() => edge.killAll());
       return readPart(5, headers, killed);
     });
     edge = await startEdge();
