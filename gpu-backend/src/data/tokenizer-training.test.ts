@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { parseChatTemplate } from '../model/chat-template.ts';
 import type { ChatMessage } from '../model/chat-template.ts';
 import { makeTokenizer, parseTokenizerJson } from '../model/tokenizer.ts';
+import { factChats } from './mix.ts';
 import {
   chatDocument,
   chatTemplate,
@@ -115,6 +116,22 @@ describe('chat form', () => {
       ];
       const ids = withChat.encodeChat(messages, { addGenerationPrompt: false });
       expect(ids).toEqual(chatDocument([{ questionIds: encode(question), answerIds: encode(answer) }]));
+    }
+  });
+
+  it('as tokens is what the model is trained on, with several questions too', () => {
+    for (const turns of factChats(1)
+      .filter(({ length }) => length > 1)
+      .slice(0, 50)) {
+      const messages = turns.flatMap(({ question, answer }): ChatMessage[] => [
+        { role: 'user', content: question },
+        { role: 'assistant', content: answer },
+      ]);
+      const encoded = turns.map(({ question, answer }) => ({
+        questionIds: encode(question),
+        answerIds: encode(answer),
+      }));
+      expect(withChat.encodeChat(messages, { addGenerationPrompt: false })).toEqual(chatDocument(encoded));
     }
   });
 
