@@ -26,7 +26,7 @@ const FIXTURE = fileURLToPath(new URL('../fixtures/llama-tidar', import.meta.url
 const MAIN = fileURLToPath(new URL('../../gpu-backend/src/server/main.ts', import.meta.url));
 const { prompt } = JSON.parse(readFileSync(`${FIXTURE}/expected.json`, 'utf8')) as { prompt: number[] };
 /** So many tokens take seconds: whatever a test does, it does it in the middle. */
-const NUM_LONG = 3000;
+const NUM_LONG = 1500;
 const NUM_SHORT = 60;
 
 // The golden model with a long context and no end token.
@@ -212,7 +212,7 @@ describe('a file that one process has', () => {
 describe('a reader who comes back', () => {
   it('goes on where he was, at any token of a running text or one that has ended', async () => {
     const backend = common;
-    const changes = { max_tokens: 2500 };
+    const changes = { max_tokens: 1200 };
     const id = newId();
     const first = readerOf(await backend.post(bodyOf(id, changes)));
     await first.until(20);
@@ -234,14 +234,14 @@ describe('a reader who comes back', () => {
     const whole = (await backend.journal(id)).token_ids!;
     for (const from of [
       [0, 0],
-      [1, 2000],
-      [2499, 2500],
-      [2500, 2500],
+      [1, 1000],
+      [1199, 1200],
+      [1200, 1200],
     ]) {
       const events = await readEvents(await backend.read(id, { stream: true, from }));
       expect(tokensOf(events)).toEqual(whole.map((tokenIds, choice) => tokenIds.slice(from[choice])));
       expect(finishesOf(events)).toHaveLength(2);
-      expect(closingEvents(events)).toMatchObject([{ type: 'end', usage: { completion_tokens: 5000 } }]);
+      expect(closingEvents(events)).toMatchObject([{ type: 'end', usage: { completion_tokens: 2400 } }]);
     }
   });
 
@@ -273,14 +273,14 @@ describe('a reader who comes back', () => {
 describe('a client that leaves', () => {
   it('finds its text whole if it comes back within the grace', async () => {
     const backend = common;
-    const changes = { max_tokens: 2500 };
+    const changes = { max_tokens: 1200 };
     const id = newId();
     const leaver = new AbortController();
     const first = readerOf(await backend.post(bodyOf(id, changes), undefined, leaver.signal));
     await first.until(20);
     leaver.abort();
     const had = tokensOf(first.events);
-    await until(backend, id, ({ state }) => state === 'ended');
+    await until(backend, id, ({ token_counts: counts }) => counts[0]! > had[0]!.length);
     const events = await readEvents(await backend.read(id, { stream: true, from: countsOf(first.events) }));
     expect(joined(had, tokensOf(events))).toEqual(await unbroken(backend, changes));
     expect(closingEvents(events)).toMatchObject([{ type: 'end' }]);
@@ -301,6 +301,27 @@ describe('a client that leaves', () => {
     expect(answer.usage.completion_tokens).toBe(answer.token_counts[0]! + answer.token_counts[1]!);
     expect(answer.tokens_hash).toBe(await hashTokenIds(answer.token_ids!));
     expect(await backend.metric('num_requests_running')).toBe(0);
+  });
+});
+
+describe('a client that reads slowly', () => {
+  it('gives its place to who waits for one, and still gets its text whole', async () => {
+    const backend = await start({}, '--max-concurrent', '1');
+    // Some kilobytes a token: more than what lies between the two processes can take.
+    const changes = { max_tokens: NUM_LONG, num_choices: 1, logprobs: 20 };
+    const id = newId();
+    const slow = readerOf(await backend.post(bodyOf(id, changes)));
+    await slow.until(5);
+    const other = await readEvents(await backend.post(bodyOf(newId(), { num_choices: 1 })));
+    expect(countsOf(other)).toEqual([NUM_SHORT, 0]);
+    expect(await backend.journal(id)).toMatchObject({ state: 'ended', token_counts: [NUM_LONG] });
+    await slow.rest();
+    expect(tokenIdsOf(slow.events)).toEqual((await backend.journal(id)).token_ids![0]);
+    expect(slow.events.filter(({ type }) => type !== 'step').map(({ type }) => type)).toEqual([
+      'start',
+      'finish',
+      'end',
+    ]);
   });
 });
 
@@ -407,13 +428,13 @@ describe('a backend that drains', () => {
     const backend = await start();
     const id = newId();
     const leaver = new AbortController();
-    const first = readerOf(await backend.post(bodyOf(id, { max_tokens: 2500 }), undefined, leaver.signal));
+    const first = readerOf(await backend.post(bodyOf(id, { max_tokens: 1200 }), undefined, leaver.signal));
     await first.until(20);
     const stopped = backend.stop('SIGTERM');
     leaver.abort();
     while (!backend.output.includes('"draining"')) await new Promise((resolve) => setTimeout(resolve, 10));
     const events = await readEvents(await backend.read(id, { stream: true }));
-    expect(countsOf(events)).toEqual([2500, 2500]);
+    expect(countsOf(events)).toEqual([1200, 1200]);
     expect(closingEvents(events)).toMatchObject([{ type: 'end' }]);
     expect(await stopped).toBe(0);
   });

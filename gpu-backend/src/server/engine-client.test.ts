@@ -1,4 +1,6 @@
-import { readFileSync } from 'node:fs';
+import { cpSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { Worker } from 'node:worker_threads';
@@ -6,7 +8,6 @@ import type { TidarError } from '@tidar/shared/errors.ts';
 import { afterEach, describe, expect, it } from 'vitest';
 import { PLAIN_SAMPLING } from '../engine/sampling/settings.ts';
 import { loadModelFolder } from '../model/folder.ts';
-import type { ModelFolder } from '../model/folder.ts';
 import { EngineClient } from './engine-client.ts';
 import type { EngineClientOptions } from './engine-client.ts';
 import type { EngineEvent, EngineRequest } from './engine-messages.ts';
@@ -177,8 +178,11 @@ describe('a crash of the engine', () => {
 
 describe('a model that cannot be opened', () => {
   it('is fatal at once, with a sentence', async () => {
-    const folder: ModelFolder = loadModelFolder(PATH);
-    const system = start({ folder: { ...folder, path: '/no/such/folder' } });
+    const root = mkdtempSync(join(tmpdir(), 'tidar-gone-'));
+    cpSync(PATH, root, { recursive: true });
+    const folder = loadModelFolder(root);
+    rmSync(root, { recursive: true });
+    const system = start({ folder });
     await expect(system.client.ready).rejects.toMatchObject({ code: 'model_folder_invalid' });
     expect(system.fatal).toHaveLength(1);
   });

@@ -61,6 +61,8 @@ export class EngineClient {
   readonly #options: EngineClientOptions;
   readonly #open = new Map<number, OpenRequest>();
   readonly #queue: AdmissionQueue<OpenRequest>;
+  /** Called when a request has to wait for a place. */
+  onWaiting: () => void = () => undefined;
   readonly #whenReady = Promise.withResolvers<string>();
   /** Texts that the engine's thread has. */
   #numPlacesTaken = 0;
@@ -174,7 +176,7 @@ export class EngineClient {
     const { generate, numChoices, tenant } = open.request;
     const cost = numChoices * (generate.promptIds.length + generate.maxTokens);
     const result = this.#queue.push(tenant, cost, open);
-    if (result.accepted) return;
+    if (result.accepted) return this.onWaiting();
     const sentence =
       result.reason === 'tenant'
         ? 'This key has as many requests waiting as one key may have; try again later.'

@@ -2,6 +2,7 @@ import { TidarError } from '@tidar/shared/errors.ts';
 import type { LeasePayload } from '@tidar/shared/lease.ts';
 import type { GenerateRequest, ModelInfo } from '@tidar/shared/protocol.ts';
 import type { EngineClient } from './engine-client.ts';
+import { Forgetting } from './forgetting.ts';
 import { Generation } from './generation.ts';
 import type { GenerationHost } from './generation.ts';
 import type { Journal, JournalPlace } from './journal/journal.ts';
@@ -10,7 +11,7 @@ import type { PreparedRequest } from './prompt.ts';
 import { RunningGeneration } from './running-generation.ts';
 
 export interface GenerationsOptions {
-  readonly engine: Pick<EngineClient, 'submit'>;
+  readonly engine: Pick<EngineClient, 'submit' | 'numWaiting' | 'onWaiting'>;
   readonly journal: Journal;
   readonly host: GenerationHost;
   readonly clientGraceMs: number;
@@ -33,13 +34,17 @@ export class Generations {
   readonly #open = new Set<RunningGeneration>();
   /** The highest attempt of each request. */
   readonly #byRequest = new Map<string, RunningGeneration>();
-  /** Ended ones of `store: false`, which a reader may come back for. */
-  readonly #toForget = new Map<number, NodeJS.Timeout>();
+  readonly forgetting: Forgetting;
   #isDraining = false;
   #onIdle: () => void = () => undefined;
 
   constructor(options: GenerationsOptions) {
     this.#options = options;
+    const { journal, clientGraceMs, engine } = options;
+    this.forgetting = new Forgetting((id) => journal.forget(id), clientGraceMs);
+    engine.onWaiting = () => {
+      for (const running of this.#open) running.makeRoom();
+    };
   }
 
   get isDraining(): boolean {
@@ -78,6 +83,7 @@ export class Generations {
     if (running === undefined) throw new TypeError('the journal began without a start');
     this.#byRequest.get(lease.request_id)?.cancel(superseded(lease.attempt));
     this.#open.add(running);
+    if (!checked.request.store) this.forgetting.add(running.id);
     this.#byRequest.set(lease.request_id, running);
     return running;
   }
@@ -86,15 +92,6 @@ export class Generations {
   find(requestId: string, attempt: number): RunningGeneration | undefined {
     const running = this.#byRequest.get(requestId);
     return running?.attempt === attempt ? running : undefined;
-  }
-
-  /** Its reader has all of it: of `store: false`, nothing more is kept. */
-  onRead(id: number): void {
-    const timer = this.#toForget.get(id);
-    if (timer === undefined) return;
-    clearTimeout(timer);
-    this.#toForget.delete(id);
-    this.#options.journal.forget(id);
   }
 
   /** Takes no more; after `limitMs` what still runs ends with `shutting_down`. Returns when none runs. */
@@ -109,13 +106,8 @@ export class Generations {
     clearTimeout(timer);
   }
 
-  /** Nobody can come back any more. */
-  forgetAll(): void {
-    for (const id of [...this.#toForget.keys()]) this.onRead(id);
-  }
-
   #create(checked: CheckedRequest, { id, numSteps }: JournalPlace): RunningGeneration {
-    const { host, journal, clientGraceMs, sliceWaitMs } = this.#options;
+    const { engine, host, journal, clientGraceMs, sliceWaitMs } = this.#options;
     const { model, request, lease, prepared, receivedAt } = checked;
     const running: RunningGeneration = new RunningGeneration({
       id,
@@ -125,19 +117,16 @@ export class Generations {
       lease,
       clientGraceMs,
       sliceWaitMs,
-      onClosed: () => this.#onClosed(running, request),
+      isCrowded: () => engine.numWaiting > 0,
+      onClosed: () => this.#onClosed(running, request.request_id),
     });
     return running;
   }
 
-  #onClosed(running: RunningGeneration, { request_id: requestId, store }: GenerateRequest): void {
+  #onClosed(running: RunningGeneration, requestId: string): void {
     this.#open.delete(running);
     if (this.#byRequest.get(requestId) === running) this.#byRequest.delete(requestId);
-    if (!store) {
-      const { id } = running;
-      const timer = setTimeout(() => this.onRead(id), this.#options.clientGraceMs);
-      this.#toForget.set(id, timer);
-    }
+    this.forgetting.onClosed(running.id);
     if (this.#open.size === 0) this.#onIdle();
   }
 }

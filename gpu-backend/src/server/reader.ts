@@ -1,11 +1,10 @@
 import { errorBody, TidarError } from '@tidar/shared/errors.ts';
-import type { GenerateEvent } from '@tidar/shared/protocol.ts';
 import { encodeGenerateEvent } from '@tidar/shared/protocol.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import { eventStream } from './event-stream.ts';
 import type { Journal } from './journal/journal.ts';
 import type { GenerationRecord } from './journal/records.ts';
-import { replay } from './replay.ts';
+import { Progress, replay } from './replay.ts';
 import type { Replayed } from './replay.ts';
 import type { LiveEvents } from './running-generation.ts';
 
@@ -17,56 +16,83 @@ const SSE_HEADERS = {
   'x-accel-buffering': 'no',
 };
 
+/** A generation as a reader finds it. */
+export interface Found {
+  readonly record: GenerationRecord;
+  /** What comes after the journal's; undefined where nothing does. */
+  readonly live: LiveEvents | undefined;
+}
+
 export interface ReadOptions {
   readonly journal: Journal;
   readonly tokenizer: Tokenizer | undefined;
-  /** As it was when the reader came. */
-  readonly record: GenerationRecord;
   readonly stop: readonly string[];
   /** Completion tokens of each choice that the reader has. */
   readonly from: readonly number[];
-  /** What comes after the journal's; undefined where nothing does. */
-  readonly live: LiveEvents | undefined;
-  /** The closing event was taken. */
-  readonly onRead: () => void;
+  readonly found: Found;
+  /** As it is now, for one who fell behind. */
+  readonly findAgain: (behind: LiveEvents) => Found;
+  /** He has the closing event, or left before. */
+  readonly onGone: (hasAll: boolean) => void;
 }
 
 /** An answer of events, from the journal and then live, which exactly one `end` or `error` closes. */
 export function readerResponse(options: ReadOptions): Response {
-  const body = eventStream(encoded(options), {
+  const reader = new Reader(options);
+  const body = eventStream(reader.encoded(), {
     keepAliveMs: KEEP_ALIVE_MS,
     stallMs: STALL_MS,
-    onGone: () => options.live?.leave(),
+    onGone: () => reader.leave(),
   });
   return new Response(body, { headers: SSE_HEADERS });
 }
 
-async function* encoded(options: ReadOptions): AsyncGenerator<string, void, undefined> {
-  let counts: readonly number[] = options.from;
-  try {
-    for await (const told of events(options)) {
-      counts = told.counts;
-      yield encodeGenerateEvent(told.event, counts);
-    }
-    options.onRead();
-  } catch (error) {
-    const event: GenerateEvent = { type: 'error', error: errorBody(error).error };
-    yield encodeGenerateEvent(event, counts);
-  }
-}
+class Reader {
+  readonly #options: ReadOptions;
+  readonly #progress: Progress;
+  #found: Found;
+  #hasLeft = false;
 
-async function* events(options: ReadOptions): AsyncGenerator<Replayed, void, undefined> {
-  const { journal, record, live } = options;
-  const numSteps = live?.numSteps ?? Number.MAX_SAFE_INTEGER;
-  yield* replay(journal, record, { ...options, numSteps });
-  if (live === undefined) {
-    if (record.state === 'running') throw unknownEnd();
-    return;
+  constructor(options: ReadOptions) {
+    this.#options = options;
+    this.#progress = new Progress(options.from);
+    this.#found = options.found;
   }
-  for (;;) {
-    const told = await live.next();
-    yield told;
-    if (told.event.type === 'end' || told.event.type === 'error') return;
+
+  leave(): void {
+    this.#hasLeft = true;
+    this.#found.live?.leave();
+  }
+
+  async *encoded(): AsyncGenerator<string, void, undefined> {
+    try {
+      for await (const told of this.#events()) {
+        this.#progress.add(told);
+        yield encodeGenerateEvent(told.event, told.counts);
+      }
+    } catch (error) {
+      const { counts } = this.#progress;
+      yield encodeGenerateEvent({ type: 'error', error: errorBody(error).error }, counts);
+    } finally {
+      this.#options.onGone(this.#progress.isClosed && !this.#hasLeft);
+    }
+  }
+
+  /** What the journal has, then what comes live; one who cannot keep up goes back to the journal. */
+  async *#events(): AsyncGenerator<Replayed, void, undefined> {
+    const { journal } = this.#options;
+    for (;;) {
+      const { record, live } = this.#found;
+      const numSteps = live?.numSteps ?? Number.MAX_SAFE_INTEGER;
+      yield* replay(journal, record, { ...this.#options, numSteps, progress: this.#progress });
+      if (this.#progress.isClosed) return;
+      if (live === undefined) throw unknownEnd();
+      for (let told = await live.next(); told !== undefined; told = await live.next()) {
+        yield told;
+        if (this.#progress.isClosed) return;
+      }
+      this.#found = this.#options.findAgain(live);
+    }
   }
 }
 

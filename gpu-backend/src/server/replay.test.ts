@@ -1,6 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { GenerateEvent } from '@tidar/shared/protocol.ts';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { StopStringFilter } from '../decode/stop-strings.ts';
@@ -9,8 +10,8 @@ import type { EngineEvent, EngineRequest } from './engine-messages.ts';
 import { Journal } from './journal/journal.ts';
 import type { Entry, GenerationRecord } from './journal/records.ts';
 import { hashTokens } from './journal/token-blob.ts';
+import { Progress, replay } from './replay.ts';
 import type { Replayed } from './replay.ts';
-import { replay } from './replay.ts';
 import { Demo } from './testing/desk.ts';
 import type { Answer } from './testing/desk.ts';
 
@@ -82,10 +83,36 @@ async function replayed(
   from: readonly number[],
 ): Promise<Replayed[]> {
   const { tokenizer } = demo;
-  const options = { tokenizer, stop: request.stop, from, numSteps: Number.MAX_SAFE_INTEGER };
+  const progress = new Progress(from);
+  const options = { tokenizer, stop: request.stop, progress, numSteps: Number.MAX_SAFE_INTEGER };
   const all: Replayed[] = [];
-  for await (const told of replay(journal, record, options)) all.push(told);
+  for await (const told of replay(journal, record, options)) {
+    progress.add(told);
+    all.push(told);
+  }
   return all;
+}
+
+/** The same events as a running generation tells them. */
+function liveEvents(events: readonly EngineEvent[], from: readonly number[]): Replayed[] {
+  const counts = [...from];
+  return events.map((event): Replayed => {
+    if (event.type === 'step') counts[event.choice]! += event.tokenIds.length;
+    return { event: toProtocol(event), counts: [...counts] };
+  });
+}
+
+function toProtocol(event: EngineEvent): GenerateEvent {
+  switch (event.type) {
+    case 'step':
+      return { type: 'step', choice: event.choice, token_ids: event.tokenIds, text: event.text };
+    case 'finish':
+      return { type: 'finish', choice: event.choice, finish_reason: event.finishReason };
+    case 'admitted':
+      return { type: 'start' } as GenerateEvent;
+    case 'end':
+      return { type: 'end' } as GenerateEvent;
+  }
 }
 
 type Texts = { tokenIds: number[]; text: string }[];
@@ -109,23 +136,29 @@ function textAfter(answer: Answer, request: EngineRequest, choice: number, numTo
 }
 
 /** Hot enough for half characters, with stop strings that hold text back. */
-const requests = fc
-  .record({
-    seed: fc.bigInt({ min: 0n, max: 1n << 60n }),
-    temperature: fc.constantFrom(1, 2),
-    stop: fc.constantFrom<string[][]>([], ['the ', 'ing'], ['a dog and', 'zzz'], ['e']),
-    numChoices: fc.integer({ min: 1, max: 3 }),
-  })
-  .map(({ seed, temperature, stop, numChoices }) =>
-    demo.request({ sampling: sampled({ temperature, seed }), maxTokens: 30 }, { stop, numChoices }),
-  );
+const STOPS = [[], ['the ', 'ing'], ['a dog and', 'zzz'], ['e']];
+
+interface Asked {
+  readonly request: EngineRequest;
+  readonly answer: Answer;
+}
+const pool: Asked[] = [];
+beforeAll(async () => {
+  for (let index = 0; index < 12; index++) {
+    const sampling = sampled({ temperature: 1 + (index % 2), seed: BigInt(index) });
+    const rest = { stop: STOPS[index % STOPS.length]!, numChoices: 1 + (index % 3) };
+    const request = demo.request({ sampling, maxTokens: 30 }, rest);
+    pool.push({ request, answer: await demo.answerTo(request) });
+  }
+});
+const anyAsked = fc.nat(11).map((index) => () => pool[index]!);
 
 describe('what a reader gets from the journal', () => {
   it('is, after any tokens of each choice, the rest of tokens and text to the last character', async () => {
     const cuts = fc.array(fc.tuple(fc.nat(30), fc.nat(30), fc.nat(30)), { minLength: 8, maxLength: 8 });
     await fc.assert(
-      fc.asyncProperty(requests, cuts, async (request, vectors) => {
-        const answer = await demo.answerTo(request);
+      fc.asyncProperty(anyAsked, cuts, async (asked, vectors) => {
+        const { request, answer } = asked();
         const record = await written(request, answer.events);
         for (const vector of vectors) {
           const from = answer.choices.map(({ tokenIds }, choice) =>
@@ -145,10 +178,49 @@ describe('what a reader gets from the journal', () => {
     );
   });
 
+  it('is the same where he goes back and forth between the journal and what comes live', async () => {
+    await fc.assert(
+      fc.asyncProperty(anyAsked, fc.array(fc.nat(6), { maxLength: 12 }), async (asked, lengths) => {
+        const { request, answer } = asked();
+        const progress = new Progress(answer.choices.map(() => 0));
+        const all: Replayed[] = [];
+        const take = (told: Replayed): void => {
+          progress.add(told);
+          all.push(told);
+        };
+        let numEvents = 0;
+        for (const [at, length] of [...lengths, Infinity].entries()) {
+          if (progress.isClosed) break;
+          const isLive = at % 2 === 0;
+          const events = answer.events.slice(numEvents, numEvents + length);
+          numEvents += events.length;
+          if (isLive) {
+            for (const told of liveEvents(events, progress.counts)) take(told);
+            continue;
+          }
+          const record = await written(request, answer.events.slice(0, numEvents));
+          const numSteps = Number.MAX_SAFE_INTEGER;
+          const options = { tokenizer: demo.tokenizer, stop: request.stop, progress, numSteps };
+          for await (const told of replay(journal, record, options)) take(told);
+        }
+        expect(textsOf(all, request.numChoices)).toEqual(
+          answer.choices.map(({ tokenIds, text }) => ({ tokenIds, text })),
+        );
+        expect(
+          all
+            .map(({ event }) => event.type)
+            .filter((type) => type !== 'step')
+            .toSorted(),
+        ).toEqual(['start', ...answer.choices.map(() => 'finish'), 'end'].toSorted());
+      }),
+      { seed: 8, numRuns: 40 },
+    );
+  });
+
   it('goes on live where the journal ends, at whatever event the reader came, with the same text', async () => {
     await fc.assert(
-      fc.asyncProperty(requests, fc.nat(), async (request, at) => {
-        const answer = await demo.answerTo(request);
+      fc.asyncProperty(anyAsked, fc.nat(), async (asked, at) => {
+        const { request, answer } = asked();
         const numEvents = at % answer.events.length;
         const record = await written(request, answer.events.slice(0, numEvents));
         const from = answer.choices.map(() => 0);

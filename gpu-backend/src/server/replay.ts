@@ -13,19 +13,43 @@ const BATCH = 256;
 export interface ReplayOptions {
   readonly tokenizer: Tokenizer | undefined;
   readonly stop: readonly string[];
-  /** Completion tokens of each choice that the reader has. */
-  readonly from: readonly number[];
+  /** What the reader has. */
+  readonly progress: Progress;
   /** Steps that the journal has by now; later ones come from the engine. */
   readonly numSteps: number;
 }
 
 export interface Replayed {
   readonly event: GenerateEvent;
+  /** Completion tokens of each choice after it. */
   readonly counts: readonly number[];
 }
 
+/** How far one reader has come. */
+export class Progress {
+  /** Completion tokens of each choice. */
+  counts: readonly number[];
+  isStarted = false;
+  isClosed = false;
+  readonly finished = new Set<number>();
+  /** What was read of the journal for him, the next time to go on from there. */
+  numSteps = 0;
+  choices: ReplayedChoice[] | undefined;
+
+  constructor(from: readonly number[]) {
+    this.counts = from;
+  }
+
+  add({ event, counts }: Replayed): void {
+    this.counts = counts;
+    if (event.type === 'start') this.isStarted = true;
+    else if (event.type === 'finish') this.finished.add(event.choice);
+    else if (event.type !== 'step') this.isClosed = true;
+  }
+}
+
 /**
- * The events of a generation after the tokens that its reader has, from the journal. A step that the reader has a part
+ * The events of a generation that its reader does not have, from the journal. A step that the reader has a part
  * of is cut there. The text after n tokens follows from these tokens alone, so that it goes on exactly where the
  * reader's ended: held-back text comes with the tokens that make it certain.
  */
@@ -34,15 +58,17 @@ export async function* replay(
   record: GenerationRecord,
   options: ReplayOptions,
 ): AsyncGenerator<Replayed, void, undefined> {
-  const { from, numSteps } = options;
-  const choices = record.finishReasons.map((_, choice) => new ReplayedChoice(options, from[choice] ?? 0));
-  const counts = [...from];
-  const finished = new Set<number>();
-  if (record.numCachedTokens !== undefined) yield { event: startOf(record), counts: [...counts] };
-  for (let seq = 0; seq < numSteps;) {
-    const steps = journal.steps(record.id, { from: seq, end: numSteps, limit: BATCH });
+  const { progress, numSteps } = options;
+  const counts = [...progress.counts];
+  const choices = (progress.choices ??= record.finishReasons.map(() => new ReplayedChoice(options)));
+  choices.forEach((one, choice) => one.skipTo(counts[choice] ?? 0));
+  if (record.numCachedTokens !== undefined && !progress.isStarted)
+    yield { event: startOf(record), counts: [...counts] };
+  while (progress.numSteps < numSteps) {
+    const range = { from: progress.numSteps, end: numSteps, limit: BATCH };
+    const steps = journal.steps(record.id, range);
     if (steps.length === 0) break;
-    seq += steps.length;
+    progress.numSteps += steps.length;
     for (const step of steps) {
       const event = choices[step.choice]?.take(step);
       if (event !== undefined) {
@@ -57,11 +83,10 @@ export async function* replay(
   const closing = closingOf(record);
   if (closing !== undefined) yield { event: closing, counts };
 
-  /** Once, where it is known: after its last step, or where what it was resumed with had ended, at the end. */
+  /** Where it is known and was not told: after its last step, or where what it was resumed with had ended, at the end. */
   function* finishOf(choice: number): Generator<Replayed, void, undefined> {
     const reason = record.finishReasons[choice] ?? null;
-    if (reason === null || finished.has(choice)) return;
-    finished.add(choice);
+    if (reason === null || progress.finished.has(choice)) return;
     const text = choices[choice]?.rest() ?? '';
     if (text !== '') yield { event: { type: 'step', choice, token_ids: [], text }, counts: [...counts] };
     yield { event: { type: 'finish', choice, finish_reason: reason }, counts: [...counts] };
@@ -81,24 +106,29 @@ export function assertFrom(from: readonly number[], counts: readonly number[]): 
 
 class ReplayedChoice {
   readonly #filter: StopStringFilter | undefined;
+  #numTokens = 0;
   /** Tokens still to come that the reader has already. */
-  #numToSkip: number;
-  #hasText = false;
+  #numToSkip = 0;
+  #hasRest = false;
 
-  constructor({ tokenizer, stop }: ReplayOptions, from: number) {
+  constructor({ tokenizer, stop }: ReplayOptions) {
     this.#filter = tokenizer && new StopStringFilter(tokenizer.stream(), stop);
-    this.#numToSkip = from;
+  }
+
+  skipTo(numTokens: number): void {
+    this.#numToSkip = numTokens - this.#numTokens;
   }
 
   /** The part of the step that the reader does not have. */
   take({ choice, tokenIds, isLast, logprobs }: StepRecord): StepEvent | undefined {
     const numSkipped = Math.min(this.#numToSkip, tokenIds.length);
+    this.#numTokens += tokenIds.length;
     this.#numToSkip -= numSkipped;
     this.#filter?.push(tokenIds.slice(0, numSkipped));
     const rest = tokenIds.slice(numSkipped);
+    this.#hasRest = rest.length > 0;
     if (rest.length === 0) return undefined;
     const text = this.#filter?.push(rest).text ?? '';
-    this.#hasText = true;
     return {
       type: 'step',
       choice,
@@ -108,10 +138,10 @@ class ReplayedChoice {
     };
   }
 
-  /** What is held back at the choice's end: told once, and only to whom its last token is. */
+  /** What is held back at the choice's end: told once, and only to whom its last step is. */
   rest(): string {
-    if (!this.#hasText) return '';
-    this.#hasText = false;
+    if (!this.#hasRest) return '';
+    this.#hasRest = false;
     return this.#filter?.flush().text ?? '';
   }
 }

@@ -37,12 +37,23 @@ export async function handleRead(backend: Backend, requestId: string, http: Requ
 /** The events of an attempt that the journal has. Nothing may be awaited between `find` and this. */
 export function streamOf(backend: Backend, record: GenerationRecord, from: readonly number[]): Response {
   const { journal, folder, generations } = backend;
-  if (record.request === undefined) throw notKept();
-  const { stop } = JSON.parse(record.request) as GenerateRequest;
-  const { tokenizer } = folder;
-  const live = generations.find(record.requestId, record.attempt)?.attach();
-  const onRead = (): void => generations.onRead(record.id);
-  return readerResponse({ journal, tokenizer, record, stop, from, live, onRead });
+  const { id, requestId, attempt, request } = record;
+  if (request === undefined) throw notKept();
+  const { stop } = JSON.parse(request) as GenerateRequest;
+  const live = generations.find(requestId, attempt)?.attach();
+  generations.forgetting.onReader(id);
+  return readerResponse({
+    journal,
+    tokenizer: folder.tokenizer,
+    stop,
+    from,
+    found: { record, live },
+    findAgain: (behind) => ({
+      record: journal.find(requestId, attempt) ?? record,
+      live: generations.find(requestId, attempt) && behind.rejoin(),
+    }),
+    onGone: (hasAll) => generations.forgetting.onReaderGone(id, hasAll),
+  });
 }
 
 async function checked(

@@ -31,12 +31,12 @@ afterEach(() => {
 interface Stage {
   readonly running: RunningGeneration;
   readonly engine: EngineListener;
-  readonly told: { credits: number; endTokens: number[]; cancelled: TidarError[] };
+  readonly told: { credits: number; endTokens: number[]; cancelled: TidarError[]; numWaiting: number };
   readonly generations: Generations;
 }
 
 function begin({ store = true, endToken = 100, clientGraceMs = 60_000, sliceWaitMs = 60_000 } = {}): Stage {
-  const told: Stage['told'] = { credits: 0, endTokens: [], cancelled: [] };
+  const told: Stage['told'] = { credits: 0, endTokens: [], cancelled: [], numWaiting: 0 };
   let engine: EngineListener | undefined;
   const generations = new Generations({
     journal,
@@ -48,6 +48,10 @@ function begin({ store = true, endToken = 100, clientGraceMs = 60_000, sliceWait
       folder: { tokenizer: undefined },
     },
     engine: {
+      onWaiting: () => undefined,
+      get numWaiting() {
+        return told.numWaiting;
+      },
       submit(_, listener) {
         engine = listener;
         return {
@@ -105,10 +109,15 @@ const END: EngineEvent[] = [
   { type: 'end', numForwardPasses: 1 },
 ];
 
+async function next(live: LiveEvents): Promise<GenerateEvent> {
+  const told = await live.next();
+  if (told === undefined) throw new Error('the reader fell behind');
+  return told.event;
+}
+
 async function readToEnd(live: LiveEvents): Promise<GenerateEvent[]> {
   const events: GenerateEvent[] = [];
-  while (events.at(-1)?.type !== 'end' && events.at(-1)?.type !== 'error')
-    events.push((await live.next()).event);
+  while (events.at(-1)?.type !== 'end' && events.at(-1)?.type !== 'error') events.push(await next(live));
   return events;
 }
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
@@ -119,7 +128,7 @@ describe('a running generation', () => {
     const live = running.attach();
     for (const event of [admitted, step(1), step(2), step(3), ...END]) engine.onEvent(event);
     for (let seen = 0; ;) {
-      const { event } = await live.next();
+      const event = await next(live);
       if (event.type === 'step') seen += 1;
       expect(journal.tokensOf(running.id)[0]!.length).toBeGreaterThanOrEqual(seen);
       if (event.type !== 'end') continue;
@@ -145,6 +154,21 @@ describe('a running generation', () => {
     await expect(live.next()).rejects.toMatchObject({ code: 'cancelled' });
   });
 
+  it('goes on without a slow reader where others wait for its place, and he misses nothing', async () => {
+    const { running, engine, told } = begin();
+    const live = running.attach();
+    engine.onEvent(admitted);
+    expect((await next(live)).type).toBe('start');
+    told.numWaiting = 1;
+    for (let n = 0; n < 5 * CREDIT_WINDOW; n++) engine.onEvent(step(n));
+    await turn();
+    expect(told.credits).toBe(5 * CREDIT_WINDOW);
+    expect(await live.next()).toBeUndefined();
+    expect(live.rejoin().numSteps).toBe(5 * CREDIT_WINDOW);
+    await expect(live.next()).rejects.toMatchObject({ code: 'stream_taken_over' });
+    expect(() => live.rejoin()).toThrow(expect.objectContaining({ code: 'stream_taken_over' }));
+  });
+
   it('has no more in memory than a window, however often its reader is another one', async () => {
     const { running, engine, told } = begin();
     engine.onEvent(admitted);
@@ -166,7 +190,7 @@ describe('a running generation', () => {
     const { running, engine, told, generations } = begin();
     const live = running.attach();
     engine.onEvent(admitted);
-    expect((await live.next()).event.type).toBe('start');
+    expect((await next(live)).type).toBe('start');
     // The place of its next step is taken.
     journal.write(
       running.id,

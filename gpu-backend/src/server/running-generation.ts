@@ -20,6 +20,8 @@ export interface RunningOptions {
   readonly clientGraceMs: number;
   /** How long it waits at the end of a slice. */
   readonly sliceWaitMs: number;
+  /** Whether others wait for a place in the engine. */
+  readonly isCrowded: () => boolean;
   /** Its closing event is in the journal. */
   readonly onClosed: () => void;
 }
@@ -28,16 +30,22 @@ export interface RunningOptions {
 export interface LiveEvents {
   /** Steps that the journal had then. */
   readonly numSteps: number;
-  /** The next event; throws where another reader took over, or this one has left. */
-  next(): Promise<Told>;
+  /**
+   * The next event; undefined where he fell behind, and is to rejoin. Throws where another reader took over, or this one
+   * has left.
+   */
+  next(): Promise<Told | undefined>;
+  /** The same reader from here on; throws where another took over. */
+  rejoin(): LiveEvents;
   /** The reader will take no more. */
   leave(): void;
 }
 
 /**
  * A generation between the engine and its reader, if it has one. Whatever happens is written to the journal first and
- * told then. A slow reader holds back the engine's credits; one who has gone does not, until his grace is over. One who
- * comes later reads the journal, then what comes live.
+ * told then. A slow reader holds back the engine's credits, unless others wait for a place: then it goes on without him,
+ * and he catches up from the journal. One who has gone does not hold it back, until his grace is over. One who comes
+ * later reads the journal, then what comes live.
  */
 export class RunningGeneration implements EngineListener {
   readonly attempt: number;
@@ -111,14 +119,26 @@ export class RunningGeneration implements EngineListener {
       numSteps: this.#numSteps,
       next: async () => {
         const told = await channel.next();
-        if (told.event.type === 'step') this.#returnCredits(1);
+        if (told?.event.type === 'step') this.#returnCredits(1);
         this.#watchSlice();
         return told;
+      },
+      rejoin: () => {
+        if (this.#channel !== channel) throw takenOver();
+        return this.attach();
       },
       leave: () => {
         if (this.#channel === channel) this.#leave();
       },
     };
+  }
+
+  /** Others wait for a place: a reader who holds it back falls behind. */
+  makeRoom(): void {
+    const channel = this.#channel;
+    if (channel === undefined || channel.size < (this.#numChoices * CREDIT_WINDOW) / 2) return;
+    this.#returnCredits(numStepsOf(channel.fallBehind()));
+    this.#watchSlice();
   }
 
   #leave(): void {
@@ -134,7 +154,7 @@ export class RunningGeneration implements EngineListener {
   #detach(reason: TidarError): void {
     const left = this.#channel?.end(reason) ?? [];
     this.#channel = undefined;
-    this.#returnCredits(left.filter(({ event }) => event.type === 'step').length);
+    this.#returnCredits(numStepsOf(left));
   }
 
   #write(told: Told): void {
@@ -148,8 +168,10 @@ export class RunningGeneration implements EngineListener {
     if (this.#isClosed) return;
     const { type } = told.event;
     if (type === 'step') this.#numSteps += 1;
-    this.#channel?.push(told);
-    if (type === 'step' && this.#channel === undefined) this.#returnCredits(1);
+    const isRead = this.#channel?.isBehind === false;
+    if (isRead) this.#channel?.push(told);
+    else if (type === 'step') this.#returnCredits(1);
+    if (this.#options.isCrowded()) this.makeRoom();
     if (type === 'end' || type === 'error') this.#close();
     else this.#watchSlice();
   }
@@ -177,7 +199,10 @@ export class RunningGeneration implements EngineListener {
     this.#numCreditsToReturn = 0;
   }
 
-  /** The wait at a slice's end begins when the reader has all of it: then it is he who does not renew. */
+  /**
+   * The wait at a slice's end begins when the reader has all of it: then it is he who does not renew. One who is behind
+   * is not waited for.
+   */
   #watchSlice(): void {
     const hasReaderAll = this.#channel === undefined || this.#channel.size === 0;
     const isPaused = !this.#isClosing && hasReaderAll && this.#options.generation.isAt(this.#endToken);
@@ -189,6 +214,9 @@ export class RunningGeneration implements EngineListener {
     this.#expiry.start(Math.min(this.#expiresAtMs - Date.now(), MAX_TIMER_MS), () => this.cancel(expired()));
   }
 }
+
+const numStepsOf = (events: readonly Told[]): number =>
+  events.filter(({ event }) => event.type === 'step').length;
 
 /** One timer, which is started again or cleared. */
 class Timer {

@@ -40,7 +40,7 @@ async function shutDown(backend: Backend, server: Server, heartbeats: Heartbeats
   clearTimeout(timer);
   await backend.engine.close();
   heartbeats?.stop();
-  backend.generations.forgetAll();
+  backend.generations.forgetting.finishAll();
   backend.journal.close();
   backend.log('stopped');
 }

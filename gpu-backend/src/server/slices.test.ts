@@ -85,7 +85,7 @@ describe('a text in slices', () => {
         expect(desk.engine.numActive).toBe(0);
         desk.engine.dispose();
       }),
-      { seed: 6, numRuns: 40 },
+      { seed: 6, numRuns: 24 },
     );
   });
 

@@ -28,6 +28,7 @@ export function generate(
     try {
       for (;;) {
         const event = await channel.next();
+        if (event === undefined) throw new TypeError('nobody lets this reader fall behind');
         if (event instanceof TidarError) throw event;
         if (event.type === 'step') ticket.addCredits(1);
         yield event;
