@@ -2,14 +2,32 @@ import { Template } from '@huggingface/jinja';
 import { TidarError } from '@tidar/shared/errors.ts';
 import { invalidFile } from './json-file.ts';
 
+/** A message as OpenAI has it; templates read the fields that they know. */
 export interface ChatMessage {
-  role: 'system' | 'user' | 'assistant';
+  role: 'system' | 'developer' | 'user' | 'assistant' | 'tool';
   content: string;
+  name?: string;
+  /** Of a tool's answer. */
+  tool_call_id?: string;
+  /** Of an assistant's turn; `arguments` is an object, as templates want it. */
+  tool_calls?: readonly ChatToolCall[];
+  /** What the assistant thought, where its template shows it again. */
+  reasoning_content?: string;
+}
+
+export interface ChatToolCall {
+  id?: string;
+  type?: 'function';
+  function: { name: string; arguments: unknown };
 }
 
 export interface ChatTemplateOptions {
   /** Whether the text ends where the assistant's answer begins; true by default. */
   addGenerationPrompt?: boolean;
+  /** Functions that may be called, as OpenAI describes them. */
+  tools?: readonly object[];
+  /** What else a template asks for: `enable_thinking` of Qwen3, say. */
+  variables?: Readonly<Record<string, unknown>>;
 }
 
 /** Renders messages to the model's own chat form; throws `invalid_request` with the template's sentence. */
@@ -22,10 +40,16 @@ export function parseChatTemplate(
   fileName: string,
 ): ChatTemplate {
   const template = parse(source, fileName);
-  return (messages, { addGenerationPrompt = true } = {}) => {
-    const variables = { ...specialTokens, messages, add_generation_prompt: addGenerationPrompt };
+  return (messages, { addGenerationPrompt = true, tools, variables = {} } = {}) => {
+    const given = {
+      ...specialTokens,
+      ...variables,
+      messages,
+      add_generation_prompt: addGenerationPrompt,
+      ...(tools === undefined ? {} : { tools }),
+    };
     try {
-      return template.render(variables);
+      return template.render(given);
     } catch (error) {
       throw new TidarError(
         'invalid_request',

@@ -19,6 +19,8 @@ function makeSecret(): string {
  */
 export interface SpecialTokenGuard {
   guard(content: string): string;
+  /** The same for every text in a value, names of fields included. */
+  guardAll<T>(value: T): T;
   rename(rendered: string): string;
   secretName(token: string): string;
 }
@@ -29,8 +31,11 @@ export function makeSpecialTokenGuard(specialTokens: readonly string[]): Special
   const secrets = new Map(specialTokens.map((token): [string, string] => [token, makeSecret()]));
   const secretName = (token: string): string => secrets.get(token) ?? token;
   const anySpecial = matchAny(specialTokens);
+  const guard = (content: string): string =>
+    insertBreaks(content, findBreaks(content, specialTokens), breakMark);
   return {
-    guard: (content) => insertBreaks(content, findBreaks(content, specialTokens), breakMark),
+    guard,
+    guardAll: (value) => mapTexts(value, guard),
     rename: (rendered) => {
       const renamed = anySpecial ? rendered.replace(anySpecial, secretName) : rendered;
       return renamed.replaceAll(breakMark, '');
@@ -66,4 +71,13 @@ function findBreaks(content: string, specialTokens: readonly string[]): number[]
 function insertBreaks(content: string, breaks: readonly number[], breakMark: string): string {
   const ends = [...breaks, content.length];
   return ends.map((end, i) => content.slice(i === 0 ? 0 : ends[i - 1], end)).join(breakMark);
+}
+
+/** A copy of a JSON-like value whose texts are mapped. */
+function mapTexts<T>(value: T, map: (text: string) => string): T;
+function mapTexts(value: unknown, map: (text: string) => string): unknown {
+  if (typeof value === 'string') return map(value);
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map((item: unknown) => mapTexts(item, map));
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [map(key), mapTexts(item, map)]));
 }

@@ -83,8 +83,7 @@ export function makeTokenizer(json: TokenizerJson, parts: Omit<TokenizerParts, '
   const { fileName, chatTemplate, bosTokenId, eosTokenIds } = parts;
   const decoder = makePieceDecoder(json.decoder, fileName);
   const pieces = makePieces(json, decoder);
-  const encode = makeEncoder(json, fileName);
-  const encodeChat = makeChatEncoder(json, fileName, chatTemplate);
+  const encoders = makeEncoders(json, fileName, chatTemplate);
   const stream = (): TextStream => makeTextStream(pieces, decoder);
   const specialNames = new Map(
     json.added_tokens.filter(({ special }) => special).map(({ id, content }) => [id, content]),
@@ -94,7 +93,7 @@ export function makeTokenizer(json: TokenizerJson, parts: Omit<TokenizerParts, '
     ...(bosTokenId === undefined ? {} : { bosTokenId }),
     eosTokenIds,
     hasChatTemplate: chatTemplate !== undefined,
-    encode,
+    ...encoders,
     decode: (ids) => {
       const text = stream();
       return text.push(ids) + text.flush();
@@ -103,7 +102,6 @@ export function makeTokenizer(json: TokenizerJson, parts: Omit<TokenizerParts, '
     specialName: (id) => specialNames.get(id),
     stream,
     applyChatTemplate: (messages, options) => requireTemplate(chatTemplate)(messages, options),
-    encodeChat,
   };
 }
 
@@ -126,11 +124,6 @@ function pieceBytes(piece: TokenPiece | undefined): Uint8Array | undefined {
   return piece?.type === 'text' ? new TextEncoder().encode(piece.text) : piece?.bytes;
 }
 
-function makeEncoder(json: object, fileName: string): (text: string) => number[] {
-  const tokenizer = openTokenizer(json, fileName);
-  return (text) => tokenizer.encode(text, { add_special_tokens: false }).ids;
-}
-
 function openTokenizer(json: object, fileName: string): HuggingFaceTokenizer {
   try {
     return new HuggingFaceTokenizer(json, {});
@@ -139,12 +132,16 @@ function openTokenizer(json: object, fileName: string): HuggingFaceTokenizer {
   }
 }
 
-/** Encodes chats by a second tokenizer, which knows the special tokens by their secret names alone. */
-function makeChatEncoder(
+/**
+ * One tokenizer, which knows the special tokens by their secret names alone, encodes both: in a text their own names
+ * are renamed everywhere, in a chat only where the template wrote them. A second tokenizer would take as much memory
+ * and time to make again.
+ */
+function makeEncoders(
   json: TokenizerJson,
   fileName: string,
   chatTemplate: ChatTemplate | undefined,
-): Tokenizer['encodeChat'] {
+): Pick<Tokenizer, 'encode' | 'encodeChat'> {
   const specials = new Set(json.added_tokens.filter(({ special }) => special).map(({ content }) => content));
   const guard = makeSpecialTokenGuard([...specials]);
   const vocab = Object.fromEntries(
@@ -155,9 +152,14 @@ function makeChatEncoder(
     content: token.special ? guard.secretName(token.content) : token.content,
   }));
   const secretJson = { ...json, model: { ...json.model, vocab }, added_tokens: addedTokens };
-  const encode = makeEncoder(secretJson, fileName);
-  return (messages, options) => {
-    const guarded = messages.map(({ role, content }) => ({ role, content: guard.guard(content) }));
-    return encode(guard.rename(requireTemplate(chatTemplate)(guarded, options)));
+  const tokenizer = openTokenizer(secretJson, fileName);
+  const encodeRenamed = (text: string): number[] => tokenizer.encode(text, { add_special_tokens: false }).ids;
+  return {
+    encode: (text) => encodeRenamed(guard.rename(text)),
+    encodeChat: (messages, options) => {
+      const guarded = messages.map(({ role, ...fields }) => ({ role, ...guard.guardAll(fields) }));
+      const tools = options?.tools === undefined ? {} : { tools: guard.guardAll(options.tools) };
+      return encodeRenamed(guard.rename(requireTemplate(chatTemplate)(guarded, { ...options, ...tools })));
+    },
   };
 }

@@ -19,8 +19,6 @@ export interface LlamaPeer {
   decode(promptIds: readonly number[], maxTokens: number): Promise<number[]>;
   /** Raw logits of a causal pass, [tokens][vocab]. */
   logits(tokenIds: readonly number[]): Promise<Float32Array[]>;
-  /** Its own tokenizer's ids; the text of a special token becomes that token. */
-  tokenize(text: string): number[];
   dispose(): Promise<void>;
 }
 
@@ -65,12 +63,24 @@ export async function openLlamaPeer(settings: LlamaSettings): Promise<LlamaPeer>
     decode: (promptIds, maxTokens) =>
       withSequence((sequence) => decodeSequence(model, sequence, promptIds, maxTokens)),
     logits: (tokenIds) => withSequence((sequence) => causalLogits(sequence, tokenIds)),
-    tokenize: (text) => model.tokenize(text, true, 'trimLeadingSpace'),
     dispose: async () => {
       await context.dispose();
       await model.dispose();
     },
   };
+}
+
+/** A GGUF file's vocabulary alone, by llama.cpp's own tokenizer: the text of a special token becomes that token. */
+export async function openLlamaVocabulary(ggufPath: string): Promise<{
+  tokenize(text: string): number[];
+  dispose(): Promise<void>;
+}> {
+  const llama = await openLlama();
+  // It looks for weights first, and says that there are none.
+  llama.logLevel = LlamaLogLevel.disabled;
+  const model = await llama.loadModel({ modelPath: ggufPath, vocabOnly: true, gpuLayers: 0 });
+  llama.logLevel = LlamaLogLevel.error;
+  return { tokenize: (text) => model.tokenize(text, true), dispose: () => model.dispose() };
 }
 
 function openSequence(context: LlamaContext, lookupLength: number): LlamaContextSequence {
