@@ -27,6 +27,8 @@ export function sessionEntries(folder: ModelFolder, { numThreads }: SessionOptio
   return {
     // Weights are mapped from their files; the graph itself is never written to disk.
     'session.model_external_initializers_file_folder_path': externalFolder(folder),
+    // Weights in 16 bits are widened once, a head of a large vocabulary too: its limit is a gibibyte.
+    'optimization.constant_folding_max_output_size_in_bytes': String(2 ** 40),
     'session.intra_op.allow_spinning': numThreads > 1 ? '1' : '0',
   };
 }

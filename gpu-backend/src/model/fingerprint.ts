@@ -1,10 +1,9 @@
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readSync } from 'node:fs';
 import { basename, isAbsolute, resolve } from 'node:path';
+import { FileHashes } from './file-hashes.ts';
 import type { ModelFolder } from './folder.ts';
 import { GRAPH_VERSION } from './graph/version.ts';
 
-const CHUNK_BYTES = 4 << 20;
 const FINGERPRINT_HEX_DIGITS = 24;
 
 /**
@@ -23,37 +22,14 @@ export function hashFiles(
   fileNames: readonly string[],
   settings: readonly unknown[] = [],
 ): string {
+  const hashes = new FileHashes(folder);
   // A file elsewhere counts by its content, not by where it lies.
   const parts = fileNames.map((fileName) => [
     isAbsolute(fileName) ? basename(fileName) : fileName,
-    hashFile(resolve(folder, fileName)),
+    hashes.sha256(resolve(folder, fileName)),
   ]);
+  hashes.save();
   return createHash('sha256')
     .update(JSON.stringify([...parts, ...settings]))
     .digest('hex');
-}
-
-function hashFile(path: string): string | null {
-  const file = openIfPresent(path);
-  if (file === undefined) return null;
-  try {
-    const hash = createHash('sha256');
-    const chunk = new Uint8Array(CHUNK_BYTES);
-    for (;;) {
-      const numRead = readSync(file, chunk);
-      if (numRead === 0) return hash.digest('hex');
-      hash.update(chunk.subarray(0, numRead));
-    }
-  } finally {
-    closeSync(file);
-  }
-}
-
-function openIfPresent(path: string): number | undefined {
-  try {
-    return openSync(path, 'r');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    throw error;
-  }
 }
