@@ -85,7 +85,7 @@ async function readPart(
   const response = await post(ask, headers, controller.signal);
   const messages: SseMessage[] = [];
   const decoder = new SseDecoder();
-  const reader = response.body!.getReader();
+  const reader: ReadableStreamDefaultReader<Uint8Array> = response.body!.getReader();
   while (messages.length < numMessages) {
     const { done, value } = await reader.read();
     if (done) throw new Error('the answer ended before it was to be left');
@@ -196,7 +196,7 @@ describe('a duplicate in flight', () => {
       await held;
       const second = await post(ask, headers);
       expect(second.headers.get('idempotent-replayed')).toBe('true');
-      const reader = second.body!.getReader();
+      const reader: ReadableStreamDefaultReader<Uint8Array> = second.body!.getReader();
       let text = '';
       // It has some text of an answer that is not whole yet.
       while (!/"content":"[^"]/.test(text)) text += new TextDecoder().decode((await reader.read()).value);

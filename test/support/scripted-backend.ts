@@ -75,13 +75,13 @@ export interface ScriptedBackend {
   reads: LeasePayload[];
   /** From now on it knows nothing of any request. */
   loseJournal(): void;
-  /** From now on it answers nothing but questions about itself with this status, or again as it should. */
-  break(status: number | undefined): void;
   play(script: Script): void;
   /** From now on it says that it is shutting down. */
   drain(): void;
   /** From now on it answers no question about itself. */
   stall(): void;
+  /** From now on it says again that all is well. */
+  recover(): void;
   /** From now on it says that it speaks this version of the protocol; undefined: it says nothing of it. */
   speak(protocolVersion: number | undefined): void;
   close(): Promise<void>;
@@ -99,13 +99,11 @@ export async function startScriptedBackend(
   let journal = new ScriptedJournal(model);
   let script: Script = (stage) => stage.refuse('overloaded', 'No script is set.');
   let health = 'ok';
-  let brokenStatus: number | undefined;
   let version: number | undefined = PROTOCOL_VERSION;
   const handle = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
     if (request.url === '/health') return answer(response, 200, { status: health, models: [model.id] });
     if (request.url === '/v1/models')
       return answer(response, 200, { protocol_version: version, models: [model] });
-    if (brokenStatus !== undefined) return answer(response, brokenStatus, {});
     const { body, lease } = await received(request);
     if (request.url === '/v1/generate') {
       const entry = await seenIn(body, lease, response);
@@ -137,10 +135,10 @@ export async function startScriptedBackend(
     renewals,
     reads,
     loseJournal: () => void (journal = new ScriptedJournal(model)),
-    break: (status) => void (brokenStatus = status),
     play: (next) => void (script = next),
     drain: () => void (health = 'draining'),
     stall: () => void (health = 'stalled'),
+    recover: () => void (health = 'ok'),
     speak: (protocolVersion) => void (version = protocolVersion),
     async close() {
       server.closeAllConnections();
@@ -192,7 +190,7 @@ function stageFor(seen: Seen, response: ServerResponse, journal: ScriptedJournal
         num_prompt_tokens: 3,
         num_cached_tokens: 1,
         seed: sampling.seed,
-        fingerprint: SCRIPTED_MODEL.fingerprint,
+        fingerprint: seen.lease.fingerprint,
         model,
         ...changes,
       });

@@ -77,17 +77,22 @@ function neverStarted(row: RequestRow): Settlement {
   return { ...provenOf(row), finishReason: brokenReason(row), estimated: false };
 }
 
+/**
+ * The end of each choice, as the journal has it. A connection that was taken over may have delivered more of an earlier
+ * attempt than the last one came to: the same text, and not for nothing.
+ */
 function billOf(row: RequestRow, answer: JournalAnswer): Settlement {
-  const { usage, token_counts: tokenCounts, tokens_hash: tokensHash } = answer;
+  const { usage, token_counts: counts, tokens_hash: tokensHash } = answer;
+  const ends = deliveredOf(row).map((delivered, choice) => Math.max(delivered, counts[choice] ?? 0));
   return {
     attempt: row.attempt,
     promptTokens: usage.prompt_tokens,
     cachedTokens: usage.cached_tokens,
-    completionTokens: sum(tokenCounts),
+    completionTokens: sum(ends),
     numForwardPasses: usage.num_forward_passes,
     finishReason: reasonOf(row, answer),
     estimated: false,
-    tokensHash,
+    tokensHash: sum(ends) === sum(counts) ? tokensHash : null,
   };
 }
 
