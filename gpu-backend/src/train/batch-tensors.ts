@@ -4,11 +4,11 @@ import type { TrainingShape } from './loss-graph.ts';
 
 /** A batch as the inputs of the graph that buildLossGraph makes for `shape`. */
 export function batchTensors(batch: TrainingBatch, shape: TrainingShape): Record<string, HostTensor> {
-  const { numTokens, window } = shape;
+  const { numTokens, window, numMaskRows = numTokens } = shape;
   const numRows = batch.tokenIds.length;
   const tensors: Record<string, HostTensor> = {
     token_ids: { type: 'int64', data: batch.tokenIds, shape: [numRows] },
-    positions: { type: 'int64', data: batch.positions, shape: [numRows / numTokens, numTokens] },
+    positions: { type: 'int64', data: batch.positions, shape: [1, numRows] },
     labels: { type: 'int64', data: batch.labels, shape: [numRows] },
     ar_weights: float([numRows], batch.arWeights),
     causal: float([numTokens, numTokens], batch.causal),
@@ -23,8 +23,8 @@ export function batchTensors(batch: TrainingBatch, shape: TrainingShape): Record
     ...tensors,
     ...(shape.distills === true ? teachers : {}),
     diffusion_weights: float([numRows], batch.diffusion.weights),
-    clean_for_masks: float([numTokens, numTokens], batch.diffusion.cleanForMasks),
-    own_block: float([numTokens, window], batch.diffusion.ownBlock),
+    clean_for_masks: float([shape.batch, numMaskRows, numTokens], batch.diffusion.cleanForMasks),
+    own_block: float([shape.batch, numMaskRows, window], batch.diffusion.ownBlock),
   };
 }
 

@@ -22,6 +22,7 @@ export const HELP = `npm run train -- --run NAME [options]      trains, or goes 
   --length N             tokens of a sequence, default 256
   --block-sizes 4,8,16   one is drawn at each step, default 16
   --block-starts aligned|random   blocks begin at multiples of their size, or at an offset drawn at each step
+  --mask-rows N          mask rows of each sequence: the blocks that count most; default all, as many as --length
   --mask full|random     the second half is all masks (default), or has them at random among clean tokens
   --alpha A              weight of the AR loss, default 1
   --mask-adapter RANK    a low-rank adapter that acts on mask rows alone, exported with the model; default 0, none
@@ -56,6 +57,7 @@ export const SETTING_FLAGS = {
   alpha: 'alpha',
   distillWeight: 'distill',
   maskAdapterRank: 'mask-adapter',
+  numMaskRows: 'mask-rows',
   learningRate: 'learning-rate',
   finalShare: 'final-share',
   numWarmupSteps: 'warmup',

@@ -8,7 +8,7 @@ import * as ops from '../model/graph/ops.ts';
 import { serializeModel } from '../model/graph/serialize.ts';
 import { CustomGradients, gradients } from './autodiff.ts';
 import { trainingAttention } from './attention.ts';
-import { diffusionMasks } from './batch.ts';
+import { diffusionMasks, takenRows } from './batch.ts';
 import { GRADIENT_RULES } from './gradient-rules.ts';
 import { crossEntropy } from './loss.ts';
 
@@ -21,28 +21,37 @@ interface Case {
 const labels = (b: GraphBuilder): Value => b.list([3, 0, 3, 4]);
 const angles = (b: GraphBuilder, f: (x: number) => number): Value =>
   b.constant('float32', [1, 3, 2], Float32Array.from([0, 0, 1, 0.3, 2, 0.6], f));
-const tinyConfig = { numHeads: 4, numKeyValueHeads: 2, headDim: 2 } as Parameters<
-  typeof trainingAttention
->[2];
+const tinyConfig = { numHeads: 4, numKeyValueHeads: 2, headDim: 2 };
 
-function attentionCase(batch: number, numTokens: number, window: number, blockSize: number): Case {
-  const halves = window === 0 ? 1 : 2;
+function attentionCase(
+  { batch, numTokens }: { batch: number; numTokens: number },
+  diffusion?: { window: number; blockSize: number; blockOffset?: number; numMaskRows?: number },
+): Case {
+  const { window = 0, numMaskRows = numTokens } = diffusion ?? {};
+  const numRows = batch * (numTokens + (diffusion === undefined ? 0 : numMaskRows));
   return {
-    name: `attention of the doubled sequence, window ${window}, block ${blockSize}`,
-    shapes: [4, 2, 2].map((heads) => [halves * batch, heads, numTokens, 2]),
+    name: `attention of the doubled sequence, ${JSON.stringify(diffusion ?? 'AR only')}`,
+    shapes: [4, 2, 2].map((heads) => [1, numRows, heads * 2]),
     build: (b, [q, k, v], custom) => {
-      const causal = Float32Array.from({ length: numTokens ** 2 }, (_, at) =>
+      const data = Float32Array.from({ length: numTokens ** 2 }, (_, at) =>
         at % numTokens <= Math.floor(at / numTokens) ? 0 : -1e9,
       );
-      const constant = (data: Float32Array, columns: number): Value =>
-        b.constant('float32', [numTokens, columns], data);
-      const own = window === 0 ? undefined : diffusionMasks(numTokens, { maskTokenId: 0, blockSize, window });
+      const causal = b.constant('float32', [numTokens, numTokens], data);
+      const shape = { batch, numTokens, window, numMaskRows };
+      if (diffusion === undefined) {
+        const masks = { causal, cleanForMasks: causal, ownBlock: causal };
+        return trainingAttention(b, custom, tinyConfig, shape, masks)(q!, k!, v!);
+      }
+      const rows = Array.from({ length: batch }, (_, turn) =>
+        takenRows(numTokens, { ...diffusion, turn }, []),
+      );
+      const own = diffusionMasks(numTokens, rows.flat(), window);
       const masks = {
-        causal: constant(causal, numTokens),
-        cleanForMasks: constant(own?.cleanForMasks ?? causal, numTokens),
-        ownBlock: constant(own?.ownBlock ?? causal, own === undefined ? numTokens : window),
+        causal,
+        cleanForMasks: b.constant('float32', [batch, numMaskRows, numTokens], own.cleanForMasks),
+        ownBlock: b.constant('float32', [batch, numMaskRows, window], own.ownBlock),
       };
-      return trainingAttention(b, custom, tinyConfig, { batch, numTokens, window }, masks)(0, q!, k!, v!);
+      return trainingAttention(b, custom, tinyConfig, shape, masks)(q!, k!, v!);
     },
   };
 }
@@ -107,9 +116,15 @@ const CASES: readonly Case[] = [
     shapes: [[4, 5]],
     build: (b, [x], custom) => crossEntropy(b, custom, x!, labels(b)),
   },
-  attentionCase(2, 4, 0, 0),
-  attentionCase(2, 4, 2, 2),
-  attentionCase(1, 8, 4, 2),
+  {
+    name: 'RotaryEmbedding of heads side by side',
+    shapes: [[1, 3, 8]],
+    build: (b, [x]) => ops.rotary(b, x!, angles(b, Math.cos), angles(b, Math.sin), 2),
+  },
+  attentionCase({ batch: 2, numTokens: 4 }),
+  attentionCase({ batch: 2, numTokens: 4 }, { window: 2, blockSize: 2 }),
+  attentionCase({ batch: 1, numTokens: 8 }, { window: 4, blockSize: 2, blockOffset: 1 }),
+  attentionCase({ batch: 2, numTokens: 8 }, { window: 4, blockSize: 2, numMaskRows: 4 }),
 ];
 
 const size = (shape: readonly number[]): number => shape.reduce((product, dim) => product * dim, 1);

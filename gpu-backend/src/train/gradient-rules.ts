@@ -59,7 +59,7 @@ export const GRADIENT_RULES: Readonly<Record<string, GradientRule>> = {
   RMSNormalization: (b, node, gradient) => rmsNormGradient(b, node, gradient),
   // A rotation's transpose is the rotation back.
   RotaryEmbedding: (b, node, gradient) => [
-    rotary(b, gradient, inputAt(node, 1), neg(b, inputAt(node, 2))),
+    rotary(b, gradient, inputAt(node, 1), neg(b, inputAt(node, 2)), numHeadsOf(node)),
     undefined,
     undefined,
   ],
@@ -75,6 +75,11 @@ function outputOf(node: GraphNode): Value {
   const value = node.outputs[0];
   if (value === undefined) throw new Error(`${node.opType} has no output`);
   return value;
+}
+
+function numHeadsOf(node: GraphNode): number | undefined {
+  const numHeads = node.attributes['num_heads'];
+  return typeof numHeads === 'number' ? numHeads : undefined;
 }
 
 function isSigmoidOf(b: GraphBuilder, y: Value, x: Value): boolean {

@@ -1,10 +1,12 @@
 import type { ModelConfig } from '../model/config.ts';
 import { GraphBuilder } from '../model/graph/builder.ts';
 import type { Value } from '../model/graph/builder.ts';
-import { decoderHidden, decoderLogits, evenMix } from '../model/graph/decoder.ts';
+import { decoderHidden, decoderLogits } from '../model/graph/decoder.ts';
 import { add, gatherRows, mul } from '../model/graph/ops.ts';
 import { ropeTables } from '../model/graph/rope.ts';
 import { trainingAttention } from './attention.ts';
+import { trainingMix } from './training-mix.ts';
+import type { Rotations } from './training-mix.ts';
 import { CustomGradients } from './autodiff.ts';
 import { maskAdapt, trainedTensors } from './mask-adapter.ts';
 import { windowOf } from './settings.ts';
@@ -18,6 +20,8 @@ export interface TrainingShape {
   readonly numTokens: number;
   /** Largest block size; 0 trains AR only, on the clean half alone. */
   readonly window: number;
+  /** Mask rows of each sequence; default: as many as tokens. */
+  readonly numMaskRows?: number;
   /** Mask rows learn from AR rows too. */
   readonly distills?: boolean;
   /** Rank of the mask rows' adapter. */
@@ -26,9 +30,10 @@ export interface TrainingShape {
 
 /** The graph that a run's settings need. */
 export function shapeOf(settings: TrainingSettings): TrainingShape {
-  const { batchSize, numTokens, distillWeight, maskAdapterRank } = settings;
+  const { batchSize, numTokens, distillWeight, maskAdapterRank, numMaskRows = numTokens } = settings;
   const window = windowOf(settings);
-  return { batch: batchSize, numTokens, window, distills: window > 0 && distillWeight > 0, maskAdapterRank };
+  const distills = window > 0 && distillWeight > 0;
+  return { batch: batchSize, numTokens, window, distills, maskAdapterRank, numMaskRows };
 }
 
 export interface LossWeights {
@@ -59,11 +64,11 @@ export interface LossGraph {
 /**
  * The decoder over the paper's doubled sequence, up to its losses. Graph inputs, besides the parameters:
  *   token_ids   int64 [rows]      clean sequences, then the mask sequences
- *   positions   int64 [sequences of both halves, numTokens]
+ *   positions   int64 [1, rows]
  *   labels      int64 [rows]
- *   ar_weights, diffusion_weights   float32 [batch · numTokens]: each row's share of its mean
+ *   ar_weights, diffusion_weights   float32 [rows]: each row's share of its mean
  *   teacher_rows int64 [rows], teacher_weights   where the shape distills: the clean row of each mask row
- *   causal, clean_for_masks [S, S], own_block [S, window]   additive masks
+ *   causal [S, S], clean_for_masks [batch, M, S], own_block [batch, M, window]   additive masks
  */
 export function buildLossGraph(
   config: ModelConfig,
@@ -72,11 +77,8 @@ export function buildLossGraph(
 ): LossGraph {
   const b = new GraphBuilder();
   const custom = new CustomGradients();
-  const { batch, numTokens, window } = shape;
-  const numHalves = window === 0 ? 1 : 2;
-  const numCleanRows = batch * numTokens;
-  const numRows = numHalves * numCleanRows;
-  const { maskAdapterRank = 0 } = shape;
+  const { batch, numTokens, window, numMaskRows = numTokens, maskAdapterRank = 0 } = shape;
+  const numRows = batch * (window === 0 ? numTokens : numTokens + numMaskRows);
   const parameters = parameterInputs(b, config, maskAdapterRank);
   const tokenIds = b.input('token_ids', 'int64', [numRows]);
   const labels = b.input('labels', 'int64', [numRows]);
@@ -87,23 +89,22 @@ export function buildLossGraph(
       ? { causal, cleanForMasks: causal, ownBlock: causal }
       : {
           causal,
-          cleanForMasks: b.input('clean_for_masks', 'float32', [numTokens, numTokens]),
-          ownBlock: b.input('own_block', 'float32', [numTokens, window]),
+          cleanForMasks: b.input('clean_for_masks', 'float32', [batch, numMaskRows, numTokens]),
+          ownBlock: b.input('own_block', 'float32', [batch, numMaskRows, window]),
         };
   const weight = (name: string): Value => {
     const value = parameters.get(name);
     if (value === undefined) throw new Error(`the model has no parameter ${name}`);
     return value;
   };
-  const rope = ropeAt(b, config, numHalves * batch, numTokens);
-  const rows = { ...rope, batch: numHalves * batch, numRows: numTokens };
+  const rotations = rotationsOf(b, config, numRows, numTokens);
   const attend = trainingAttention(b, custom, config, shape, masks);
   const maskTokenId = config.tidar?.maskTokenId;
   const adapt =
     maskAdapterRank > 0 && maskTokenId !== undefined
       ? maskAdapt(b, parameters, { tokenIds, maskTokenId })
       : undefined;
-  const mix = evenMix(b, config, rows, attend);
+  const mix = trainingMix(b, config, rotations, attend);
   const hidden = decoderHidden(b, config, weight, { tokenIds, mix, adapt });
   const logits = decoderLogits(b, config, weight, hidden);
   const losses = crossEntropy(b, custom, logits, labels);
@@ -136,9 +137,9 @@ function parameterInputs(b: GraphBuilder, config: ModelConfig, maskAdapterRank: 
 }
 
 /** Rotations of every row by its position, 0 … S−1 in both halves. */
-function ropeAt(b: GraphBuilder, config: ModelConfig, numSequences: number, numTokens: number) {
+function rotationsOf(b: GraphBuilder, config: ModelConfig, numRows: number, numTokens: number): Rotations {
   const tables = ropeTables(numTokens, config.headDim, config.ropeTheta, { scaling: config.ropeScaling });
-  const positions = b.input('positions', 'int64', [numSequences, numTokens]);
+  const positions = b.input('positions', 'int64', [1, numRows]);
   const rowsOf = (table: Float32Array): Value =>
     gatherRows(
       b,

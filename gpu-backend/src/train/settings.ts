@@ -37,6 +37,8 @@ export const trainingSettingsSchema = z
     blockSizes: z.array(count).min(1).default([16]),
     /** Where blocks begin: at multiples of their size, or at those plus an offset drawn at each step. */
     blockStarts: z.enum(BLOCK_STARTS).default('aligned'),
+    /** Mask rows of each sequence: those blocks whose tokens count most. Absent: as many as tokens (section 3.1). */
+    numMaskRows: count.optional(),
     /** What the second half holds: masks alone (section 3.1), or some at random among clean tokens. */
     maskStyle: z.enum(MASK_STYLES).default('full'),
     /**
@@ -70,6 +72,11 @@ export const trainingSettingsSchema = z
     {
       message: 'every block size must divide the largest one, and that the number of tokens of a sequence',
     },
+  )
+  .refine(
+    ({ numMaskRows, numTokens, blockSizes }) =>
+      numMaskRows === undefined || (numMaskRows <= numTokens && numMaskRows % Math.max(...blockSizes) === 0),
+    { message: '--mask-rows must be a multiple of the largest block size, and no more than --length' },
   )
   .refine(({ arOnly, maskAdapterRank }) => !arOnly || maskAdapterRank === 0, {
     message: 'training on clean tokens alone has no mask rows for --mask-adapter to act on',

@@ -42,7 +42,8 @@ export async function logitsOfBoth(
   const graph = buildLossGraph(config, shape, { alpha: 1, distill: 0 });
   graph.b.output('logits', graph.logits);
   const training = await openGraph(serializeModel(graph.b, 'logits'), { numThreads: 1 });
-  const batch = layOutBatch([sequence], { maskTokenId, window: shape.window, ...layout });
+  const { window, numMaskRows = numTokens } = shape;
+  const batch = layOutBatch([sequence], { maskTokenId, window, numMaskRows, ...layout });
   const outputs = await training.run({
     ...batchTensors(batch, shape),
     ...parametersOf(checkpoint, graph.parameters),
@@ -58,7 +59,7 @@ export async function logitsOfBoth(
     mask: rows.map((row) => rows.map((column) => (sees(row, column, numTokens, layout) ? 1 : 0))),
   };
   const output = await session.run(session.createCache(1, rows.length), batchOf(rows.length, [slot]));
-  const both = rows.map((row) => {
+  const both = rows.slice(0, numTokens + numMaskRows).map((row) => {
     const position = Number(batch.positions[row]);
     const isMask = row >= numTokens;
     return {

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Random } from '../data/random.ts';
 import type { TokenFile } from '../data/token-file.ts';
 import { writeTokenFile } from '../data/token-file.ts';
-import { layOutBatch } from './batch.ts';
+import { layOutBatch, takenRows } from './batch.ts';
 import { loadCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import { exportModel } from './export.ts';
 import { initialCheckpoint, restartedCheckpoint } from './initialize.ts';
@@ -155,11 +155,13 @@ describe('training', () => {
     { blockSize: 8, blockOffset: 3 },
     { blockSize: 4, blockOffset: 3 },
     { blockSize: 4, blockOffset: 1 },
+    { blockSize: 4, blockOffset: 1, numMaskRows: 8 },
   ];
   it.each(LAYOUTS)(
     'trains what is served: both graphs give the same logits on clean and on mask rows (blocks of $blockSize from $blockOffset on)',
-    async ({ blockSize, blockOffset }) => {
-      const checkpoint = initialCheckpoint(SIZE, TOKENS, SETTINGS);
+    async ({ blockSize, blockOffset, numMaskRows }) => {
+      const settings = numMaskRows === undefined ? SETTINGS : { ...SETTINGS, numMaskRows };
+      const checkpoint = initialCheckpoint(SIZE, TOKENS, settings);
       // Weights that fp16 holds exactly, so that the exported folder has the very same ones.
       for (const { data } of checkpoint.tensors.values()) data.set(Float32Array.from(data, Math.f16round));
       const modelFolder = path.join(folder, 'model');
@@ -168,7 +170,9 @@ describe('training', () => {
       const sequence = Array.from({ length: numTokens }, (_, at) => 4 + ((at * 7) % 20));
       const both = await logitsOfBoth(checkpoint, modelFolder, sequence, { blockSize, blockOffset });
       expect(worstDifference(both)).toBeLessThan(2e-5);
-      expect(new Set(both.map(({ isMask, position }) => `${isMask} ${position}`)).size).toBe(2 * numTokens);
+      expect(new Set(both.map(({ isMask, position }) => `${isMask} ${position}`)).size).toBe(
+        numTokens + (numMaskRows ?? numTokens),
+      );
     },
   );
 
@@ -298,6 +302,44 @@ describe('training', () => {
     expect(batch.arWeights[3]! / batch.arWeights[0]!).toBeCloseTo(4, 5);
     expect(batch.arWeights[11]).toBe(0);
     expect(batch.arWeights.reduce((sum, share) => sum + share, 0)).toBeCloseTo(1, 6);
+  });
+
+  it('takes the blocks that count most where there are fewer mask rows than tokens, and equal ones in turn', () => {
+    const layout = { blockSize: 4, blockOffset: 3, window: 4 };
+    const all = takenRows(16, layout, []);
+    expect(new Set(all.map(({ position }) => position)).size).toBe(16);
+    const startOf = (position: number): number => (position < 3 ? 0 : 3 + 4 * Math.floor((position - 3) / 4));
+    all.forEach(({ position, blockStart }) => expect(blockStart).toBe(startOf(position)));
+    const answers = Array.from({ length: 16 }, (_, at) => (at >= 9 && at < 14 ? 1 : 0.1));
+    const taken = takenRows(16, { ...layout, numMaskRows: 8 }, answers);
+    expect(taken).toEqual(all.slice(4, 12));
+    const seen = new Set<number>();
+    for (let turn = 0; turn < 4; turn += 1) {
+      const rows = takenRows(16, { ...layout, numMaskRows: 4, turn }, []);
+      expect(rows).toHaveLength(4);
+      rows.forEach(({ position }) => seen.add(position));
+    }
+    expect(seen.size).toBe(16);
+    expect(() => takenRows(16, { ...layout, numMaskRows: 6 }, [])).toThrow(/must divide/);
+  });
+
+  it('learns from fewer mask rows too, and measures held-out losses over all', async () => {
+    const settings = trainingSettingsSchema.parse({
+      ...SETTINGS,
+      numSteps: 200,
+      numMaskRows: 8,
+      blockStarts: 'random',
+    });
+    const trainer = await Trainer.open(initialCheckpoint(SIZE, TOKENS, settings), { numThreads: 1 });
+    const sampler = new SequenceSampler(file, settings);
+    const whole = await Trainer.open(initialCheckpoint(SIZE, TOKENS, SETTINGS), { numThreads: 1 });
+    const before = await trainer.evaluate(sampler, 2);
+    expect(before).toEqual(await whole.evaluate(sampler, 2));
+    await losses(trainer, sampler, 200);
+    const after = await trainer.evaluate(sampler, 2);
+    await Promise.all([trainer.dispose(), whole.dispose()]);
+    expect(after.diffusionLoss!).toBeLessThan(before.diffusionLoss! * 0.9);
+    expect(after.arLoss).toBeLessThan(before.arLoss * 0.5);
   });
 
   it('refuses block sizes that do not tile a sequence', () => {

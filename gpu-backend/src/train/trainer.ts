@@ -92,7 +92,7 @@ export class Trainer {
     const optimizer = { ...ADAMW_DEFAULTS, weightDecay, clipNorm };
     const builder = buildTrainingGraph(config, shape, weights, optimizer);
     const training = await openGraph(serializeModel(builder, 'tidar_train'), options);
-    const evaluation = await openGraph(evaluationGraph(config, shape, weights), options);
+    const evaluation = await openGraph(evaluationGraph(config, evaluationShape(shape), weights), options);
     const own = options.takesOver === true ? checkpoint : copyOf(checkpoint);
     return new Trainer(own, { training, evaluation, products: productsOf(builder) });
   }
@@ -175,10 +175,11 @@ export class Trainer {
   /** What a step trains on. */
   #trainingBatch(sampler: SequenceSampler, step: number): Tensors {
     const maskShares = sampler.maskSharesAt(step);
-    return this.#batch(sampler.batchAt(step), {
+    return this.#batch(this.#shape, sampler.batchAt(step), {
       blockSize: sampler.blockSizeAt(step),
       blockOffset: sampler.blockOffsetAt(step),
       ...(maskShares === undefined ? {} : { maskShares }),
+      turn: step,
     });
   }
 
@@ -187,22 +188,23 @@ export class Trainer {
     const { blockSizes } = this.settings;
     const blockSize = blockSizes[index % blockSizes.length] ?? 1;
     const blockOffset = new Random(index).integer(0, blockSize - 1);
-    return this.#batch(sampler.batchAt(index), { blockSize, blockOffset });
+    return this.#batch(evaluationShape(this.#shape), sampler.batchAt(index), { blockSize, blockOffset });
   }
 
   #batch(
+    shape: TrainingShape,
     sequences: readonly ArrayLike<number>[],
     layout: Omit<DiffusionOptions, 'maskTokenId' | 'window'>,
   ): Tensors {
     const { questionWeight } = this.settings;
-    const { window } = this.#shape;
+    const { window, numTokens, numMaskRows = numTokens } = shape;
     const maskTokenId = this.config.tidar?.maskTokenId;
     if (window > 0 && maskTokenId === undefined) throw new Error('a model without a mask token');
     const diffusion =
-      maskTokenId === undefined || window === 0 ? undefined : { maskTokenId, window, ...layout };
+      maskTokenId === undefined || window === 0 ? undefined : { maskTokenId, window, numMaskRows, ...layout };
     const weightsOf =
       questionWeight && ((sequence: ArrayLike<number>) => tokenWeights(questionWeight, sequence));
-    return batchTensors(layOutBatch(sequences, diffusion, weightsOf), this.#shape);
+    return batchTensors(layOutBatch(sequences, diffusion, weightsOf), shape);
   }
 }
 
@@ -226,6 +228,11 @@ function stateTensors(config: ModelConfig, checkpoint: Checkpoint): Tensors {
     }
   }
   return tensors;
+}
+
+/** Held-out losses are over all mask rows. */
+function evaluationShape(shape: TrainingShape): TrainingShape {
+  return { ...shape, numMaskRows: shape.numTokens };
 }
 
 function scalar(value: number): HostTensor {
