@@ -26,11 +26,8 @@ describe('a prefix', () => {
   });
 
   it('moves only from a backend that is gone: no other prefix changes its place', () => {
-    for (const key of keys) {
-      const before = firstOf(idle(4), key);
-      const after = firstOf(idle(4).slice(1), key);
-      if (before !== 'http://backend-0') expect(after).toBe(before);
-    }
+    const moved = keys.filter((key) => firstOf(idle(4), key) !== firstOf(idle(4).slice(1), key));
+    expect(new Set(moved.map((key) => firstOf(idle(4), key)))).toEqual(new Set(['http://backend-0']));
   });
 
   it('is spread with others over all backends', () => {
