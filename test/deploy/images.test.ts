@@ -23,7 +23,7 @@ import { repositoryRoot } from '../support/repository-files.ts';
 const CPU = 'gpu-backend/deploy/Dockerfile.cpu';
 const CUDA = 'gpu-backend/deploy/Dockerfile.cuda';
 const EDGE = 'edge/deploy/Dockerfile';
-const START_LIMIT_MS = 60_000;
+const START_LIMIT_MS = 180_000;
 const read = (path: string): string => readFileSync(join(repositoryRoot, path), 'utf8');
 const scratch = mkdtempSync(join(tmpdir(), 'tidar-image-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -132,7 +132,7 @@ function filesIn(folder: string): string[] {
   );
 }
 
-describe('the files that an image has', () => {
+describe('the files that an image has', { timeout: 240_000 }, () => {
   it.each([
     [CPU, 'BACKEND_PORT', { LEASE_SECRETS: TEST_SECRETS.LEASE_SECRETS, BACKEND_HOST: '127.0.0.1' }],
     [EDGE, 'EDGE_PORT', { ...TEST_SECRETS, EDGE_HOST: '127.0.0.1' }],

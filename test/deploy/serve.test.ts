@@ -2,16 +2,14 @@ import { execFileSync } from 'node:child_process';
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { parseServeOptions } from '../../scripts/serve/options.ts';
 import { TEST_SECRETS } from '../support/edge-harness.ts';
 import { RawClient, readChunks, textOfChunks } from '../support/openai-http.ts';
 import { SCRIPTED_MODEL, type ScriptedBackend, startScriptedBackend } from '../support/scripted-backend.ts';
-import { runServe, ServeProcess, waitUntilDead } from '../support/serve-process.ts';
+import { buildBundle, runServe, ServeProcess, waitUntilDead } from '../support/serve-process.ts';
 import { descendantsOf } from '../support/start-process.ts';
 
-const BUNDLER = fileURLToPath(new URL('../../edge/deploy/bundle.ts', import.meta.url));
 const body = { model: SCRIPTED_MODEL.id, messages: [{ role: 'user', content: 'Hi' }] };
 let backend: ScriptedBackend;
 let folder: string;
@@ -21,9 +19,7 @@ let vars: Record<string, string>;
 beforeAll(async () => {
   backend = await startScriptedBackend();
   folder = await mkdtemp(join(tmpdir(), 'tidar-serve-'));
-  const bundlePath = join(folder, 'bundle');
-  execFileSync(process.execPath, [BUNDLER, bundlePath]);
-  bundle = ['--bundle', bundlePath];
+  bundle = buildBundle(join(folder, 'bundle'));
   vars = { BACKENDS: JSON.stringify([{ url: backend.url }]), SETTLE_GRACE_MS: '3000' };
 });
 afterAll(async () => {
@@ -43,7 +39,7 @@ async function openStream(client: RawClient, more: Promise<void>): Promise<Respo
   return client.post({ ...body, stream: true });
 }
 
-describe('npm run serve', () => {
+describe('npm run serve', { timeout: 240_000 }, () => {
   it('does not start without its secrets, and names those that are missing', async () => {
     const { code, output } = await runServe([...bundle, '--state', join(folder, 'none')]);
     expect(code).toBe(2);

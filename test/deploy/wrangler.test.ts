@@ -25,7 +25,7 @@ const config = z
   .parse(readConfig({ config: join(REPOSITORY, 'wrangler.toml') }));
 const classes = config.durable_objects.bindings.map(({ class_name: name }) => name);
 
-describe('wrangler deploy', () => {
+describe('wrangler deploy', { timeout: 240_000 }, () => {
   it('--dry-run builds the Worker with all of its bindings, and without a word of warning', () => {
     const args = [wranglerScript(), 'deploy', '--dry-run', `--outdir=${folder}`];
     const env = { ...process.env, ...WRANGLER_ENVIRONMENT };

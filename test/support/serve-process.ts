@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { anyFreePort } from '../../gpu-backend/src/cli/start/ports.ts';
@@ -6,7 +6,8 @@ import { createKey, TEST_SECRETS } from './edge-harness.ts';
 import { descendantsOf, isAlive } from './start-process.ts';
 
 const SERVE = fileURLToPath(new URL('../../scripts/serve.ts', import.meta.url));
-const START_LIMIT_MS = 90_000;
+const START_LIMIT_MS = 180_000;
+const BUNDLER = fileURLToPath(new URL('../../edge/deploy/bundle.ts', import.meta.url));
 
 export interface ServeProcessOptions {
   readonly stateDir: string;
@@ -62,6 +63,12 @@ export class ServeProcess {
     this.child.kill(signal);
     return endOf(this.child);
   }
+}
+
+/** Builds the Worker into a folder; the flags that have it served. */
+export function buildBundle(folder: string): string[] {
+  execFileSync(process.execPath, [BUNDLER, folder]);
+  return ['--bundle', folder];
 }
 
 /** Runs it with these variables and none of the tests' own; to its end. */
