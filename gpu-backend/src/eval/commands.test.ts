@@ -4,10 +4,15 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
+import { FlagError } from '../cli/flags.ts';
 import { DEMO_MODEL } from '../cli/open-model.ts';
 import { temporaryFolder } from '../model/testing/temporary-folder.ts';
 import { writeTruncated } from '../model/testing/truncated-folder.ts';
+import { chooseRows, chooseTasks } from './evaluation.ts';
 import type { Figures } from './figures.ts';
+import { readEvalFlags } from './flags.ts';
+import { tableRows } from './rows.ts';
+import { SHIPPED_TASKS } from './tasks/load.ts';
 import { writeLines } from './testing.ts';
 
 const pathOf = (script: string): string => fileURLToPath(new URL(script, import.meta.url));
@@ -24,21 +29,7 @@ const [EVAL, CURVES, PICTURE] = ['./main.ts', './training-curve.ts', './picture.
 describe('the commands eval, curves and picture', () => {
   it.each<[string, string[], string]>([
     [EVAL, ['--bogus'], "eval: Unknown option '--bogus'"],
-    [EVAL, ['stray'], 'eval: "stray" belongs to no flag'],
-    [EVAL, ['--limit', '0'], 'eval: --limit must be a whole number of 1 or more; got "0".'],
-    [EVAL, ['--limit'], "eval: Option '--limit <value>' argument missing"],
-    [
-      EVAL,
-      ['--draft-lengths', '4,65'],
-      'eval: --draft-lengths must be a whole number from 1 to 64; got "65".',
-    ],
-    [EVAL, ['--temperature', '3'], 'eval: --temperature must be a number from 0 to 2'],
-    [EVAL, ['--rows', 'best'], 'eval: --rows: no row best; there are ar-only, ar, speculative, confidence-1'],
     [EVAL, ['--only', 'riddles'], 'eval: --only: no task riddles; there are arithmetic-seen'],
-    [EVAL, ['--task', 'x.jsonl'], 'eval: --task must be FILE:type'],
-    [EVAL, ['--tasks', 'no/such'], 'eval: --tasks: the file no/such cannot be read (ENOENT).'],
-    [EVAL, ['--compare', ''], 'eval: --compare needs model folders'],
-    [EVAL, ['--compare', 'a,b', '--model', 'c'], 'eval: --compare takes no --model.'],
     [CURVES, ['--bogus'], "curves: Unknown option '--bogus'"],
     [CURVES, [], 'curves: Give --out FILE.svg and a run.'],
     [CURVES, ['--out', 'x.svg', '--width', '9', 'run'], 'curves: --width must be a whole number from 100'],
@@ -52,12 +43,49 @@ describe('the commands eval, curves and picture', () => {
     expect({ code, out }).toEqual({ code: 2, out: '' });
   });
 
+  it.each<[string[], string]>([
+    [['stray'], '"stray" belongs to no flag'],
+    [['--limit', '0'], '--limit must be a whole number of 1 or more; got "0".'],
+    [['--limit'], "Option '--limit <value>' argument missing"],
+    [['--draft-lengths', '4,65'], '--draft-lengths must be a whole number from 1 to 64; got "65".'],
+    [['--temperature', '3'], '--temperature must be a number from 0 to 2'],
+    [['--seed', '-1'], '--seed must be a whole number of 0 or more'],
+    [['--rows', 'best'], '--rows: no row best; there are ar-only, ar, speculative, confidence-1'],
+    [['--task', 'x.jsonl'], '--task must be FILE:type'],
+    [['--tasks', 'no/such'], '--tasks: the file no/such cannot be read (ENOENT).'],
+    [['--tasks', SHIPPED_TASKS, '--task', 'x:exact'], 'Give --tasks or --task, not both.'],
+    [['--compare', ''], '--compare needs model folders'],
+    [['--compare', 'a,b', '--model', 'c'], '--compare takes no --model.'],
+  ])('eval refuses flags that mean nothing: %j', (args, says) => {
+    const read = (): void => {
+      const flags = readEvalFlags(args);
+      chooseTasks(flags);
+      chooseRows(tableRows(16), flags.rows);
+    };
+    expect(read).toThrow(FlagError);
+    expect(read).toThrow(says);
+  });
+
+  it.each<[string[], object]>([
+    [[], { limits: { table: 30, headline: 100 }, seed: 1, temperature: 0, numThreads: 1 }],
+    [['--quick'], { limits: { table: 4, headline: 16 } }],
+    [['--limit', '7'], { limits: { table: 7, headline: 7 } }],
+    [['--limit', '7', '--headline', '9'], { limits: { table: 7, headline: 9 } }],
+    [['--headline', '5'], { limits: { table: 30, headline: 30 } }],
+    [['--compare', 'a,b'], { compare: ['a', 'b'], draftLengths: [2, 4, 8, 12, 16, 24] }],
+    [
+      ['--rows', 'tidar-4,beta-0', '--task', 'a:exact', '--task', 'b:json'],
+      { taskTexts: ['a:exact', 'b:json'] },
+    ],
+  ])('eval reads %j', (args, expected) => {
+    expect(readEvalFlags(args)).toMatchObject(expected);
+  });
+
   it('eval tells a missing model folder with its flag', () => {
     expect(run(EVAL, ['--model', 'no/such'])).toMatchObject({
       code: 1,
       err: expect.stringContaining('give a model folder with --model') as unknown,
     });
-    expect(run(EVAL, ['--ar-only', 'no/such']).err).toContain('give a model folder with --ar-only');
   });
 });
 

@@ -13,8 +13,8 @@ import type { ParsedFlags } from '../cli/flags.ts';
 import { DEMO_MODEL } from '../cli/open-model.ts';
 import type { Limits } from './run.ts';
 
-const FULL: Limits = { table: 40, headline: 100 };
-const QUICK: Limits = { table: 5, headline: 20 };
+const FULL: Limits = { table: 30, headline: 100 };
+const QUICK: Limits = { table: 4, headline: 16 };
 const COMPARED: Limits = { table: 25, headline: 25 };
 
 export const EVAL_HELP = `npm run eval -- [options]      the paper's comparison on any model folder: scores, tokens per forward, speed

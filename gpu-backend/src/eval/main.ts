@@ -9,7 +9,6 @@ import { chooseRows, chooseTasks, runEvaluation } from './evaluation.ts';
 import { EVAL_HELP, readEvalFlags } from './flags.ts';
 import type { EvalFlags } from './flags.ts';
 import { AR_ONLY_MODEL, companion, DRAFT_MODEL } from './models.ts';
-import { drawQuality, drawTrust } from './plots.ts';
 import { report } from './report.ts';
 import { tableRows } from './rows.ts';
 import type { Task } from './tasks/load.ts';
@@ -45,6 +44,7 @@ async function evaluateOne(tasks: readonly Task[], flags: EvalFlags): Promise<vo
     lastLine: lines.at(-1),
   });
   if (flags.plot === undefined) return;
+  const { drawQuality, drawTrust } = await import('./plots.ts'); // half a second
   const title = (what: string): string => `${what} · npm run eval -- --plot ${flags.plot}`;
   const subtitle = caption(heading, flags);
   writeFileSync(`${flags.plot}-quality.svg`, drawQuality(figures.rows, title('Quality and speed'), subtitle));

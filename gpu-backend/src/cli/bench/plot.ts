@@ -43,8 +43,11 @@ export interface BarsPicture extends Picture {
   readonly reference?: { readonly name: string; readonly y: number };
 }
 
-/** Okabe and Ito's colours, which people with any colour vision tell apart. */
-const COLOURS = ['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000'];
+/** Okabe and Ito's colours, which people with any colour vision tell apart, and two more for pictures of many curves. */
+const COLOURS = [
+  ...['#0072b2', '#d55e00', '#009e73', '#cc79a7', '#e69f00', '#56b4e9', '#000000'],
+  ...['#999999', '#8b4513'],
+];
 const CAP_WIDTH = 6;
 
 /** Curves with their intervals as error bars, as an SVG. */
