@@ -1,7 +1,9 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { LeasePayload } from '@tidar/shared/lease.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { TEST_SECRETS } from '../support/edge-harness.ts';
 import { RawClient, readChunks, textOfChunks } from '../support/openai-http.ts';
 import { ServeProcess } from '../support/serve-process.ts';
 import { Site } from '../support/site.ts';
@@ -119,5 +121,35 @@ describe('a connection that is cut in mid-stream', () => {
     expect(textOfChunks(broken.chunks)).toBe(whole);
     await expectOneBill(150);
     expect(await client.lastRequest(() => true)).toMatchObject({ num_attempts: 1 });
+  });
+});
+
+describe('a lease', () => {
+  it('is of use for its own route, instance, request and body alone', async () => {
+    const { process: backend, proxy } = sites[0]!;
+    const body = JSON.stringify({ stream: false });
+    const target = { backend: proxy.url, request_id: 'req_1', end_token: 9 };
+    const changes: [path: string, body: string, lease: Partial<LeasePayload>][] = [
+      ['/v1/requests/req_1', body, { purpose: 'generate' }],
+      ['/v1/requests/req_1', body, { purpose: 'renew' }],
+      ['/v1/requests/req_2', body, { purpose: 'read' }],
+      ['/v1/requests/req_1', JSON.stringify({ stream: true }), { purpose: 'read' }],
+      ['/v1/requests/req_1', body, { purpose: 'read', backend: sites[1]!.proxy.url }],
+      ['/v1/requests/req_1', body, { purpose: 'read', expires_at_ms: Date.now() - 1 }],
+      ['/v1/requests/req_1/lease', '', { purpose: 'read' }],
+      ['/v1/requests/req_1/lease', '', { purpose: 'generate' }],
+      ['/v1/generate', body, { purpose: 'read' }],
+      ['/v1/generate', body, { purpose: 'renew' }],
+    ];
+    const ask = async (path: string, sent: string, signed: string, lease: Partial<LeasePayload>) => {
+      const token = await backend!.lease(signed, { ...target, ...lease }, TEST_SECRETS.LEASE_SECRETS);
+      const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
+      return fetch(proxy.url + path, { method: 'POST', headers, body: sent });
+    };
+    for (const [path, sent, lease] of changes) {
+      const signed = path.endsWith('/lease') ? '' : body;
+      expect((await ask(path, sent, signed, lease)).status, `${path} ${JSON.stringify(lease)}`).toBe(401);
+    }
+    expect((await ask('/v1/requests/req_1', body, body, { purpose: 'read' })).status).toBe(404);
   });
 });
