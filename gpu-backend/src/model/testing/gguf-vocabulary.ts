@@ -1,8 +1,9 @@
-/** What a GGUF file says of its byte-level vocabulary. */
+/** What a GGUF file says of its vocabulary: merges of a byte-level one, scores of SentencePiece's. */
 export interface GgufVocabulary {
   readonly tokens: readonly string[];
   readonly types: readonly number[];
   readonly merges: readonly string[];
+  readonly scores: readonly number[];
 }
 
 /** By the format's specification: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md */
@@ -11,7 +12,8 @@ export function readGgufVocabulary(bytes: Buffer): GgufVocabulary {
   return {
     tokens: metadata.get('tokenizer.ggml.tokens') as string[],
     types: metadata.get('tokenizer.ggml.token_type') as number[],
-    merges: metadata.get('tokenizer.ggml.merges') as string[],
+    merges: (metadata.get('tokenizer.ggml.merges') ?? []) as string[],
+    scores: (metadata.get('tokenizer.ggml.scores') ?? []) as number[],
   };
 }
 
