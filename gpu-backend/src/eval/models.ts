@@ -47,53 +47,50 @@ export function companion(given: string | undefined, shipped: string, isDemo: bo
 /** Opens all models of an evaluation, and a planner if a row plans. */
 export async function openModels(paths: ModelPaths, isPlanned: boolean): Promise<Models> {
   const { numThreads } = paths;
-  const sessions: ModelSession[] = [];
-  const engines: Engine[] = [];
-  const open = async (
-    path: string,
-    flag: string,
-  ): Promise<{ folder: ModelFolder; session: ModelSession }> => {
-    const opened = await openCommandModel(path, numThreads, flag);
-    sessions.push(opened.session);
-    return opened;
-  };
-  let planner: OpenedPlanner | undefined;
-  const dispose = async (): Promise<void> => {
-    for (const engine of engines) engine.dispose();
-    planner?.save();
-    for (const session of sessions) await session.dispose();
-  };
-  const ready = async (folder: ModelFolder, engine: Engine): Promise<OpenedModel> => {
-    engines.push(engine);
-    const { tokenizer, name } = folder;
-    if (tokenizer === undefined)
-      throw new TidarError('invalid_request', `${name} has no tokenizer: it can read no questions.`);
-    return { folder, tokenizer, engine, compiler: await GrammarCompiler.create(tokenizer, folder.config) };
+  const opened = new AsyncDisposableStack(); // the last one is closed first
+  const open = async (path: string, flag: string): Promise<Opened> => {
+    const one = await openCommandModel(path, numThreads, flag);
+    opened.defer(() => one.session.dispose());
+    return one;
   };
   try {
     const main = await open(paths.main, '--model');
     const draft = paths.draft === undefined ? undefined : await open(paths.draft, '--draft-model');
     if (draft !== undefined) assertSameTokens(draft.folder, main.folder);
     const arOnly = paths.arOnly === undefined ? undefined : await open(paths.arOnly, '--ar-only');
-    if (isPlanned) planner = await planFor(main.session, main.folder, numThreads);
-    const mainModel = await ready(main.folder, soloEngine(main.session, planner?.chooser, draft?.session));
+    const planner = isPlanned ? await planFor(main, numThreads) : undefined;
+    opened.defer(() => void planner?.save());
+    const engine = opened.adopt(soloEngine(main.session, planner?.chooser, draft?.session), disposeOf);
+    const other = arOnly && opened.adopt(soloEngine(arOnly.session), disposeOf);
     return {
-      main: mainModel,
-      arOnly: arOnly && (await ready(arOnly.folder, soloEngine(arOnly.session))),
+      main: await withTokens(main.folder, engine),
+      arOnly: arOnly && other && (await withTokens(arOnly.folder, other)),
       draft: draft?.folder,
-      dispose,
+      dispose: () => opened.disposeAsync(),
     };
   } catch (error) {
-    await dispose();
+    await opened.disposeAsync();
     throw error;
   }
 }
 
-async function planFor(
-  session: ModelSession,
-  folder: ModelFolder,
-  numThreads: number,
-): Promise<OpenedPlanner | undefined> {
+interface Opened {
+  readonly folder: ModelFolder;
+  readonly session: ModelSession;
+}
+
+function disposeOf(engine: Engine): void {
+  engine.dispose();
+}
+
+async function withTokens(folder: ModelFolder, engine: Engine): Promise<OpenedModel> {
+  const { tokenizer, name, config } = folder;
+  if (tokenizer === undefined)
+    throw new TidarError('invalid_request', `${name} has no tokenizer: it can read no questions.`);
+  return { folder, tokenizer, engine, compiler: await GrammarCompiler.create(tokenizer, config) };
+}
+
+async function planFor({ folder, session }: Opened, numThreads: number): Promise<OpenedPlanner | undefined> {
   const maxDraftLength = folder.config.tidar?.blockSize;
   if (maxDraftLength === undefined) return undefined;
   return openPlanner(session, { folder, key: deviceKey({ numThreads }), maxDraftLength, maxSequences: 1 });
