@@ -72,5 +72,5 @@ describe('an edge that is killed in mid-stream', () => {
     } finally {
       await second.stop();
     }
-  });
+  }, 240_000);
 });
