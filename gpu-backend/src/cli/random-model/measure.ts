@@ -49,8 +49,10 @@ async function measureText(session: ModelSession, options: MeasureOptions): Prom
   for await (const event of generate(engine, { ...common, decoder })) {
     if (event.type === 'end') break;
     if (event.isPrefill) {
+      // A long prompt takes several passes; the last one decides a token.
       prefillMs = performance.now() - startedAt;
-      say(`prefill of ${numPromptTokens} tokens in ${seconds(prefillMs)}; ${memory()}`);
+      const isLast = event.tokenIds.length > 0;
+      if (isLast) say(`prefill of ${numPromptTokens} tokens in ${seconds(prefillMs)}; ${memory()}`);
       continue;
     }
     decodeMs += event.milliseconds;
