@@ -52,7 +52,7 @@ export const journalAnswerSchema = z.object({
   tokens_hash: z.string().nullable(),
   /** Null for a choice that has not finished. */
   finish_reasons: z.array(finishReasonSchema.nullable()),
-  /** So far. Prompt tokens count from `start` on: 0 where the text was never begun. */
+  /** So far. Prompt tokens count from `start` on: 0 where the text was never begun; forward passes from the end on. */
   usage: usageSchema,
   error: errorObjectSchema.optional(),
   /** What was asked for: a later attempt needs it where nobody else has it. Absent where `store: false` deleted it. */

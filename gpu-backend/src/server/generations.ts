@@ -1,4 +1,4 @@
-import { TidarError } from '@tidar/shared/errors.ts';
+import { TidarError, toTidarError } from '@tidar/shared/errors.ts';
 import type { LeasePayload } from '@tidar/shared/lease.ts';
 import type { GenerateRequest, ModelInfo } from '@tidar/shared/protocol.ts';
 import type { EngineClient } from './engine-client.ts';
@@ -77,7 +77,7 @@ export class Generations {
         running.ticket = this.#options.engine.submit(prepared.engineRequest, running);
       });
     } catch (error) {
-      running?.cancel(error instanceof TidarError ? error : new TidarError('internal', String(error)));
+      running?.abandon(toTidarError(error));
       throw error;
     }
     if (running === undefined) throw new TypeError('the journal began without a start');

@@ -35,7 +35,7 @@ interface Stage {
   readonly generations: Generations;
 }
 
-function begin({ store = true, endToken = 100, clientGraceMs = 60_000, sliceWaitMs = 60_000 } = {}): Stage {
+function begin({ isFull = false, endToken = 100, clientGraceMs = 60_000, sliceWaitMs = 60_000 } = {}): Stage {
   const told: Stage['told'] = { credits: 0, endTokens: [], cancelled: [], numWaiting: 0 };
   let engine: EngineListener | undefined;
   const generations = new Generations({
@@ -53,6 +53,7 @@ function begin({ store = true, endToken = 100, clientGraceMs = 60_000, sliceWait
         return told.numWaiting;
       },
       submit(_, listener) {
+        if (isFull) throw new TidarError('overloaded', 'The engine is full.');
         engine = listener;
         return {
           addCredits: (n) => void (told.credits += n),
@@ -72,7 +73,6 @@ function begin({ store = true, endToken = 100, clientGraceMs = 60_000, sliceWait
     max_tokens: 1000,
     sampling: { seed: '7' },
     decoder: { type: 'ar' },
-    store,
   });
   const lease = {
     request_id: 'r',
@@ -234,6 +234,20 @@ describe('a running generation', () => {
     await sleep(150);
     expect(told.cancelled).toMatchObject([{ code: 'cancelled' }]);
     expect(journal.find('r', 0)).toMatchObject({ state: 'cancelled' });
+  });
+
+  it('leaves nothing behind where the engine does not take it: no entry, and no timer that ends it', async () => {
+    const numTimers = (): number =>
+      process.getActiveResourcesInfo().filter((resource) => resource === 'Timeout').length;
+    const before = numTimers();
+    expect(() => begin({ isFull: true })).toThrow('full');
+    expect(journal.find('r', 0)).toBeUndefined();
+    expect(numTimers()).toBe(before);
+    const { running, engine } = begin();
+    running.attach();
+    for (const event of [admitted, ...END]) engine.onEvent(event);
+    await turn();
+    expect(numTimers()).toBe(before);
   });
 
   it('closes once, whatever comes after its end', async () => {

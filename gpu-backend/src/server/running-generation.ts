@@ -96,6 +96,14 @@ export class RunningGeneration implements EngineListener {
     this.ticket?.cancel(reason);
   }
 
+  /** It was not begun after all: nobody is told, and nothing is written. */
+  abandon(reason: TidarError): void {
+    this.#isClosing = true;
+    this.#isClosed = true;
+    this.#clearTimers();
+    this.ticket?.cancel(reason);
+  }
+
   /** A lease to renew: it may go on to a later token, until a later time. */
   renew({ end_token: endToken, expires_at_ms: expiresAtMs }: LeasePayload): number {
     if (endToken > this.#endToken) {
@@ -187,8 +195,12 @@ export class RunningGeneration implements EngineListener {
 
   #close(): void {
     this.#isClosed = true;
-    for (const timer of [this.#grace, this.#sliceWait, this.#expiry]) timer.clear();
+    this.#clearTimers();
     this.#options.onClosed();
+  }
+
+  #clearTimers(): void {
+    for (const timer of [this.#grace, this.#sliceWait, this.#expiry]) timer.clear();
   }
 
   /** In lots: each is a message to the engine's thread. */
