@@ -96,7 +96,7 @@ function notes(rows: readonly RowFigures[], tasks: readonly Task[]): string[] {
     'Intervals are of 95%: Wilson’s for scores (± is the farther end), a bootstrap over items within tasks for the rest.',
     'Tokens, passes and times are those after prefill; rows take turns at each item. A draft model’s passes take time and are not counted.',
     ...(tasks.some(({ spec }) => !spec.isInDomain)
-      ? ['* unlike anything that the shipped model was trained on']
+      ? ['* kinds, lengths or text that the shipped model was not trained on']
       : []),
     ...(isFree ? ['° decoded without the grammar, which this decoder does not take'] : []),
   ];
