@@ -58,15 +58,19 @@ describe('npm run serve', { timeout: 240_000 }, () => {
     });
     await client.complete(body);
     const billed = await client.lastRequest(({ state }) => state === 'settled');
-    const stream = await openStream(client, new Promise(() => undefined));
+    const { promise: more, resolve: goOn } = Promise.withResolvers<void>();
+    const stream = await openStream(client, more);
     await stream.body?.getReader().read();
     await first.killAll();
+    // The backend's text ends while there is no edge: its journal knows.
+    goOn();
 
     const second = await ServeProcess.start({ stateDir, vars, args: bundle });
     try {
       const again = new RawClient(second.url, key);
       const open = await again.lastRequest(({ state }) => state === 'settled');
       expect(open.id).not.toBe(billed.id);
+      expect(open).toMatchObject({ completion_tokens: 3, estimated: false });
       const { requests, key: limits } = await again.usage();
       expect(requests.find(({ id }) => id === billed.id)).toEqual(billed);
       expect(limits.requests_per_minute).toBe(50);
