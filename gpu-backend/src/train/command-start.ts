@@ -155,7 +155,8 @@ function resumed(flags: ParsedFlags, run: string): Checkpoint {
 }
 
 function byFlag(settings: TrainingSettings): Record<string, unknown> {
-  const byName: Readonly<Record<string, unknown>> = settings;
+  const { numTokens, numMaskRows = numTokens } = settings;
+  const byName: Readonly<Record<string, unknown>> = { ...settings, numMaskRows };
   return {
     ...Object.fromEntries(Object.entries(SETTING_FLAGS).map(([name, flag]) => [flag, byName[name]])),
     ...Object.fromEntries(Object.entries(WORD_FLAGS).map(([name, { flag }]) => [flag, byName[name]])),

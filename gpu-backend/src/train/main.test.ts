@@ -51,6 +51,8 @@ describe('npm run train', () => {
     { args: ['--steps', '9'], started: 'with --steps 8' },
     { args: ['--schedule', 'constant'], started: 'with --schedule cosine' },
     { args: ['--block-starts', 'random'], started: 'with --block-starts aligned' },
+    { args: ['--mask-rows', '8'], started: 'with --mask-rows 16' },
+    { args: ['--distill', '0.5'], started: 'with --distill 0' },
     { args: ['--hidden', '32'], started: 'with --hidden 16' },
     { args: ['--block-sizes', '4,8'], started: 'with --block-sizes 16' },
     { args: ['--ar-only'], started: 'without --ar-only' },
