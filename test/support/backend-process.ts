@@ -28,6 +28,8 @@ export interface BackendProcessOptions {
   readonly journal?: string;
   /** To be found again by its leases after a restart; absent: any free one. */
   readonly port?: number;
+  /** What its environment has beside this process's. */
+  readonly env?: Readonly<Record<string, string>>;
 }
 
 /** The real backend as a process of its own, on a free port. */
@@ -46,12 +48,12 @@ export class BackendProcess {
 
   /** Starts it and waits until its model is loaded. */
   static async start(options: BackendProcessOptions): Promise<BackendProcess> {
-    const { modelPath, leaseSecrets, args = [], journal, port = 0 } = options;
+    const { modelPath, leaseSecrets, args = [], journal, port = 0, env = {} } = options;
     const folder = mkdtempSync(join(tmpdir(), 'tidar-journal-'));
     const journalPath = journal ?? join(folder, 'journal.sqlite');
     const flags = ['--model', modelPath, '--port', String(port), '--journal', journalPath];
     const child = spawn(process.execPath, [MAIN, ...flags, ...args], {
-      env: { ...process.env, ...ALLOCATOR_ENVIRONMENT, LEASE_SECRETS: leaseSecrets ?? TEST_SECRET },
+      env: { ...process.env, ...ALLOCATOR_ENVIRONMENT, LEASE_SECRETS: leaseSecrets ?? TEST_SECRET, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     child.once('exit', () => rmSync(folder, { recursive: true, force: true }));
