@@ -231,6 +231,15 @@ describe('the fingerprint', () => {
     expect(fingerprint(one, 'ort 1.30.0 cpu')).not.toBe(fingerprint(one, 'ort 1.29.0 cpu'));
   });
 
+  it('names what flags say beside the folder, and nothing else of them', () => {
+    const folder = copyOfFixture('llama-tidar');
+    const hashOf = (options = {}): string => loadModelFolder(folder, options).contentHash;
+    expect(hashOf({ adapter: 'none' })).toBe(hashOf());
+    const others = [{ maskTokenId: 46 }, { blockSize: 8 }, { maskTokenId: 46, blockSize: 8 }];
+    expect(new Set([hashOf(), ...others.map(hashOf)]).size).toBe(4);
+    expect(loadModelFolder(folder, { blockSize: 8 }).config.tidar).toEqual({ maskTokenId: 47, blockSize: 8 });
+  });
+
   it.each<[string, (folder: string) => void]>([
     ['config.json', (f) => changeJson(join(f, 'config.json'), { rms_norm_eps: 2e-5 })],
     ['one bit of a weight', (f) => flipLastBit(join(f, 'model.safetensors'))],

@@ -97,9 +97,13 @@ function tokenizerFacts({ path, config }: ModelOutline): TokenizerFacts | undefi
   if (outline === undefined) return undefined;
   const { json, chatTemplate, eosTokenIds } = outline;
   const added = new Map(json.added_tokens.map(({ id, content }) => [id, content]));
+  // Added tokens stand in the vocabulary too, or beside it.
+  const numOutside = json.added_tokens.filter(
+    ({ content }) => !Object.hasOwn(json.model.vocab, content),
+  ).length;
   const nameOf = (id: number): string => added.get(id) ?? String(id);
   return {
-    vocabSize: new Set([...Object.values(json.model.vocab), ...added.keys()]).size,
+    vocabSize: Object.keys(json.model.vocab).length + numOutside,
     numAddedTokens: added.size,
     hasChatTemplate: chatTemplate !== undefined,
     endTokens: eosTokenIds.map(nameOf),
