@@ -7,7 +7,7 @@ import type { SlotRows } from './testing.ts';
 import { batchOf, cacheTensors, causalRows, idleSlot, tokensOf } from './testing.ts';
 
 const CAPACITY = 64;
-const FIXTURES = ['llama-tidar', 'qwen2-tidar', 'qwen3-tidar'] as const;
+const FIXTURES = ['llama-tidar', 'qwen2-tidar', 'qwen3-tidar', 'nemotron-tidar'] as const;
 const folderOf = (name: string) => loadModelFolder(`test/fixtures/${name}`);
 
 /** A copy of what the next run overwrites: all rows' logits, bit by bit. */

@@ -18,7 +18,7 @@ import {
   sequenceOptions,
 } from './testing.ts';
 
-const FIXTURES = ['llama-tidar', 'qwen2-tidar', 'qwen3-tidar'];
+const FIXTURES = ['llama-tidar', 'qwen2-tidar', 'qwen3-tidar', 'nemotron-tidar'];
 const MAX_TOKENS = 24;
 
 const samplings: fc.Arbitrary<Sampling> = fc
