@@ -9,7 +9,12 @@ let edge: EdgeHarness;
 let client: RawClient;
 beforeAll(async () => {
   backend = await startScriptedBackend();
-  edge = await startEdgeHarness({ BACKENDS: JSON.stringify([{ url: backend.url }]) });
+  const vars = {
+    BACKENDS: JSON.stringify([{ url: backend.url }]),
+    FAILOVER_MS: '1000',
+    LEAVE_GRACE_MS: '500',
+  };
+  edge = await startEdgeHarness(vars);
 });
 afterAll(async () => {
   await edge.close();
@@ -132,7 +137,7 @@ describe('an answer of three choices', () => {
     expect(backend.seen.at(-1)?.lease).toMatchObject({ choices: 3, first_tokens: [0, 0, 0], end_token: 10 });
   });
 
-  it('of which one is open when its backend dies is billed by what was delivered of all', async () => {
+  it('of which one is open when its backend dies is billed by what was generated of all', async () => {
     backend.play(async (stage) => {
       await stage.start();
       await stage.step([4, 5], 'ab', { choice: 2 });
@@ -140,12 +145,13 @@ describe('an answer of three choices', () => {
       await stage.step([6], 'x', { choice: 0 });
       await new Promise((resolve) => setTimeout(resolve, 200));
       stage.die();
+      backend.play((next) => next.refuse('overloaded', 'Busy.'));
     });
     const { chunks, isDone } = await readChunks(await client.post(streaming));
     expect(isDone).toBe(false);
     expect(chunks.at(-1)).toMatchObject({ error: { code: 'backend_unavailable' } });
     const bill = await client.lastRequest(({ state }) => state === 'settled');
-    expect(bill).toMatchObject({ completion_tokens: 3, finish_reason: 'error', estimated: true });
+    expect(bill).toMatchObject({ completion_tokens: 3, finish_reason: 'error', estimated: false });
   });
 });
 

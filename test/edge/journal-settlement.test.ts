@@ -97,7 +97,7 @@ describe('a request that nobody settled', () => {
     const sql = started(40);
     alarm(sql, NOON + GRACE_MS, answer(50, { state: 'running' }));
     expect(findRow(sql, 'a')).toMatchObject({ state: 'open', ask_at_ms: NOON + 2 * GRACE_MS });
-    leaveReader(sql, 'a', progressOf([40]), NOON + GRACE_MS + 5);
+    leaveReader(sql, 'a', progressOf([40]), { tokensHash: null, askAtMs: NOON + GRACE_MS + 5 });
     alarm(sql, NOON + GRACE_MS + 5, answer(50, { state: 'running' }));
     expect(findRow(sql, 'a')?.ask_at_ms).toBeLessThan(NOON + GRACE_MS + 5_000);
   });

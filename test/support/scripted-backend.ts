@@ -118,7 +118,7 @@ export async function startScriptedBackend(
       const attempt = journal.find(lease.request_id, lease.attempt);
       if (attempt === undefined) throw new TidarError('not_found', 'This backend knows nothing of it.');
       if (stream) attempt.attach(response, from);
-      else answer(response, 200, attempt.answer());
+      else answer(response, 200, await attempt.answer());
     }
   };
   const server = createServer((request, response) => {

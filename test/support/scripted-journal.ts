@@ -1,7 +1,7 @@
 import type { ServerResponse } from 'node:http';
 import { errorBody, TidarError } from '@tidar/shared/errors.ts';
 import type { JournalAnswer, JournalState } from '@tidar/shared/journal.ts';
-import type { LeasePayload } from '@tidar/shared/lease.ts';
+import { hashTokenIds, type LeasePayload } from '@tidar/shared/lease.ts';
 import {
   encodeGenerateEvent,
   type GenerateEvent,
@@ -109,7 +109,7 @@ export class ScriptedAttempt {
     if (this.#state !== 'running') response.end();
   }
 
-  answer(): JournalAnswer {
+  async answer(): Promise<JournalAnswer> {
     const events = this.#told.map(({ event }) => event);
     const resumed = this.#request.resume?.token_ids;
     const tokenIds = this.#counts.map((_, choice) => [
@@ -127,7 +127,7 @@ export class ScriptedAttempt {
       prompt_token_ids: start?.prompt_token_ids ?? [],
       token_ids: tokenIds,
       token_counts: this.#counts,
-      tokens_hash: null,
+      tokens_hash: this.#state === 'running' ? null : await hashTokenIds(tokenIds),
       finish_reasons: this.#counts.map((_, choice) => {
         const finish = events.find((event) => event.type === 'finish' && event.choice === choice);
         return finish?.type === 'finish' ? finish.finish_reason : null;

@@ -72,9 +72,10 @@ function hasNeverStarted(row: RequestRow, word: Exclude<JournalWord, 'unreachabl
   return word === 'unknown' || word.answer.attempt < row.attempt;
 }
 
-/** Then the bill is exactly what was delivered before it was raised. */
+/** Then the bill is exactly what was delivered before it was raised, of which the one who left told the hash. */
 function neverStarted(row: RequestRow): Settlement {
-  return { ...provenOf(row), finishReason: brokenReason(row), estimated: false };
+  const tokensHash = row.reader_left === 1 ? row.tokens_hash : null;
+  return { ...provenOf(row), tokensHash, finishReason: brokenReason(row), estimated: false };
 }
 
 /**

@@ -114,11 +114,11 @@ export class Ledger extends KeyObject {
   }
 
   /** The connection that relays is gone; its request is settled from the journal after the grace. */
-  async leave(requestId: string, progress: Progress): Promise<void> {
+  async leave(requestId: string, progress: Progress, tokensHash: string | null = null): Promise<void> {
     await this.#tell(requestId, (nowMs) => {
       const proven = proveProgress(this.sql, requestId, { ...progress, graceMs: 0 }, nowMs);
       if (proven instanceof TidarError) return proven;
-      leaveReader(this.sql, requestId, progress, nowMs + progress.graceMs);
+      leaveReader(this.sql, requestId, progress, { tokensHash, askAtMs: nowMs + progress.graceMs });
       return { isOpen: true };
     });
     this.#presence.gone(requestId);

@@ -19,7 +19,9 @@ export function attachReader(
   if (row.fingerprint === null || row.seed === null || row.backend === null) {
     return new TidarError('not_found', 'This request is of an older release, which cannot go on with it.');
   }
-  sql.exec('UPDATE requests SET reader = reader + 1, reader_left = 0 WHERE id = ?', requestId);
+  const isOpen = row.state === 'open';
+  const query = `UPDATE requests SET reader = reader + 1, reader_left = 0, tokens_hash = ? WHERE id = ?`;
+  sql.exec(query, isOpen ? null : row.tokens_hash, requestId);
   return {
     ...grantOf(row),
     reader: row.reader + 1,
@@ -45,15 +47,19 @@ export function attachReader(
   };
 }
 
-/** The connection is gone: when its grace is over, the backend's journal is asked for what came of it. */
+/**
+ * The connection is gone: when its grace is over, the backend's journal is asked for what came of it. `tokensHash` is of
+ * what it delivered, for where nothing else came of it.
+ */
 export function leaveReader(
   sql: Sql,
   requestId: string,
   progress: Pick<Progress, 'attempt' | 'reader' | 'delivered'>,
-  askAtMs: number,
+  { tokensHash, askAtMs }: { tokensHash: string | null; askAtMs: number },
 ): void {
   if (progressRefusal(findRow(sql, requestId), progress) !== undefined) return;
-  sql.exec('UPDATE requests SET reader_left = 1, ask_at_ms = ? WHERE id = ?', askAtMs, requestId);
+  const query = 'UPDATE requests SET reader_left = 1, tokens_hash = ?, ask_at_ms = ? WHERE id = ?';
+  sql.exec(query, tokensHash, askAtMs, requestId);
 }
 
 /** The number of the connection that relays, and whether it has said that it left. */

@@ -108,7 +108,8 @@ export class Account {
     if (this.#isClosed) return;
     this.#isClosed = true;
     const { ledger, requestId } = this.#options;
-    await this.#persist('leave', () => ledger.leave(requestId, { ...this.#progress(), graceMs }));
+    const tokensHash = this.#tally.hasStarted ? await this.#tally.hash() : null;
+    await this.#persist('leave', () => ledger.leave(requestId, { ...this.#progress(), graceMs }, tokensHash));
   }
 
   /** Nothing is left to tell: another connection does. */
