@@ -90,6 +90,21 @@ describe('training from a model folder', () => {
     },
   );
 
+  it('trains Nemotron-Labs-Diffusion as it is served, scaled positions and names of its own included', async () => {
+    const folder = copyOfFixture('nemotron-tidar');
+    const settings = { ...SETTINGS, numTokens: 40 };
+    const { mask, load } = startFromFolder(folder, settings, undefined);
+    expect(mask).toEqual({ id: 47, origin: 'its own' });
+    const checkpoint = load();
+    const exported = temporaryFolder();
+    const configJson = { ...checkpoint.configJson, torch_dtype: 'float32' };
+    exportModel({ ...checkpoint, configJson }, folder, exported);
+    expect(loadModelFolder(exported).config.tidar).toEqual({ maskTokenId: 47, blockSize: 8 });
+    const sequence = Array.from({ length: 40 }, (_, at) => (at * 11 + 5) % 47);
+    const both = await logitsOfBoth(checkpoint, exported, sequence, { blockSize: 8, blockOffset: 5 });
+    expect(worstDifference(both)).toBeLessThan(2e-5);
+  });
+
   it('gives the mask the mean of all token rows, and keeps a mask that is there', () => {
     const folder = plainFolder('llama-tidar');
     const table = startFromFolder(folder, SETTINGS, undefined)

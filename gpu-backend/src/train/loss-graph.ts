@@ -140,11 +140,23 @@ function parameterInputs(b: GraphBuilder, config: ModelConfig, maskAdapterRank: 
 function rotationsOf(b: GraphBuilder, config: ModelConfig, numRows: number, numTokens: number): Rotations {
   const tables = ropeTables(numTokens, config.headDim, config.ropeTheta, { scaling: config.ropeScaling });
   const positions = b.input('positions', 'int64', [1, numRows]);
-  const rowsOf = (table: Float32Array): Value =>
-    gatherRows(
-      b,
-      b.constant('float32', [numTokens, config.headDim / 2], Float32Array.from(table)),
-      positions,
-    );
-  return { cos: rowsOf(tables.cos), sin: rowsOf(tables.sin) };
+  const rowsOf = (table: Float32Array, width: number): Value =>
+    gatherRows(b, b.constant('float32', [numTokens, width], Float32Array.from(table)), positions);
+  const half = config.headDim / 2;
+  const scales = queryScaleTable(config, numTokens);
+  return {
+    cos: rowsOf(tables.cos, half),
+    sin: rowsOf(tables.sin, half),
+    queryScales: scales === undefined ? undefined : rowsOf(scales, 1),
+  };
+}
+
+/** Ministral 3 multiplies a rotated query by 1 + beta · ln(1 + floor(position / original positions)). */
+function queryScaleTable({ queryScaling }: ModelConfig, numTokens: number): Float32Array | undefined {
+  if (queryScaling === undefined) return undefined;
+  const { beta, originalMaxPositions } = queryScaling;
+  return Float32Array.from(
+    { length: numTokens },
+    (_, position) => 1 + beta * Math.log1p(Math.floor(position / originalMaxPositions)),
+  );
 }

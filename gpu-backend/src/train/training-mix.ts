@@ -2,20 +2,22 @@ import type { ModelConfig } from '../model/config.ts';
 import type { GraphBuilder, Value } from '../model/graph/builder.ts';
 import type { Mix } from '../model/graph/decoder.ts';
 import { linear } from '../model/graph/decoder.ts';
-import { fixedDimAt, reshape, rmsNorm, rotary } from '../model/graph/ops.ts';
+import { fixedDimAt, mul, reshape, rmsNorm, rotary } from '../model/graph/ops.ts';
 import type { AttendRows } from './attention.ts';
 
 /** [1, rows, headDim / 2], of each row's position. */
 export interface Rotations {
   readonly cos: Value;
   readonly sin: Value;
+  /** [1, rows, 1], where the config scales queries by their positions. */
+  readonly queryScales?: Value | undefined;
 }
 
 /** One layer's attention over all rows at once: its projections, and queries and keys rotated by their positions. */
 export function trainingMix(
   b: GraphBuilder,
   config: ModelConfig,
-  { cos, sin }: Rotations,
+  { cos, sin, queryScales }: Rotations,
   attend: AttendRows,
 ): Mix {
   return (_layer, weight, normed) => {
@@ -34,6 +36,8 @@ export function trainingMix(
       return rotary(b, even, cos, sin, numHeads);
     };
     const values = reshape(b, projected('v'), [1, numRows, config.numKeyValueHeads * config.headDim]);
-    return attend(rotated('q', config.numHeads), rotated('k', config.numKeyValueHeads), values);
+    const queries = rotated('q', config.numHeads);
+    const scaled = queryScales === undefined ? queries : mul(b, queries, queryScales);
+    return attend(scaled, rotated('k', config.numKeyValueHeads), values);
   };
 }

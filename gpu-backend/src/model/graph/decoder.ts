@@ -1,6 +1,6 @@
 import type { ModelConfig } from '../config.ts';
-import type { Dim, GraphBuilder, Value } from './builder.ts';
-import { add, cast, gatherRows, gemm, mul, reshape, rmsNorm, rotary, silu, transpose } from './ops.ts';
+import type { GraphBuilder, Value } from './builder.ts';
+import { add, cast, gatherRows, gemm, mul, rmsNorm, silu } from './ops.ts';
 
 /** Where a graph gets its weights from: mapped files when serving, graph inputs when training. */
 export type WeightSource = (name: string) => Value;
@@ -68,62 +68,6 @@ export function decoderLogits(
   return linear(b, normed, weight(head));
 }
 
-/**
- * How one layer's rows attend. Queries and keys are rotated.
- * queries [batch, heads, rows, headDim]; keys, values [batch, keyValueHeads, rows, headDim]
- * → [batch, heads, rows, headDim].
- */
-export type Attend = (layer: number, queries: Value, keys: Value, values: Value) => Value;
-
-/** Sequences of equal length: what training has. */
-export interface EvenRows {
-  readonly batch: number;
-  readonly numRows: Dim;
-  /** [batch, rows, headDim / 2] */
-  readonly cos: Value;
-  readonly sin: Value;
-  /** [batch, 1, rows, 1], where the config scales queries. */
-  readonly queryScales?: Value | undefined;
-}
-
-/** The mix of sequences of equal length, head by head. */
-export function evenMix(b: GraphBuilder, config: ModelConfig, rows: EvenRows, attend: Attend): Mix {
-  return (layer, weight, normed) => {
-    const heads = (kind: 'q' | 'k' | 'v', numHeads: number): Value =>
-      reshape(b, projection(b, config, weight, kind, normed), [
-        rows.batch,
-        rows.numRows,
-        numHeads,
-        config.headDim,
-      ]);
-    const positioned = (kind: 'q' | 'k', numHeads: number): Value => {
-      const split = heads(kind, numHeads);
-      const scaled = config.queryKeyNorm
-        ? norm(b, config, split, weight(`self_attn.${kind}_norm.weight`))
-        : split;
-      return rotary(b, byHead(b, scaled), rows.cos, rows.sin);
-    };
-    const rotated = positioned('q', config.numHeads);
-    const queries = rows.queryScales === undefined ? rotated : mul(b, rotated, rows.queryScales);
-    const keys = positioned('k', config.numKeyValueHeads);
-    const values = byHead(b, heads('v', config.numKeyValueHeads));
-    const mixed = byHead(b, attend(layer, queries, keys, values));
-    return mergeHeads(b, mixed, rows, config.numHeads * config.headDim);
-  };
-}
-
-/** Queries, keys or values of all rows, [rows, heads · headDim], heads not yet normed nor rotated. */
-function projection(
-  b: GraphBuilder,
-  config: ModelConfig,
-  weight: WeightSource,
-  kind: 'q' | 'k' | 'v',
-  normed: Value,
-): Value {
-  const bias = config.attentionBias ? weight(`self_attn.${kind}_proj.bias`) : undefined;
-  return linear(b, normed, weight(`self_attn.${kind}_proj.weight`), bias);
-}
-
 /** x [rows, in] times one of a layer's weights, as an adapter has it. */
 type Product = (weight: string, x: Value) => Value;
 
@@ -161,15 +105,4 @@ function norm(b: GraphBuilder, config: ModelConfig, x: Value, scale: Value): Val
 export function linear(b: GraphBuilder, x: Value, weight: Value, bias?: Value): Value {
   const floatBias = bias === undefined ? undefined : cast(b, bias, 'float32');
   return gemm(b, x, cast(b, weight, 'float32'), { transY: true, bias: floatBias });
-}
-
-/** [batch, rows, heads, headDim] ↔ [batch, heads, rows, headDim] */
-function byHead(b: GraphBuilder, x: Value): Value {
-  return transpose(b, x, [0, 2, 1, 3]);
-}
-
-/** [batch, rows, heads, headDim] → [batch · rows, heads · headDim] */
-function mergeHeads(b: GraphBuilder, x: Value, rows: EvenRows, width: number): Value {
-  const numRows = typeof rows.numRows === 'number' ? rows.batch * rows.numRows : rows.numRows;
-  return reshape(b, x, [numRows, width]);
 }
