@@ -11,6 +11,7 @@ import { cpuMemory, describeMemory, formatBytes } from '../../model/memory.ts';
 const DRAFT_LENGTH = 4;
 const CURVE_CONTEXT = 256;
 const CURVE_ROWS = [2, 4, 8, 16, 20, 32, 64];
+const CURVE_RUNS = 2;
 
 export interface MeasureOptions {
   readonly numThreads: number;
@@ -23,10 +24,12 @@ export interface MeasureOptions {
 export async function measureModel(path: string, options: MeasureOptions): Promise<void> {
   const { say, numThreads } = options;
   say(`stated: ${describeMemory(cpuMemory(outlineFolder(path)))}`);
-  const [folder, hashMs] = await timed(() => Promise.resolve(loadModelFolder(path)));
-  say(`folder checked and hashed in ${seconds(hashMs)}; ${memory()}`);
-  const [session, loadMs] = await timed(() => openModel(folder, { numThreads }));
-  say(`loaded in ${seconds(loadMs)}; ${memory()}`);
+  const hashing = new Stopwatch();
+  const folder = loadModelFolder(path);
+  say(`folder checked and hashed in ${hashing.told()}; ${memory()}`);
+  const loading = new Stopwatch();
+  const session = await openModel(folder, { numThreads });
+  say(`loaded in ${loading.told()}; ${memory()}`);
   try {
     await measureText(session, options);
     await measureCurve(session, say);
@@ -44,47 +47,50 @@ async function measureText(session: ModelSession, options: MeasureOptions): Prom
   const decoder = { type: 'tidar', plan: 'dense', draftLength: DRAFT_LENGTH, beta: 1 } as const;
   const sampling = { ...PLAIN_SAMPLING, seed: 1n };
   const common = { promptIds, maxTokens, sampling, stopTokenIds: [], ignoreEos: true };
-  let [prefillMs, decodeMs, numTokens, numPasses] = [0, 0, 0, 0];
-  const startedAt = performance.now();
+  let [numTokens, numPasses] = [0, 0];
+  let watch = new Stopwatch();
   for await (const event of generate(engine, { ...common, decoder })) {
     if (event.type === 'end') break;
-    if (event.isPrefill) {
+    if (!event.isPrefill) {
+      numTokens += event.tokenIds.length;
+      numPasses += 1;
+    } else if (event.tokenIds.length > 0) {
       // A long prompt takes several passes; the last one decides a token.
-      prefillMs = performance.now() - startedAt;
-      const isLast = event.tokenIds.length > 0;
-      if (isLast) say(`prefill of ${numPromptTokens} tokens in ${seconds(prefillMs)}; ${memory()}`);
-      continue;
+      say(`prefill of ${numPromptTokens} tokens in ${watch.told()}; ${memory()}`);
+      watch = new Stopwatch();
     }
-    decodeMs += event.milliseconds;
-    numTokens += event.tokenIds.length;
-    numPasses += 1;
   }
-  engine.dispose();
-  const perPass = decodeMs / Math.max(1, numPasses);
   const rows = DRAFT_LENGTH * (1 + DRAFT_LENGTH);
   say(
-    `one-pass decoding: ${numTokens} tokens in ${numPasses} passes of up to ${rows} rows, ${seconds(perPass)} each`,
+    `one-pass decoding: ${numTokens} tokens in ${numPasses} passes of up to ${rows} rows, ${watch.told(numPasses)} each`,
   );
   say(memory());
+  engine.dispose();
 }
 
 async function measureCurve(session: ModelSession, say: (line: string) => void): Promise<void> {
   const timer = new ShapeTimer(session);
   for (const numRows of CURVE_ROWS) {
-    const times: number[] = [];
-    for (let run = 0; run < 2; run += 1) times.push(await timer.time(numRows, 1, CURVE_CONTEXT));
-    say(`${numRows} rows: ${seconds(Math.min(...times))}`);
+    await timer.time(numRows, 1, CURVE_CONTEXT);
+    const watch = new Stopwatch();
+    for (let run = 0; run < CURVE_RUNS; run += 1) await timer.time(numRows, 1, CURVE_CONTEXT);
+    say(`${numRows} rows: ${watch.told(CURVE_RUNS)}`);
   }
   timer.dispose();
   say(memory());
 }
 
-async function timed<T>(work: () => Promise<T>): Promise<[T, number]> {
-  const startedAt = performance.now();
-  return [await work(), performance.now() - startedAt];
-}
+/** Time that passed, and the processor's own of this process: on a machine that does other things they differ. */
+class Stopwatch {
+  readonly #startedAt = performance.now();
+  readonly #usage = process.cpuUsage();
 
-const seconds = (milliseconds: number): string => `${(milliseconds / 1000).toFixed(2)} s`;
+  told(numParts = 1): string {
+    const seconds = (milliseconds: number): string => `${(milliseconds / 1000 / numParts).toFixed(2)} s`;
+    const { user, system } = process.cpuUsage(this.#usage);
+    return `${seconds(performance.now() - this.#startedAt)} (${seconds((user + system) / 1000)} of processor)`;
+  }
+}
 
 /** What this process holds: its own, files that are mapped, and the most that both were. */
 function memory(): string {
