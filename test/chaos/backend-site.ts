@@ -7,7 +7,7 @@ import { freePort } from '../support/edge-process.ts';
 import { Wire } from './wire.ts';
 
 const SHIFTED_CLOCK = fileURLToPath(new URL('./shifted-clock.ts', import.meta.url));
-export const CLIENT_GRACE_MS = 1_000;
+export const CLIENT_GRACE_MS = 5_000;
 const FLAGS = [
   '--client-grace-ms',
   String(CLIENT_GRACE_MS),

@@ -81,7 +81,9 @@ function checkBill({ row, ask, journals, isJournalLost }: Bill, facts: RoundFact
   }
   const own = journals.filter(({ attempt }) => attempt === row.num_attempts - 1);
   const least = Math.max(0, ...own.map(({ token_counts: counts }) => sum(counts)));
-  if (!row.estimated && billed < least) {
+  // What nobody took costs nothing, though a backend may have begun it.
+  const isRefused = billed === 0 && row.finish_reason === 'error';
+  if (!row.estimated && !isRefused && billed < least) {
     verdict.problems.push(`below its journal: ${name} is billed ${billed} of ${least} tokens`);
   }
   if (billed > 0 && story !== undefined && row.prompt_tokens !== story.oracle.promptTokens) {

@@ -45,7 +45,7 @@ export function dueQuestions(sql: Sql, nowMs: number): JournalQuestion[] {
 
 /**
  * What a journal's word means for a request's bill: a settlement, or none yet, and then it is asked again later. A word
- * about an attempt that was raised meanwhile means nothing.
+ * about an attempt that was raised meanwhile means nothing, nor does one about an answer that somebody relays again.
  */
 export function hearJournal(
   sql: Sql,
@@ -55,6 +55,7 @@ export function hearJournal(
 ): Settlement | undefined {
   const row = findRow(sql, requestId);
   if (row === undefined || row.attempt !== attempt || row.ask_at_ms === null) return undefined;
+  if (row.state === 'open' && row.ask_at_ms > nowMs) return undefined;
   if (row.backend === null) return ruleOf(row);
   if (word !== 'unreachable' && hasNeverStarted(row, word)) return neverStarted(row);
   if (typeof word === 'object' && word.answer.attempt === attempt) {

@@ -18,7 +18,7 @@ import { findKey, keyEnd, verifiedKey } from './key.ts';
 import { viewOf } from './outbox.ts';
 import { Presence } from './presence.ts';
 import { pruneRequests } from './prune.ts';
-import { attachReader, leaveReader, readerOf } from './readers.ts';
+import { attachReader, leaveReader, putOffQuestion, readerOf } from './readers.ts';
 import { proveProgress, startRequest, takenOver } from './requests.ts';
 import { findRequest, isOpen, recentRequests } from './rows.ts';
 import { settleRequest } from './settlement.ts';
@@ -130,7 +130,12 @@ export class Ledger extends KeyObject {
     const nowMs = Date.now();
     const key = verifiedKey(this.sql, secretHash, nowMs);
     if (key instanceof TidarError) return errorBody(key);
-    const attached = attachReader(this.sql, requestId, expectedReader);
+    const { SETTLE_GRACE_MS: graceMs } = edgeConfig(this.env);
+    const attached = this.ctx.storage.transactionSync(() => {
+      const attachment = attachReader(this.sql, requestId, expectedReader);
+      if (!(attachment instanceof TidarError)) putOffQuestion(this.sql, requestId, nowMs + graceMs);
+      return attachment;
+    });
     if (attached instanceof TidarError) return errorBody(attached);
     this.#presence.seen(requestId, nowMs);
     this.waiters.wake(requestId);

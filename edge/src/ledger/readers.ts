@@ -47,6 +47,12 @@ export function attachReader(
   };
 }
 
+/** Who takes an open answer over has time for it: until then no journal's word settles it. */
+export function putOffQuestion(sql: Sql, requestId: string, askAtMs: number): void {
+  const query = `UPDATE requests SET ask_at_ms = MAX(ask_at_ms, ?) WHERE id = ? AND state = 'open'`;
+  sql.exec(query, askAtMs, requestId);
+}
+
 /**
  * The connection is gone: when its grace is over, the backend's journal is asked for what came of it. `tokensHash` is of
  * what it delivered, for where nothing else came of it.

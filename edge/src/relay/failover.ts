@@ -161,12 +161,19 @@ export class Failover {
 
   #exhausted(): unknown {
     if (this.#last instanceof TidarError && isLimit(this.#last)) return this.#last;
+    // The journal has said all that it has, and nobody may generate more of what has its bill.
+    if (this.#relay.options.account.isClosed && !this.#mayRead) return endedEarly();
     const message =
       'The backend failed before the answer was complete, and no other of the same version could go on with it. ' +
       'Try again.';
     const internal = `first: ${String(this.#cause)}; last: ${String(this.#last)}`;
     return new TidarError('backend_unavailable', message, { internal, retryAfterMs: 1_000 });
   }
+}
+
+function endedEarly(): TidarError {
+  const message = 'This answer ended early: it was billed for what there is of it, and nothing can be added.';
+  return new TidarError('conflict', message);
 }
 
 const isLimit = ({ code }: TidarError): boolean => code === 'rate_limit_exceeded';

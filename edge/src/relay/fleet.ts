@@ -1,4 +1,4 @@
-import { TidarError } from '@tidar/shared/errors.ts';
+import { errorBodySchema, TidarError } from '@tidar/shared/errors.ts';
 import type { Heartbeat } from '@tidar/shared/heartbeat.ts';
 import {
   healthSchema,
@@ -104,6 +104,8 @@ export function routesTo(fleet: readonly BackendState[], modelId: string): Route
 async function probe(url: string): Promise<BackendState> {
   try {
     const [health, list] = await Promise.all([read(`${url}/health`), read(`${url}/v1/models`)]);
+    // While its model is loaded it says only that: an error object, without its version.
+    if (errorBodySchema.safeParse(list).success) throw new Error('it is not ready');
     const { protocol_version: version } = protocolVersionSchema.parse(list);
     if (version !== PROTOCOL_VERSION) return incompatible(url, version);
     const { models } = modelListSchema.parse(list);
