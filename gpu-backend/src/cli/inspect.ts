@@ -1,5 +1,6 @@
 import { resolve } from 'node:path';
 import { FlagError, parseFlags, runCommand } from './flags.ts';
+import { availableBytes } from '../model/memory.ts';
 import { FOLDER_FLAGS, FOLDER_HELP, parseFolderFlags } from './folder-flags.ts';
 import { inspectFolder } from './inspect/inspect.ts';
 import { reportLines } from './inspect/report.ts';
@@ -28,7 +29,7 @@ async function main(): Promise<void> {
   // npm runs its scripts in the package's folder; paths are meant from where the person is.
   const from = process.env['npm_lifecycle_event'] === 'inspect' ? process.env['INIT_CWD'] : undefined;
   const folder = resolve(from ?? process.cwd(), path);
-  const inspection = inspectFolder(folder, parseFolderFlags(flags), process.availableMemory());
+  const inspection = inspectFolder(folder, parseFolderFlags(flags), availableBytes());
   const text =
     flags.values['json'] === true ? JSON.stringify(inspection) : reportLines(inspection).join('\n');
   process.stdout.write(`${text}\n`);

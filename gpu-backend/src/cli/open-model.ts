@@ -36,7 +36,7 @@ const LARGE_BYTES = 2 ** 30;
 /** What loading takes is said before it is done, where it takes its time. */
 function tellIfLarge(outline: ModelOutline): void {
   const need = cpuMemory(outline);
-  assertFits(outline.name, need, process.availableMemory());
+  assertFits(outline.name, need);
   if (need.weights < LARGE_BYTES) return;
   process.stderr.write(`loading ${outline.name}: ${describeMemory(need)}\n`);
 }

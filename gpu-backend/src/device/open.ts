@@ -17,7 +17,7 @@ export interface OpenOptions extends SessionOptions {
 
 /** Opens a model folder on the fastest device, or on the one that is named; refuses one that has no room in memory. */
 export async function openModel(folder: ModelFolder, options: OpenOptions): Promise<ModelSession> {
-  assertFits(folder.name, cpuMemory(folder), process.availableMemory());
+  assertFits(folder.name, cpuMemory(folder));
   const { device = 'c-api' } = options;
   return device === 'c-api' ? openCApiSession(folder, options) : openNodeSession(folder, options);
 }

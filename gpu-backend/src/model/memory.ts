@@ -1,3 +1,4 @@
+import { totalmem } from 'node:os';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { ModelConfig } from './config.ts';
 import type { ModelOutline } from './folder.ts';
@@ -82,13 +83,18 @@ export function describeMemory({ weights, cachePerThousandTokens, workspace }: M
   return `weights ${formatBytes(weights)}, cache ${cache}, workspace ${formatBytes(workspace)}`;
 }
 
+/** Memory that can be had now. macOS calls little of it free, since it keeps files in the rest: all counts there. */
+export function availableBytes(): number {
+  return process.platform === 'darwin' ? totalmem() : process.availableMemory();
+}
+
 /** Refuses, with numbers, a model that would be ended by the system half-way. */
-export function assertFits(name: string, need: MemoryNeed, availableBytes: number): void {
-  if (leastBytes(need) <= availableBytes) return;
+export function assertFits(name: string, need: MemoryNeed, available = availableBytes()): void {
+  if (leastBytes(need) <= available) return;
   throw new TidarError(
     'unsupported_model',
     `${name} does not fit: it needs ${formatBytes(leastBytes(need))} (${describeMemory(need)}), and ` +
-      `${formatBytes(availableBytes)} are free.`,
+      `${formatBytes(available)} are free.`,
   );
 }
 
