@@ -1,4 +1,4 @@
-import { appendFileSync, mkdirSync } from 'node:fs';
+import { appendFileSync, existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import type { Losses, StepResult } from './trainer.ts';
 
@@ -30,6 +30,7 @@ export class Progress {
   constructor(folder: string, options: { firstStep: number; numSteps: number; tokensPerStep: number }) {
     mkdirSync(folder, { recursive: true });
     this.#logPath = path.join(folder, 'log.jsonl');
+    forgetAfter(this.#logPath, options.firstStep);
     this.#firstStep = options.firstStep;
     this.#numSteps = options.numSteps;
     this.#tokensPerStep = options.tokensPerStep;
@@ -71,6 +72,23 @@ export class Progress {
     if (process.stdout.isTTY) process.stdout.write(`\r\x1b[2K${text}${keepsLine ? '\n' : ''}`);
     else if (keepsLine || line.step % 50 === 0) process.stdout.write(`${text}\n`);
   }
+}
+
+/**
+ * A run that was killed goes on from its last checkpoint: what the log has of later steps, or half a line, is dropped,
+ * so that each step stands there once.
+ */
+function forgetAfter(logPath: string, step: number): void {
+  if (!existsSync(logPath)) return;
+  const text = readFileSync(logPath, 'utf8');
+  const lines = text.split('\n').filter((line) => {
+    const found = /^\{"step":(\d+),.*\}$/.exec(line)?.[1];
+    return found !== undefined && Number(found) <= step;
+  });
+  const kept = lines.map((line) => `${line}\n`).join('');
+  if (kept === text) return;
+  writeFileSync(`${logPath}.tmp`, kept);
+  renameSync(`${logPath}.tmp`, logPath);
 }
 
 function round(value: number): number {

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { appendFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -87,10 +87,15 @@ describe('training', () => {
     };
     await trainRun(start, { ...options, onStep }, abort.signal);
     expect(loadCheckpoint(options.runFolder).step).toBe(7);
+    // As after a kill: steps that no checkpoint holds, the last cut in its line.
+    const log = path.join(options.runFolder, 'log.jsonl');
+    appendFileSync(log, '{"step":8,"arLoss":1,"tokens":1}\n{"step":9,"arL');
     await trainRun(loadCheckpoint(options.runFolder), options, new AbortController().signal);
     const finished = loadCheckpoint(options.runFolder);
     expect(finished.step).toBe(60);
-    expect(existsSync(path.join(options.runFolder, 'log.jsonl'))).toBe(true);
+    const lines = readFileSync(log, 'utf8').trimEnd().split('\n');
+    const steps = lines.map((line) => (JSON.parse(line) as { step: number }).step);
+    expect(steps).toEqual(Array.from({ length: 60 }, (_, at) => at + 1));
     const trainer = await Trainer.open(finished, { numThreads: 1 });
     const heldOut = await trainer.evaluate(new SequenceSampler(file, settings), 2);
     await trainer.dispose();
