@@ -50,12 +50,17 @@ async function main(): Promise<void> {
   });
   tell(report);
   const isWhole = report.numRounds === numRounds && report.problems.length === 0;
+  // A round that was broken off may still wait for something.
+  if (controller.signal.aborted) process.exit(1);
   process.exitCode = isWhole ? 0 : 1;
 }
 
 function tell({ numRounds, lost, billedTwice, unbilledTokens, ruleLossTokens, ...more }: ChaosReport): void {
   const errors = [...more.errors].map(([code, count]) => `${count} ${code}`).join(', ');
   say(`clients: ${more.numWhole} whole texts, ${more.numLeft} left, clear errors: ${errors || 'none'}`);
+  const faults = [...more.faults].map(([kind, count]) => `${count} ${kind}`).join(', ');
+  say(`faults: ${faults || 'none'}`);
+  say(`${more.numFailovers} answers went on as another attempt, clients came back ${more.numReturned} times`);
   if (more.problems.length > 0) say(`${more.problems.length} laws were broken: see above`);
   say(
     `${numRounds} rounds, ${lost} lost, ${billedTwice} billed twice, ${unbilledTokens} unbilled, rule loss ${ruleLossTokens} tokens`,

@@ -27,6 +27,7 @@ export class BackendSite {
   #process: BackendProcess | undefined;
   #starting: Promise<void> | undefined;
   #clockMs = 0;
+  #isClosed = false;
 
   private constructor(name: string, wire: Wire, folder: string, modelPath: string, port: number) {
     this.name = name;
@@ -61,7 +62,7 @@ export class BackendSite {
   }
 
   async #start(): Promise<void> {
-    if (this.#process !== undefined && isRunning(this.#process)) return;
+    if (this.#isClosed || (this.#process !== undefined && isRunning(this.#process))) return;
     this.#process = await BackendProcess.start({
       modelPath: this.#modelPath,
       leaseSecrets: TEST_SECRETS.LEASE_SECRETS,
@@ -101,6 +102,7 @@ export class BackendSite {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.down('SIGKILL');
     await this.wire.close();
   }

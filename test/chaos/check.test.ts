@@ -19,6 +19,7 @@ const story = (changes: Partial<ClientStory> = {}): ClientStory => ({
   ask: 'ask 0',
   hasKey: true,
   numPosts: 2,
+  numConnections: 1,
   oracle,
   deliveries: [{ requestId: ID, texts: [...oracle.texts], tokens: [20, 20] }],
   outcome: { kind: 'whole' },

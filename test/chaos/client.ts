@@ -33,6 +33,7 @@ export class Client {
   readonly #deliveries = new Map<string, Delivery>();
   readonly #breaches: string[] = [];
   #numPosts = 0;
+  #numConnections = 0;
   #numChunks = 0;
   #hasLeft = false;
   #lastId: string | undefined;
@@ -56,6 +57,7 @@ export class Client {
       ask,
       hasKey,
       numPosts: this.#numPosts,
+      numConnections: this.#numConnections,
       oracle: this.#options.oracle,
       deliveries,
       outcome,
@@ -135,6 +137,7 @@ export class Client {
       ...init.headers,
     };
     const response = await fetch(url + path, { ...init, headers, signal });
+    this.#numConnections += 1;
     try {
       if (!response.ok) return errorOf(await response.json());
       return isStream

@@ -15,6 +15,7 @@ export class EdgeSite {
   #process: ServeProcess | undefined;
   #starting: Promise<void> | undefined;
   #clockMs = 0;
+  #isClosed = false;
 
   private constructor(
     folder: string,
@@ -55,7 +56,7 @@ export class EdgeSite {
   }
 
   async #start(): Promise<void> {
-    if (this.#process !== undefined) return;
+    if (this.#isClosed || this.#process !== undefined) return;
     const bundle = join(this.#folder, 'bundle');
     shiftWorkerClock(bundle, this.#original, this.#clockMs);
     this.#process = await ServeProcess.start({
@@ -91,6 +92,7 @@ export class EdgeSite {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true;
     await this.down('all');
   }
 }

@@ -37,6 +37,8 @@ export interface ClientStory {
   ask: string;
   hasKey: boolean;
   numPosts: number;
+  /** Those that were answered. */
+  numConnections: number;
   oracle: Oracle;
   deliveries: Delivery[];
   outcome: Outcome;

@@ -62,7 +62,7 @@ export interface RoundPlan {
 const FAULTS: readonly (readonly [weight: number, draw: (random: Random) => Fault])[] = [
   [5, (random) => ({ kind: 'kill-backend', site: siteOf(random), downMs: random.whole(0, 1_500) })],
   [1, (random) => ({ kind: 'restart-backend', site: siteOf(random), downMs: random.whole(0, 500) })],
-  [1, (random) => ({ kind: 'lose-journal', site: siteOf(random), downMs: random.whole(0, 500) })],
+  [2, (random) => ({ kind: 'lose-journal', site: siteOf(random), downMs: random.whole(0, 500) })],
   [0.5, (random) => ({ kind: 'long-absence', site: siteOf(random) })],
   [2, (random) => ({ kind: 'kill-workerd', downMs: random.whole(0, 500) })],
   [1, (random) => ({ kind: 'kill-edge-parent', downMs: random.whole(0, 500) })],

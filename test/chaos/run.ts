@@ -34,7 +34,12 @@ export interface ChaosReport extends Verdict {
   numRounds: number;
   numWhole: number;
   numLeft: number;
+  /** Connections beyond each client's first. */
+  numReturned: number;
+  /** Answers that went on as another attempt. */
+  numFailovers: number;
   errors: Map<string, number>;
+  faults: Map<string, number>;
 }
 
 /** Runs the rounds of a seed. */
@@ -42,6 +47,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const root = await mkdtemp(join(tmpdir(), 'tidar-chaos-'));
   const model = await makeTinyChatModel();
   const worlds: World[] = [];
+  const report = emptyReport();
   try {
     const bundle = join(root, 'bundle');
     const { status, stderr } = spawnSync(process.execPath, [BUNDLER, bundle], { encoding: 'utf8' });
@@ -49,7 +55,8 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
     for (let index = 0; index < options.numWorlds && !options.signal.aborted; index += 1) {
       worlds.push(await World.start({ folder: worldFolder(root, index), modelPath: model.path, bundle }));
     }
-    return await runIn(worlds, options);
+    await Promise.race([runIn(worlds, options, report), whenAborted(options.signal)]);
+    return report;
   } finally {
     await Promise.all(worlds.map((world) => world.close()));
     await model.remove();
@@ -57,14 +64,23 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   }
 }
 
-async function runIn(worlds: readonly World[], options: ChaosOptions): Promise<ChaosReport> {
+const emptyReport = (): ChaosReport => ({
+  ...{ numRounds: 0, numWhole: 0, numLeft: 0, numReturned: 0, numFailovers: 0, errors: new Map() },
+  ...{ faults: new Map(), lost: 0, billedTwice: 0, unbilledTokens: 0, ruleLossTokens: 0, problems: [] },
+});
+
+/** The run ends at once: every process goes with its world. */
+function whenAborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve());
+  });
+}
+
+async function runIn(worlds: readonly World[], options: ChaosOptions, report: ChaosReport): Promise<void> {
   const { seed, numRounds, firstRound, signal } = options;
-  const report: ChaosReport = {
-    ...{ numRounds: 0, numWhole: 0, numLeft: 0, errors: new Map<string, number>() },
-    ...{ lost: 0, billedTwice: 0, unbilledTokens: 0, ruleLossTokens: 0, problems: [] },
-  };
   const [first] = worlds;
-  if (first === undefined) return report;
+  if (first === undefined) return;
   const questions = await askAll(first, drawAsks(new Random(seed)));
   let next = firstRound;
   const work = async (world: World): Promise<void> => {
@@ -74,7 +90,6 @@ async function runIn(worlds: readonly World[], options: ChaosOptions): Promise<C
     }
   };
   await Promise.all(worlds.map(work));
-  return report;
 }
 
 async function playRound(
@@ -89,7 +104,8 @@ async function playRound(
   let result: RoundResult | undefined;
   try {
     result = await runRound(world, plan, questions, trace.say);
-    add(report, result);
+    if (signal.aborted) return;
+    add(report, plan, result);
   } catch (error) {
     if (signal.aborted) return;
     report.lost += 1;
@@ -119,16 +135,22 @@ async function playRound(
   print(`  again: npm run chaos -- --seed ${plan.seed} --first ${plan.round} --rounds 1`);
 }
 
-function add(report: ChaosReport, { verdict, facts }: RoundResult): void {
+const count = (counts: Map<string, number>, name: string): void =>
+  void counts.set(name, (counts.get(name) ?? 0) + 1);
+
+function add(report: ChaosReport, plan: RoundPlan, { verdict, facts }: RoundResult): void {
   report.lost += verdict.lost;
   report.billedTwice += verdict.billedTwice;
   report.unbilledTokens += verdict.unbilledTokens;
   report.ruleLossTokens += verdict.ruleLossTokens;
   report.problems.push(...verdict.problems);
-  for (const { outcome } of facts.stories) {
+  for (const { fault } of plan.faults) count(report.faults, fault.kind);
+  report.numFailovers += facts.bills.filter(({ row }) => row.num_attempts > 1).length;
+  for (const { outcome, numConnections } of facts.stories) {
+    report.numReturned += Math.max(0, numConnections - 1);
     if (outcome.kind === 'whole') report.numWhole += 1;
     if (outcome.kind === 'left') report.numLeft += 1;
-    if (outcome.kind === 'error') report.errors.set(outcome.code, (report.errors.get(outcome.code) ?? 0) + 1);
+    if (outcome.kind === 'error') count(report.errors, outcome.code);
   }
 }
 
