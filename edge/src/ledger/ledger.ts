@@ -123,6 +123,7 @@ export class Ledger extends KeyObject {
     });
     this.#presence.gone(requestId);
     this.waiters.wake(requestId);
+    await this.armAlarm();
   }
 
   /** Has the caller relay a request's answer from now on, in place of whoever did. */
@@ -263,7 +264,6 @@ export class Ledger extends KeyObject {
     const answer = this.ctx.storage.transactionSync(() => work(nowMs));
     if (answer instanceof TidarError) return errorBody(answer);
     this.#presence.seen(requestId, nowMs);
-    await this.armAlarm();
     return answer;
   }
 
