@@ -50,6 +50,10 @@ export class EdgeSite {
     return this.#process?.url ?? 'http://127.0.0.1:1';
   }
 
+  get clockMs(): number {
+    return this.#clockMs;
+  }
+
   async up(): Promise<void> {
     this.#starting ??= this.#start().finally(() => (this.#starting = undefined));
     await this.#starting;

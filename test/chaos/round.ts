@@ -38,6 +38,7 @@ export async function runRound(
   say: Say,
 ): Promise<RoundResult> {
   await world.restore();
+  await world.alignClocks();
   const apiKey = await createKey(world.edge.url, KEY_SETTINGS);
   const losses: LossRecord = { lost: new Map(), absent: new Set() };
   const random = new Random(`${plan.seed}/${plan.round}/delays`);

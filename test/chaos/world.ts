@@ -87,6 +87,13 @@ export class World {
     await this.edge.moveClock(byMs);
   }
 
+  /** All clocks go forward to the furthest, as one that is set by another. */
+  async alignClocks(): Promise<void> {
+    const furthestMs = Math.max(this.edge.clockMs, ...this.backends.map(({ clockMs }) => clockMs));
+    for (const site of this.backends) site.setClock(furthestMs);
+    await this.edge.moveClock(furthestMs - this.edge.clockMs);
+  }
+
   strayProcesses(): string[] {
     const alive = [...this.#ended].filter(isAlive).map((id) => `process ${id} should be dead`);
     this.#ended.clear();

@@ -136,6 +136,8 @@ async function journalFor(
     } catch (error) {
       if (!isForAnother(error)) throw publicError(error);
       if (isDispensable) return undefined;
+      // It had it: no other try finds it again.
+      if (attachment.started !== undefined && isUnknown(error)) throw journalLost();
       if (error instanceof TidarError || Date.now() + JOURNAL_RETRY_MS > deadlineMs) throw noJournal(error);
     }
     await new Promise((resolve) => setTimeout(resolve, JOURNAL_RETRY_MS));
@@ -166,6 +168,14 @@ function withoutResume(request: GenerateRequest | undefined): GenerateRequest | 
   if (request === undefined) return undefined;
   const { resume: _, ...rest } = request;
   return rest;
+}
+
+const isUnknown = (error: unknown): boolean => error instanceof TidarError && error.code === 'not_found';
+
+function journalLost(): TidarError {
+  const message =
+    'What there is of this answer is kept no more: nobody can go on with it. Send the request again.';
+  return new TidarError('not_found', message);
 }
 
 function noJournal(cause: unknown): TidarError {
