@@ -3,10 +3,12 @@ import { PROTOCOL_VERSION } from '@tidar/shared/protocol.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { liveBackends, MIGRATIONS, receiveHeartbeat } from '../../edge/src/fleet/heartbeats.ts';
 import { migrate } from '../../edge/src/migrate.ts';
+import { BackendProcess } from '../support/backend-process.ts';
 import { type EdgeHarness, startEdgeHarness, TEST_SECRETS } from '../support/edge-harness.ts';
 import { openNodeSql } from '../support/node-sql.ts';
 import { RawClient } from '../support/openai-http.ts';
 import { SCRIPTED_MODEL, type ScriptedBackend, startScriptedBackend } from '../support/scripted-backend.ts';
+import { makeTinyChatModel } from '../support/tiny-chat-model.ts';
 
 const SECRET = TEST_SECRETS.LEASE_SECRETS;
 const heartbeatOf = (address: string, changes: Partial<Heartbeat> = {}): Heartbeat => ({
@@ -97,5 +99,25 @@ describe('the fleet', () => {
     // Within the tolerance of the date it could be replayed for so long.
     expect(receiveHeartbeat(sql, sent, 1_060_000)).toBe(false);
     expect(liveBackends(sql, 1_060_000)).toEqual([]);
+  });
+});
+
+describe('a real backend that is told of the edge', () => {
+  it('is in no list and serves', async () => {
+    const model = await makeTinyChatModel();
+    const options = { modelPath: model.path, leaseSecrets: SECRET, args: ['--edge', edge.url] };
+    const real = await BackendProcess.start(options);
+    try {
+      const client = new RawClient(edge.url, await edge.createKey());
+      const messages = [{ role: 'user', content: 'hello, 12+30=?' }];
+      const ask = { model: 'tiny-chat', messages, max_tokens: 8, tidar: { ignore_eos: true } };
+      await expect
+        .poll(async () => (await client.post(ask)).status, { timeout: 30_000, interval: 500 })
+        .toBe(200);
+      expect((await client.complete(ask)).usage.completion_tokens).toBe(8);
+    } finally {
+      await real.stop();
+      await model.remove();
+    }
   });
 });
