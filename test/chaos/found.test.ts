@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { join } from 'node:path';
 import { errorBody, TidarError } from '@tidar/shared/errors.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -13,24 +14,21 @@ import type { RequestRow } from '../../edge/src/ledger/rows.ts';
 import { admitTo, GRACE_MS, newNodeLedger, NOON, progressOf } from '../support/node-ledger.ts';
 import { type Chunk, RawClient, readChunks, textOfChunks } from '../support/openai-http.ts';
 import { ServeProcess } from '../support/serve-process.ts';
-import { Site } from '../support/site.ts';
 import { makeTinyChatModel, type TinyChatModel } from '../support/tiny-chat-model.ts';
+import { BackendSite, CLIENT_GRACE_MS } from './backend-site.ts';
 
 // What `npm run chaos` has found, as laws of their own: see docs/faults.md.
 
-const CLIENT_GRACE_MS = 500;
 let model: TinyChatModel;
 let folder: string;
-let site: Site;
+let site: BackendSite;
 let loading: Server;
 let edge: ServeProcess;
 let client: RawClient;
 beforeAll(async () => {
   model = await makeTinyChatModel();
   folder = await mkdtemp(join(tmpdir(), 'tidar-found-'));
-  site = await Site.start(model.path, join(folder, 'journal.sqlite'), [
-    ...['--client-grace-ms', String(CLIENT_GRACE_MS)],
-  ]);
+  site = await BackendSite.start('one', folder, model.path);
   loading = createServer((_, response) => {
     const error = new TidarError('backend_unavailable', 'The model is being loaded.');
     response.writeHead(502, { 'content-type': 'application/json' }).end(JSON.stringify(errorBody(error)));
@@ -38,7 +36,7 @@ beforeAll(async () => {
   await once(loading, 'listening');
   const { port } = loading.address() as AddressInfo;
   const vars = {
-    BACKENDS: JSON.stringify([{ url: site.proxy.url }, { url: `http://127.0.0.1:${port}` }]),
+    BACKENDS: JSON.stringify([{ url: site.wire.url }, { url: `http://127.0.0.1:${port}` }]),
     SLICE_TOKENS: '16',
     LEAVE_GRACE_MS: String(CLIENT_GRACE_MS + 300),
   };
@@ -57,16 +55,32 @@ const ask = {
   model: 'tiny-chat',
   messages: [{ role: 'user', content: 'hello, 12+30=?' }],
   max_tokens: 150,
+  seed: 5,
   stream: true,
   tidar: { ignore_eos: true },
 };
 
+async function leave(): Promise<void> {
+  const controller = new AbortController();
+  const response = await client.post(ask, controller.signal);
+  await response.body?.getReader().read();
+  controller.abort();
+}
+
+describe('a backend whose clock is minutes ahead', () => {
+  it('tells the ledger what it generated', async () => {
+    site.setClock(240_000);
+    await sleep(200);
+    await leave();
+    const record = await client.lastRequest(({ state }) => state === 'settled');
+    expect(record).toMatchObject({ finish_reason: 'cancelled', estimated: false });
+    site.setClock(0);
+  });
+});
+
 describe('an answer that ended early, since its client left for good', () => {
   it('is there as far as it came, and then says that it can never be whole', async () => {
-    const controller = new AbortController();
-    const response = await client.post(ask, controller.signal);
-    await response.body?.getReader().read();
-    controller.abort();
+    await leave();
     const record = await client.lastRequest(({ state }) => state === 'settled');
     expect(record).toMatchObject({ finish_reason: 'cancelled' });
     const headers = { authorization: `Bearer ${client.key}` };
@@ -74,7 +88,7 @@ describe('an answer that ended early, since its client left for good', () => {
     const { chunks, isDone } = await readChunks(again);
     expect(isDone).toBe(false);
     expect(chunks.at(-1)?.error).toMatchObject({ code: 'conflict' });
-    const whole = await readChunks(await client.post({ ...ask, seed: Number(record.seed) }));
+    const whole = await readChunks(await client.post(ask));
     const text = textOfChunks(chunks.filter((chunk: Chunk) => chunk.error === undefined));
     expect(text).not.toBe('');
     expect(textOfChunks(whole.chunks).startsWith(text)).toBe(true);
@@ -86,11 +100,9 @@ describe('an answer whose journal is lost', () => {
   it('is said to be lost, and not to be tried again', async () => {
     await readChunks(await client.post(ask));
     const { id } = await client.lastRequest(({ state }) => state === 'settled');
-    await site.kill();
-    for (const suffix of ['', '-wal', '-shm']) {
-      await rm(join(folder, `journal.sqlite${suffix}`), { force: true });
-    }
-    await site.start();
+    await site.down('SIGKILL');
+    site.loseJournal();
+    await site.up();
     const headers = { authorization: `Bearer ${client.key}` };
     const again = await fetch(`${edge.url}/v1/responses/${id}?stream=true`, { headers });
     expect(again.status).toBe(404);

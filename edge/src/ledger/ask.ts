@@ -5,20 +5,25 @@ import { leaseFor } from '../lease.ts';
 import type { JournalQuestion, JournalWord } from './journal.ts';
 
 const ASK_TIMEOUT_MS = 5_000;
-const LEASE_LIFETIME_MS = 60_000;
 const BODY = utf8(JSON.stringify({ stream: false }));
+
+export interface LeaseSettings {
+  secret: string;
+  lifetimeMs: number;
+}
 
 /** Asks the backend of a request's highest attempt what it generated. It never throws. */
 export async function askJournal(
   question: JournalQuestion,
   tenant: string,
-  secret: string,
+  { secret, lifetimeMs }: LeaseSettings,
 ): Promise<JournalWord> {
   const { backend, requestId } = question;
   if (backend === null) return 'unreachable';
   const terms = { purpose: 'read' as const, body: BODY, endToken: 0 };
   try {
-    const expiresAtMs = Date.now() + LEASE_LIFETIME_MS;
+    // As long as a lease to generate: a backend whose clock lets it generate tells what it generated.
+    const expiresAtMs = Date.now() + lifetimeMs;
     const lease = await leaseFor({ ...question, backend, tenant }, { ...terms, expiresAtMs }, secret);
     const response = await fetch(`${backend}${requestPath(requestId)}`, {
       method: 'POST',

@@ -234,9 +234,10 @@ export class Ledger extends KeyObject {
   }
 
   async #settleFromJournal(question: JournalQuestion): Promise<void> {
-    const { LEASE_SECRETS, SETTLE_GRACE_MS: graceMs } = edgeConfig(this.env);
+    const config = edgeConfig(this.env);
+    const { SETTLE_GRACE_MS: graceMs, LEASE_LIFETIME_MS: lifetimeMs } = config;
     const tenant = await tenantOf(findKey(this.sql)?.keyId ?? '');
-    const word = await askJournal(question, tenant, LEASE_SECRETS[0] ?? '');
+    const word = await askJournal(question, tenant, { secret: config.LEASE_SECRETS[0] ?? '', lifetimeMs });
     this.ctx.storage.transactionSync(() => {
       const nowMs = Date.now();
       const settlement = hearJournal(this.sql, question, word, { nowMs, graceMs });
