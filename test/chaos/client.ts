@@ -164,8 +164,9 @@ export class Client {
   async #stream(response: Response): Promise<Ending> {
     const decoder = new SseDecoder();
     const { readPieceMs, leaveAfterChunks } = this.#options.plan;
-    const reader = response.body?.getReader();
-    if (reader === undefined) throw new Error('the answer has no body');
+    const body: ReadableStream<Uint8Array> | null = response.body;
+    if (body === null) throw new Error('the answer has no body');
+    const reader = body.getReader();
     const part: Part = { begun: this.#lastId !== undefined, ending: undefined };
     for (;;) {
       const { done, value } = await within(SILENCE_MS, reader.read());
