@@ -22,7 +22,7 @@ import {
   postAdminTokens,
   postRevokeToken,
 } from './routes/admin-tokens.ts';
-import { postChatCompletions } from './routes/chat-completions.ts';
+import { postChatCompletions, postCompletions } from './routes/completions.ts';
 import { postHeartbeat } from './routes/heartbeat.ts';
 import { getHealth } from './routes/health.ts';
 import { getModel, getModels } from './routes/models.ts';
@@ -36,6 +36,7 @@ type Method = 'GET' | 'POST' | 'PATCH';
 /** Every path with its methods; any other method is refused with 405. */
 const ROUTES: Readonly<Record<string, Partial<Record<Method, Handler<AppEnv>>>>> = {
   '/v1/chat/completions': { POST: postChatCompletions },
+  '/v1/completions': { POST: postCompletions },
   '/v1/responses/:id': { GET: getResponse },
   '/v1/models': { GET: getModels },
   '/v1/models/:id{.+}': { GET: getModel },

@@ -4,7 +4,8 @@ import { type GenerateRequest, generateRequestSchema } from '@tidar/shared/proto
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { toGenerateRequest } from './chat-request.ts';
-import { chatRequestSchema, tidarExtension } from './chat-schema.ts';
+import { chatRequestSchema } from './chat-schema.ts';
+import { tidarExtension } from './common-schema.ts';
 import { model } from './testing.ts';
 
 /** A parameter that reaches the backend: its values, and where the backend's request must have each. */

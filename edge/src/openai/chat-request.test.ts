@@ -2,8 +2,9 @@ import { parse } from '@tidar/shared/parse.ts';
 import { type GenerateRequest, generateRequestSchema, type ModelInfo } from '@tidar/shared/protocol.ts';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { holdOf, toGenerateRequest } from './chat-request.ts';
+import { toGenerateRequest } from './chat-request.ts';
 import { chatRequestSchema } from './chat-schema.ts';
+import { holdOf } from './generate-request.ts';
 import { model } from './testing.ts';
 
 const messages = [{ role: 'user', content: 'Hello' }];

@@ -1,9 +1,9 @@
 import { type Decoder, SPECULATIVE_DRAFT_LENGTH } from '@tidar/shared/decoder.ts';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { ModelInfo } from '@tidar/shared/protocol.ts';
-import type { ChatRequest } from './chat-schema.ts';
+import type { CommonParameters } from './common-schema.ts';
 
-type Extension = NonNullable<ChatRequest['tidar']>;
+type Extension = NonNullable<CommonParameters['tidar']>;
 type Parameter =
   'plan' | 'draft_length' | 'beta' | 'block_length' | 'strategy' | 'tokens_per_pass' | 'threshold';
 
@@ -17,7 +17,7 @@ const PARAMETERS: Readonly<Record<Decoder['type'], readonly Parameter[]>> = {
 const DEFAULT_THRESHOLD = 0.9;
 
 /** What the `tidar` object asks to decode by; each of its parameters is taken or refused by its name. */
-export function decoderOf({ tidar }: ChatRequest, model: ModelInfo): Decoder {
+export function decoderOf({ tidar }: CommonParameters, model: ModelInfo): Decoder {
   const extension = tidar ?? {};
   const hasDiffusion = model.block_size > 0;
   const type = extension.decoder ?? (hasDiffusion ? 'tidar' : 'ar');

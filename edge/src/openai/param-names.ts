@@ -1,12 +1,11 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { ChatRequest } from './chat-schema.ts';
+import type { CommonParameters } from './common-schema.ts';
+import type { CompletionRequest } from './completion-schema.ts';
 
 /** What the protocol's parameters are called here, where they are called otherwise. */
 const NAMES: Readonly<Record<string, string>> = {
-  prompt: 'messages',
-  input: 'messages',
   num_choices: 'n',
-  logprobs: 'top_logprobs',
   top_k: 'tidar.top_k',
   min_p: 'tidar.min_p',
   repetition_penalty: 'tidar.repetition_penalty',
@@ -24,10 +23,33 @@ const NAMES: Readonly<Record<string, string>> = {
   threshold: 'tidar.threshold',
 };
 
-/** The same error with the name by which this client gave the parameter that the backend found at fault. */
-export function inClientTerms(error: TidarError, chat: ChatRequest): TidarError {
-  if (error.param === undefined) return error;
-  const param = clientName(error.param, chat);
+type Names = (param: string) => string;
+
+/** What a chat completion calls the protocol's parameters. */
+export const chatNames =
+  (chat: ChatRequest): Names =>
+  (param) => {
+    if (param === 'prompt' || param === 'input') return 'messages';
+    if (param === 'logprobs') return 'top_logprobs';
+    if (param === 'max_tokens' && chat.max_completion_tokens != null) return 'max_completion_tokens';
+    return commonName(param, chat);
+  };
+
+/** What a completion calls them. */
+export const completionNames =
+  (asked: CompletionRequest): Names =>
+  (param) => {
+    if (param === 'input' || param === 'messages') return 'prompt';
+    if (param === 'logprobs') return param;
+    if (param === 'prompt_logprobs' && asked.echo === true) return 'logprobs';
+    return commonName(param, asked);
+  };
+
+/** The same error with the name by which its client gave the parameter that the backend found at fault. */
+export function inClientTerms(error: TidarError, names: Names): TidarError {
+  const found = error.param ?? (error.code === 'context_length_exceeded' ? 'prompt' : undefined);
+  if (found === undefined) return error;
+  const param = names(found.replace(/^(sampling|decoder)\./, ''));
   if (param === error.param) return error;
   const { code, message, retryable, internal, retryAfterMs } = error;
   return new TidarError(code, message, {
@@ -39,14 +61,11 @@ export function inClientTerms(error: TidarError, chat: ChatRequest): TidarError 
   });
 }
 
-function clientName(param: string, chat: ChatRequest): string {
-  const name = param.replace(/^(sampling|decoder)\./, '');
-  if (/^(grammar|response_format)(\.|$)/.test(name)) return grammarName(chat);
-  if (name === 'max_tokens' && chat.max_completion_tokens != null) return 'max_completion_tokens';
-  return NAMES[name] ?? name;
+function commonName(name: string, asked: CommonParameters): string {
+  return /^(grammar|response_format)(\.|$)/.test(name) ? grammarName(asked) : (NAMES[name] ?? name);
 }
 
-function grammarName({ tidar }: ChatRequest): string {
+function grammarName({ tidar }: CommonParameters): string {
   if (tidar?.regex !== undefined) return 'tidar.regex';
   return tidar?.grammar === undefined ? 'response_format' : 'tidar.grammar';
 }

@@ -4,8 +4,7 @@ import type { Context } from 'hono';
 import type { AppEnv } from '../env.ts';
 import { accepted, isRefused } from '../ledger/client.ts';
 import type { AnswerNews, Attachment } from '../ledger/types.ts';
-import { toGenerateRequest } from '../openai/chat-request.ts';
-import type { ChatRequest } from '../openai/chat-schema.ts';
+import type { Question } from '../openai/question.ts';
 import { parsePosition, type Position, startPosition } from '../relay/position.ts';
 import type { Relay } from '../relay/relay.ts';
 import {
@@ -27,21 +26,21 @@ export class Repetition {
   readonly #c: Context<AppEnv>;
   readonly #caller: Caller;
   readonly #requestId: string;
-  readonly #chat: ChatRequest;
+  readonly #question: Question;
   /** Where its client has the answer: what comes before is not sent again. */
   readonly #resumeAt: string | undefined;
   #relay: Relay | undefined;
 
-  constructor(c: Context<AppEnv>, caller: Caller, requestId: string, chat: ChatRequest, resumeAt?: string) {
+  constructor(c: Context<AppEnv>, caller: Caller, requestId: string, question: Question, resumeAt?: string) {
     this.#c = c;
     this.#caller = caller;
     this.#requestId = requestId;
-    this.#chat = chat;
+    this.#question = question;
     this.#resumeAt = resumeAt;
   }
 
   async response(): Promise<Response> {
-    if (this.#chat.stream !== true) return this.#whole();
+    if (this.#question.asked.stream !== true) return this.#whole();
     // What cannot be answered at all is still told by a status.
     const first = await this.#news(0, false);
     const leave = async (): Promise<void> => this.#relay?.leave();
@@ -120,7 +119,7 @@ export class Repetition {
       const message = 'No backend of the same version as before can be reached. Try again soon.';
       throw new TidarError('backend_unavailable', message, { retryAfterMs: 2_000 });
     }
-    const request = toGenerateRequest(this.#chat, route.model, this.#requestId);
+    const request = this.#question.toGenerate(route.model, this.#requestId);
     return { ...request, sampling: { ...request.sampling, seed } };
   }
 
@@ -148,7 +147,8 @@ export class Repetition {
 
   #form({ createdMs, terms }: Attachment): AnswerForm {
     const { numChoices, includeUsage } = terms;
-    return { requestId: this.#requestId, createdMs, numChoices, includeUsage };
+    const { shape } = this.#question;
+    return { shape, requestId: this.#requestId, createdMs, numChoices, includeUsage };
   }
 }
 

@@ -3,7 +3,8 @@ import { encodeSse } from '@tidar/shared/sse.ts';
 import type { Context } from 'hono';
 import type { AppEnv } from '../env.ts';
 import { logError } from '../log.ts';
-import { type ChatAnswer, chatChunks, chatCompletion } from '../openai/chat-response.ts';
+import { answerChunks, type TextAnswer, wholeAnswer } from '../openai/answer.ts';
+import type { AnswerShape } from '../openai/answer-shape.ts';
 import { openAiErrorBody } from '../openai/errors.ts';
 import type { Relay } from '../relay/relay.ts';
 import { streamOf } from '../relay/stream.ts';
@@ -12,6 +13,7 @@ export const EVENT_STREAM = 'text/event-stream; charset=utf-8';
 export const JSON_TYPE = 'application/json';
 
 export interface AnswerForm {
+  shape: AnswerShape;
   requestId: string;
   createdMs: number;
   numChoices: number;
@@ -23,16 +25,16 @@ export interface AnswerForm {
 /** The chunks of an answer that is relayed. */
 export function chunksOf(relay: Relay, form: AnswerForm): AsyncGenerator<string, void, void> {
   const { includeUsage, resumedAt } = form;
-  return chatChunks(headOf(relay, form), relay.events, { includeUsage, resumedAt });
+  return answerChunks(headOf(relay, form), relay.events, { includeUsage, resumedAt });
 }
 
 /** The whole answer at once, as JSON. */
 export async function wholeOf(relay: Relay, form: AnswerForm): Promise<string> {
-  return JSON.stringify(await chatCompletion(headOf(relay, form), relay.events));
+  return JSON.stringify(await wholeAnswer(headOf(relay, form), relay.events));
 }
 
-function headOf(relay: Relay, { requestId, createdMs, numChoices }: AnswerForm): ChatAnswer {
-  return { requestId, created: Math.floor(createdMs / 1000), start: relay.start, numChoices };
+function headOf(relay: Relay, { shape, requestId, createdMs, numChoices }: AnswerForm): TextAnswer {
+  return { shape, requestId, created: Math.floor(createdMs / 1000), start: relay.start, numChoices };
 }
 
 /** A response of chunks; `leave` is called when the client has left. */

@@ -5,6 +5,7 @@ import { z } from 'zod';
 import { authenticate } from '../auth/authenticate.ts';
 import type { AppEnv } from '../env.ts';
 import { accepted, ledgerOf } from '../ledger/client.ts';
+import { shapeFor } from '../openai/question.ts';
 import { parsePosition, startPosition } from '../relay/position.ts';
 import { invalidPlace } from './answer-again.ts';
 import { chunksOf, JSON_TYPE, streamResponse, wholeOf } from './chat-answer.ts';
@@ -20,7 +21,7 @@ const querySchema = z.strictObject({
 });
 
 /**
- * `GET /v1/responses/:id`: the answer of a chat completion, by the `id` of its chunks or its `x-request-id`. As a stream
+ * `GET /v1/responses/:id`: the answer of a chat completion or completion, by the `id` of its chunks or its `x-request-id`. As a stream
  * it goes on after any event, in place of the connection that had it before; whole it is there once it has ended.
  */
 export async function getResponse(c: Context<AppEnv>): Promise<Response> {
@@ -37,7 +38,8 @@ export async function getResponse(c: Context<AppEnv>): Promise<Response> {
   const position = resumedAt === undefined ? startPosition(numChoices) : parsePosition(resumedAt, numChoices);
   if (position === undefined) throw invalidPlace();
   const relay = await attachRelay(c, caller, { requestId, attachment, position });
-  const form = { requestId, createdMs: attachment.createdMs, numChoices, includeUsage, resumedAt };
+  const shape = shapeFor(relay.options.request);
+  const form = { shape, requestId, createdMs: attachment.createdMs, numChoices, includeUsage, resumedAt };
   if (stream === 'true') return streamResponse(c, chunksOf(relay, form), () => relay.leave());
   return c.body(await wholeOf(relay, form), 200, { 'content-type': JSON_TYPE });
 }
@@ -56,7 +58,7 @@ async function waitForEnd(c: Context<AppEnv>, { ledger, key }: Caller, requestId
 }
 
 function requestIdOf(id: string): string {
-  return `req_${id.replace(/^(req_|chatcmpl-)/, '')}`;
+  return `req_${id.replace(/^(req_|chatcmpl-|cmpl-)/, '')}`;
 }
 
 function unknownRequest(): never {

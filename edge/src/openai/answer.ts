@@ -1,15 +1,14 @@
 import type {
   EndEvent,
   FinishEvent,
-  FinishReason,
   StartEvent,
   StepEvent,
   StepStats,
   TokenLogprob,
-  TokenScore,
   Usage,
 } from '@tidar/shared/protocol.ts';
 import { encodeSse } from '@tidar/shared/sse.ts';
+import type { AnswerShape, WholeChoice } from './answer-shape.ts';
 
 /** An event with how far the client has the answer once it has it: the SSE id of its chunk. */
 export interface AnswerEvent {
@@ -18,7 +17,8 @@ export interface AnswerEvent {
 }
 export type AnswerEvents = AsyncGenerator<AnswerEvent, void, void>;
 
-export interface ChatAnswer {
+export interface TextAnswer {
+  shape: AnswerShape;
   requestId: string;
   /** Unix time in seconds. */
   created: number;
@@ -35,20 +35,11 @@ export interface StreamForm {
 /** One forward pass of one choice, as `tidar.trace: 'stats'` shows it. */
 type StepTrace = StepStats & { choice: number; token_ids: number[] };
 
-interface Delta {
-  role?: 'assistant';
-  content?: string;
-}
-
 /** A choice of an answer that is not streamed, while it grows. */
-interface Choice {
-  content: string;
-  logprobs: TokenLogprob[] | undefined;
-  finishReason: FinishReason | undefined;
-}
+type Choice = WholeChoice & { logprobs: TokenLogprob[] | undefined };
 
 /** The whole answer at once. */
-export async function chatCompletion(answer: ChatAnswer, events: AnswerEvents): Promise<object> {
+export async function wholeAnswer(answer: TextAnswer, events: AnswerEvents): Promise<object> {
   const choices = Array.from({ length: answer.numChoices }, (): Choice => ({
     content: '',
     logprobs: undefined,
@@ -72,20 +63,21 @@ export async function chatCompletion(answer: ChatAnswer, events: AnswerEvents): 
 }
 
 /**
- * The answer as OpenAI streams it: the role of each choice first, the choices' texts as they come, each choice's
+ * The answer as OpenAI streams it: the opening of each choice first, the choices' texts as they come, each choice's
  * finish reason, the usage if asked for, `[DONE]`. The last finish reason waits for the end, and with it the bill.
  */
-export async function* chatChunks(
-  answer: ChatAnswer,
+export async function* answerChunks(
+  answer: TextAnswer,
   events: AnswerEvents,
   { includeUsage, resumedAt }: StreamForm,
 ): AsyncGenerator<string, void, void> {
+  const writer = answer.shape.writer(answer.start);
   let position = resumedAt ?? Array<number>(answer.numChoices).fill(0).join();
   const chunk = (choices: object[], extra: object = {}): string =>
     // With usage asked for, every chunk has the field; it is null in all but the last.
     encode(
       {
-        ...head(answer, 'chat.completion.chunk'),
+        ...head(answer, answer.shape.chunkObject),
         choices,
         ...(includeUsage ? { usage: null } : {}),
         ...extra,
@@ -94,8 +86,8 @@ export async function* chatChunks(
     );
   if (resumedAt === undefined) {
     for (let index = 0; index < answer.numChoices; index += 1) {
-      const extra = index === 0 ? { tidar: startOf(answer.start) } : {};
-      yield chunk([choiceOf(index, { role: 'assistant', content: '' })], extra);
+      const extra = index === 0 ? { tidar: writer.start() } : {};
+      yield chunk([writer.opening(index)], extra);
     }
   }
   let numOpen = answer.numChoices;
@@ -105,11 +97,11 @@ export async function* chatChunks(
     if (event.type === 'step') {
       const tidar = traceOf(event);
       if (event.text === '' && tidar === undefined && event.logprobs === undefined) continue;
-      const choice = choiceOf(event.choice, { content: event.text }, null, event.logprobs);
+      const choice = writer.part(event.choice, event.text, event.logprobs);
       yield chunk([choice], tidar === undefined ? {} : { tidar });
     } else if (event.type === 'finish') {
       numOpen -= 1;
-      last = [choiceOf(event.choice, {}, event.finish_reason)];
+      last = [writer.finish(event.choice, event.finish_reason)];
       if (numOpen > 0) yield chunk(last);
     } else {
       yield chunk(last, { tidar: { num_forward_passes: event.usage.num_forward_passes } });
@@ -119,54 +111,23 @@ export async function* chatChunks(
   yield encodeSse({ data: '[DONE]' });
 }
 
-function completion(answer: ChatAnswer, choices: Choice[], steps: StepTrace[], { usage }: EndEvent): object {
+function completion(answer: TextAnswer, choices: Choice[], steps: StepTrace[], { usage }: EndEvent): object {
+  const writer = answer.shape.writer(answer.start);
   return {
-    ...head(answer, 'chat.completion'),
-    choices: choices.map(({ content, logprobs, finishReason }, index) => ({
-      index,
-      message: { role: 'assistant', content, refusal: null },
-      logprobs: logprobsOf(logprobs),
-      finish_reason: finishReason,
-    })),
+    ...head(answer, answer.shape.object),
+    choices: choices.map((choice, index) => writer.whole(index, choice)),
     usage: usageOf(usage),
     tidar: {
-      ...startOf(answer.start),
+      ...writer.start(),
       num_forward_passes: usage.num_forward_passes,
       ...(steps.length === 0 ? {} : { steps }),
     },
   };
 }
 
-function head({ requestId, created, start }: ChatAnswer, object: string): object {
-  const id = `chatcmpl-${requestId.replace(/^req_/, '')}`;
+function head({ requestId, created, start, shape }: TextAnswer, object: string): object {
+  const id = `${shape.prefix}-${requestId.replace(/^req_/, '')}`;
   return { id, object, created, model: start.model, system_fingerprint: start.fingerprint };
-}
-
-/** What is known from the start on: the seed, and the prompt's log-probabilities where they are asked for. */
-function startOf({ seed, prompt_logprobs: promptLogprobs }: StartEvent): object {
-  if (promptLogprobs === undefined) return { seed };
-  return { seed, prompt_logprobs: promptLogprobs.map((logprob) => logprob && contentOf(logprob)) };
-}
-
-function choiceOf(
-  index: number,
-  delta: Delta,
-  finishReason: FinishReason | null = null,
-  logprobs?: readonly TokenLogprob[],
-): object {
-  return { index, delta, logprobs: logprobsOf(logprobs), finish_reason: finishReason };
-}
-
-function logprobsOf(logprobs: readonly TokenLogprob[] | undefined): object | null {
-  return logprobs === undefined ? null : { content: logprobs.map(contentOf), refusal: null };
-}
-
-function contentOf(logprob: TokenLogprob): object {
-  return { ...scoreOf(logprob), top_logprobs: logprob.top.map(scoreOf) };
-}
-
-function scoreOf({ token, logprob, bytes }: TokenScore): object {
-  return { token, logprob, bytes };
 }
 
 function usageOf({ prompt_tokens, completion_tokens, cached_tokens }: Usage): object {

@@ -1,6 +1,5 @@
 import { TidarError, toTidarError } from '@tidar/shared/errors.ts';
 import { utf8 } from '@tidar/shared/lease.ts';
-import { parseJson } from '@tidar/shared/parse.ts';
 import type { GenerateRequest, ModelInfo } from '@tidar/shared/protocol.ts';
 import type { Context } from 'hono';
 import { authenticate } from '../auth/authenticate.ts';
@@ -8,9 +7,8 @@ import type { AppEnv, EdgeConfig } from '../env.ts';
 import { accepted, admit, ledgerOf } from '../ledger/client.ts';
 import { priceOf } from '../ledger/price.ts';
 import type { Idempotency, NewRequest, RequestTerms } from '../ledger/types.ts';
-import { holdOf, toGenerateRequest } from '../openai/chat-request.ts';
-import { type ChatRequest, chatRequestSchema } from '../openai/chat-schema.ts';
-import { inClientTerms } from '../openai/param-names.ts';
+import { holdOf } from '../openai/generate-request.ts';
+import { chatQuestion, completionQuestion, type Question } from '../openai/question.ts';
 import type { Route } from '../relay/fleet.ts';
 import type { Relay } from '../relay/relay.ts';
 import { prefixKey } from '../relay/routing.ts';
@@ -28,44 +26,60 @@ import { beginRelay, type Caller, callerOf, type NewRelay, poolOf } from './chat
 import { idempotencyOf } from './idempotency.ts';
 import { AnswerKeeper, keptStream } from './keeper.ts';
 
-/** `POST /v1/chat/completions`: authenticate, parse, route, admit, start, relay. */
-export async function postChatCompletions(c: Context<AppEnv>): Promise<Response> {
+/** `POST /v1/chat/completions`. */
+export function postChatCompletions(c: Context<AppEnv>): Promise<Response> {
+  return generate(c, chatQuestion);
+}
+
+/** `POST /v1/completions`. */
+export function postCompletions(c: Context<AppEnv>): Promise<Response> {
+  return generate(c, completionQuestion);
+}
+
+/** Authenticate, parse, route, admit, start, relay. */
+async function generate(c: Context<AppEnv>, questionOf: (body: string) => Question): Promise<Response> {
   const { KEY_SECRETS } = c.get('config');
   const requestId = c.get('requestId');
   const key = await authenticate(c.req.header('authorization'), KEY_SECRETS);
   const text = await readJsonText(c.req.raw);
-  const chat = parseJson(chatRequestSchema, text);
+  const question = questionOf(text);
   const caller = await callerOf(key, ledgerOf(c.env, key.keyId));
   const idempotency = await idempotencyOf(c, text);
   const earlier = idempotency && accepted(await caller.ledger.duplicate(key.secretHash, idempotency));
   const lastEventId = c.req.header('last-event-id');
   if (earlier?.duplicateOf != null) {
-    return new Repetition(c, caller, earlier.duplicateOf, chat, lastEventId).response();
+    return new Repetition(c, caller, earlier.duplicateOf, question, lastEventId).response();
   }
   if (lastEventId !== undefined) throw nothingToResume();
 
-  const pool = poolOf(c, chat.model);
-  const routes = await pool.routes(prefixKey(caller.tenant, { messages: chat.messages }));
+  const pool = poolOf(c, question.asked.model);
+  const routes = await pool.routes(prefixKey(caller.tenant, question.prefix));
   const [first] = routes;
   if (first === undefined) throw new Error('a model that is served has a route');
-  const request = toGenerateRequest(chat, first.model, requestId);
-  const newRequest = newRequestOf(c, caller, { chat, request, first, idempotency });
+  const request = question.toGenerate(first.model, requestId);
+  const newRequest = newRequestOf(c, caller, { question, request, first, idempotency });
   const { headers, refusal, duplicateOf, grant, createdMs } = await admit(caller.ledger, newRequest);
   c.set('rateLimit', headers);
-  if (duplicateOf !== undefined) return new Repetition(c, caller, duplicateOf, chat).response();
+  if (duplicateOf !== undefined) return new Repetition(c, caller, duplicateOf, question).response();
   if (refusal !== undefined || grant === undefined) throw refusal ?? new Error('admitted without a grant');
 
   const { terms, fingerprint } = newRequest;
   const sameModel = routes.filter(({ model }) => model.fingerprint === fingerprint);
   const options = { requestId, request, routes: sameModel, fingerprint, grant, terms, pool };
-  const relay = await started(c, caller, options, chat);
+  const relay = await started(c, caller, options, question);
   const { numChoices, includeUsage } = terms;
-  const form = { requestId, createdMs: createdMs ?? Date.now(), numChoices, includeUsage };
-  return answer(c, relay, form, chat, idempotency === undefined ? undefined : caller);
+  const form = {
+    requestId,
+    createdMs: createdMs ?? Date.now(),
+    numChoices,
+    includeUsage,
+    shape: question.shape,
+  };
+  return answer(c, relay, form, question, idempotency === undefined ? undefined : caller);
 }
 
 interface Asked {
-  chat: ChatRequest;
+  question: Question;
   request: GenerateRequest;
   first: Route;
   idempotency: Idempotency | undefined;
@@ -75,14 +89,15 @@ interface Asked {
 function newRequestOf(
   c: Context<AppEnv>,
   { key }: Caller,
-  { chat, request, first, idempotency }: Asked,
+  { question, request, first, idempotency }: Asked,
 ): NewRequest {
   const config = c.get('config');
   const { model, backend } = first;
   const price = priceOf(config.PRICES, model.id);
-  const terms = termsOf(chat, request, model, backend.url, config);
+  const terms = termsOf(question, request, model, backend.url, config);
   const body = utf8(JSON.stringify(request));
   const firstSlice = { ...request, max_tokens: Math.min(terms.maxTokens, terms.sliceTokens) };
+  const { asked, metadata } = question;
   return {
     requestId: request.request_id,
     secretHash: key.secretHash,
@@ -93,14 +108,14 @@ function newRequestOf(
     hold: holdOf(firstSlice, body, model, price),
     terms,
     graceMs: config.SETTLE_GRACE_MS,
-    ...(chat.user == null ? {} : { user: chat.user }),
-    ...(chat.metadata == null ? {} : { metadata: chat.metadata }),
+    ...(asked.user == null ? {} : { user: asked.user }),
+    ...(metadata === undefined ? {} : { metadata }),
     ...(idempotency === undefined ? {} : { idempotency }),
   };
 }
 
 function termsOf(
-  chat: ChatRequest,
+  { asked }: Question,
   request: GenerateRequest,
   { context_length: contextLength }: ModelInfo,
   backend: string,
@@ -112,7 +127,7 @@ function termsOf(
     maxTokens: Math.min(request.max_tokens ?? contextLength, contextLength),
     contextLength,
     sliceTokens,
-    includeUsage: chat.stream_options?.include_usage === true,
+    includeUsage: asked.stream_options?.include_usage === true,
   };
 }
 
@@ -121,12 +136,12 @@ async function started(
   c: Context<AppEnv>,
   caller: Caller,
   options: NewRelay,
-  chat: ChatRequest,
+  question: Question,
 ): Promise<Relay> {
   try {
     return await beginRelay(c, caller, options);
   } catch (error) {
-    throw inClientTerms(toTidarError(error), chat);
+    throw question.inClientTerms(toTidarError(error));
   }
 }
 
@@ -135,12 +150,12 @@ async function answer(
   c: Context<AppEnv>,
   relay: Relay,
   form: AnswerForm,
-  chat: ChatRequest,
+  { asked }: Question,
   keptFor: Caller | undefined,
 ): Promise<Response> {
   const keeper = (contentType: string): AnswerKeeper | undefined =>
     keptFor && new AnswerKeeper(keptFor.ledger, form.requestId, 0, contentType);
-  if (chat.stream !== true) {
+  if (asked.stream !== true) {
     const text = await wholeOf(relay, form);
     await keeper(JSON_TYPE)?.finish(text);
     return c.body(text, 200, { 'content-type': JSON_TYPE });
