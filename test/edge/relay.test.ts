@@ -102,6 +102,7 @@ describe('a request', () => {
 
   it('goes to a backend that is there where its first one accepts connections and says nothing', async () => {
     playAll(tellAll);
+    await readChunks(await client.post(ask()));
     const [silent, ...others] = backends;
     // What the edge keeps of the fleet for two seconds still names it.
     silent!.stall();

@@ -11,6 +11,9 @@ import { decodeSse } from '@tidar/shared/sse.ts';
 import { EventOrder } from './event-order.ts';
 import { ProtocolBreach, Unreachable } from './failures.ts';
 
+/** So often in a row a backend may be late to say that it is there. */
+const MAX_LATE = 3;
+
 export interface Timeouts {
   /** How long a backend may leave open whether it is there. */
   connectMs: number;
@@ -139,7 +142,7 @@ class Connection {
   /** A backend may take long to begin, in its queue; so whether it is there at all is asked beside. */
   async #watchAlive(stop: AbortSignal): Promise<void> {
     const { backend, timeouts } = this.#request;
-    for (;;) {
+    for (let numLate = 0; ;) {
       await new Promise((resolve) => setTimeout(resolve, timeouts.connectMs));
       if (stop.aborted || this.#controller.signal.aborted) return;
       try {
@@ -147,7 +150,11 @@ class Connection {
           signal: AbortSignal.timeout(timeouts.connectMs),
         });
         await response.body?.cancel();
+        numLate = 0;
       } catch (error) {
+        // Busy is not gone: only who is late again and again.
+        const isLate = error instanceof DOMException && error.name === 'TimeoutError';
+        if (isLate && (numLate += 1) < MAX_LATE) continue;
         if (!stop.aborted) this.#controller.abort(new Unreachable(`no answer to /health: ${String(error)}`));
       }
     }
