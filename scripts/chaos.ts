@@ -38,6 +38,11 @@ async function main(): Promise<void> {
   const controller = new AbortController();
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     process.once(signal, () => controller.abort());
+  // Whatever goes wrong in here: the processes that it has started end.
+  process.on('uncaughtException', (error) => {
+    say(String(error.stack));
+    controller.abort();
+  });
   say(`seed ${seed}`);
   const report = await runChaos({
     seed,
