@@ -26,6 +26,7 @@ import { postChatCompletions, postCompletions } from './routes/completions.ts';
 import { postHeartbeat } from './routes/heartbeat.ts';
 import { getHealth } from './routes/health.ts';
 import { getModel, getModels } from './routes/models.ts';
+import { getOpenApi } from './routes/openapi.ts';
 import { getReceiptKeys, getRequest } from './routes/receipts.ts';
 import { getResponse } from './routes/responses.ts';
 import { getUsage } from './routes/usage.ts';
@@ -57,6 +58,7 @@ const ROUTES: Readonly<Record<string, Partial<Record<Method, Handler<AppEnv>>>>>
   '/admin/import/keys/:id': { POST: postKeyImport },
   [HEARTBEAT_PATH]: { POST: postHeartbeat },
   '/health': { GET: getHealth },
+  '/openapi.json': { GET: getOpenApi },
 };
 
 /** The edge's whole HTTP surface. */
