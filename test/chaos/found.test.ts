@@ -19,12 +19,14 @@ import { BackendSite, CLIENT_GRACE_MS } from './backend-site.ts';
 
 // What `npm run chaos` has found, as laws of their own: see docs/faults.md.
 
+const SLOW_MS = 2_000;
 let model: TinyChatModel;
 let folder: string;
 let site: BackendSite;
 let loading: Server;
 let edge: ServeProcess;
 let client: RawClient;
+let vars: Record<string, string>;
 beforeAll(async () => {
   model = await makeTinyChatModel();
   folder = await mkdtemp(join(tmpdir(), 'tidar-found-'));
@@ -35,12 +37,12 @@ beforeAll(async () => {
   }).listen(0, '127.0.0.1');
   await once(loading, 'listening');
   const { port } = loading.address() as AddressInfo;
-  const vars = {
+  vars = {
     BACKENDS: JSON.stringify([{ url: site.wire.url }, { url: `http://127.0.0.1:${port}` }]),
     SLICE_TOKENS: '16',
     LEAVE_GRACE_MS: String(CLIENT_GRACE_MS + 300),
   };
-  edge = await ServeProcess.start({ vars, stateDir: join(folder, 'state') });
+  edge = await startEdge();
   client = new RawClient(edge.url, await edge.createKey({}));
 });
 afterAll(async () => {
@@ -50,6 +52,8 @@ afterAll(async () => {
   await model?.remove();
   await rm(folder, { recursive: true, force: true });
 });
+
+const startEdge = (): Promise<ServeProcess> => ServeProcess.start({ vars, stateDir: join(folder, 'state') });
 
 const ask = {
   model: 'tiny-chat',
@@ -93,6 +97,37 @@ describe('an answer that ended early, since its client left for good', () => {
     expect(text).not.toBe('');
     expect(textOfChunks(whole.chunks).startsWith(text)).toBe(true);
     expect(await client.lastRequest(() => true)).toMatchObject({ completion_tokens: 150 });
+  });
+});
+
+describe('an answer whose edge died before the ledger heard that it had begun', () => {
+  it('is whole for whoever asks again, and its prompt is billed', async () => {
+    const whole = await readChunks(await client.post(ask));
+    const { prompt_tokens: promptTokens } = await client.lastRequest(({ state }) => state === 'settled');
+    const post = (): Promise<Response> =>
+      fetch(`${edge.url}/v1/chat/completions`, {
+        method: 'POST',
+        headers: {
+          authorization: `Bearer ${client.key}`,
+          'content-type': 'application/json',
+          'idempotency-key': 'k',
+        },
+        body: JSON.stringify(ask),
+      });
+    // The backend has the request after this, and the edge its answer only after twice this.
+    site.wire.slowDown(() => SLOW_MS);
+    const first = post().catch(() => undefined);
+    await sleep(1.5 * SLOW_MS);
+    await edge.killAll();
+    await first;
+    site.wire.heal();
+    edge = await startEdge();
+    client = new RawClient(edge.url, client.key);
+    const again = await readChunks(await post());
+    expect(again.isDone).toBe(true);
+    expect(textOfChunks(again.chunks)).toBe(textOfChunks(whole.chunks));
+    const record = await client.lastRequest(({ state }) => state === 'settled');
+    expect(record).toMatchObject({ completion_tokens: 150, prompt_tokens: promptTokens, estimated: false });
   });
 });
 

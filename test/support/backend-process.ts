@@ -62,10 +62,12 @@ export class BackendProcess {
     child.stdout.on('data', read);
     child.stderr.on('data', read);
     const url = await waitForAddress(child, () => output);
-    const { models } = modelListSchema.parse(await (await fetch(`${url}/v1/models`)).json());
-    const [model] = models;
-    if (model === undefined) throw new Error('the backend serves no model');
-    return new BackendProcess(child, url, model, () => output);
+    try {
+      return new BackendProcess(child, url, await modelAt(url), () => output);
+    } catch (error) {
+      child.kill('SIGKILL');
+      throw error;
+    }
   }
 
   /** All that it wrote so far. */
@@ -201,6 +203,14 @@ function safeParse(body: string): Partial<GenerateRequestInput> {
   } catch {
     return {};
   }
+}
+
+async function modelAt(url: string): Promise<ModelInfo> {
+  // A connection of its own: a kept one may be of the process that had the port before.
+  const response = await fetch(`${url}/v1/models`, { headers: { connection: 'close' } });
+  const [model] = modelListSchema.parse(await response.json()).models;
+  if (model === undefined) throw new Error('the backend serves no model');
+  return model;
 }
 
 async function waitForAddress(child: ChildProcess, output: () => string): Promise<string> {

@@ -143,9 +143,11 @@ export class Relay implements FailoverHost {
 
   /** Reads on the present attempt there, likewise. */
   async readAt(url: string, deadlineMs: number): Promise<void> {
-    const { tally } = this.options;
+    const { account, tally } = this.options;
     const instance = this.#instanceAt(url, deadlineMs);
     await this.#use(instance, this.#overlap(), (signal) => instance.read(tally.numTokens, signal));
+    // Whoever started it may have died before the ledger heard of it.
+    await account.start();
   }
 
   /** The client has gone: ends the relaying, and leaves the bill to the ledger. */
