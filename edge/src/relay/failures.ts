@@ -5,10 +5,13 @@ export class Unreachable extends Error {
   override readonly name = 'Unreachable';
   /** It is connected and says nothing: to ask it for the same again is of no use. */
   readonly isSilent: boolean;
+  /** It had taken the request before: once it is back, it or another may go on with it. */
+  readonly hadTaken: boolean;
 
-  constructor(message: string, { isSilent = false } = {}) {
+  constructor(message: string, { isSilent = false, hadTaken = false } = {}) {
     super(message);
     this.isSilent = isSilent;
+    this.hadTaken = hadTaken;
   }
 }
 

@@ -101,7 +101,11 @@ export class Relay implements FailoverHost {
           if (index > 0) await account.raise(backend.url);
           return await this.generateAt(backend.url, this.#request(), deadlineMs);
         } catch (error) {
-          if (isLast || !isForAnother(error) || this.controller.signal.aborted) throw error;
+          if (this.controller.signal.aborted || !isForAnother(error)) throw error;
+          // Who had taken it and died before its first word may be back soon; who refuses it is believed.
+          if (isLast && error instanceof Unreachable && error.hadTaken)
+            return await this.#failOver(error, backend.url);
+          if (isLast) throw error;
         }
       }
       throw new Unreachable('no backend is left to ask');
@@ -112,6 +116,10 @@ export class Relay implements FailoverHost {
     }
   }
 
+  async #failOver(cause: unknown, url: string): Promise<void> {
+    await new Failover(this, cause).run(url);
+  }
+
   /** Takes over an attempt that a backend has. */
   async attach(url: string): Promise<void> {
     try {
@@ -119,7 +127,7 @@ export class Relay implements FailoverHost {
         await this.readAt(url, Date.now() + this.options.timeouts.startMs);
       } catch (error) {
         if (!isForAnother(error)) throw error;
-        await new Failover(this, error).run(url);
+        await this.#failOver(error, url);
       }
     } catch (error) {
       await this.#close(error);

@@ -61,7 +61,8 @@ export async function openUpstream(request: UpstreamRequest, outer: AbortSignal)
     return { start, events: afterStart(events, request.numChoices) };
   } catch (error) {
     await events.return();
-    throw error;
+    if (!(error instanceof Unreachable) || !connection.hasAnswered) throw error;
+    throw new Unreachable(error.message, { isSilent: error.isSilent, hadTaken: true });
   }
 }
 
@@ -86,6 +87,8 @@ class Connection {
   readonly #request: UpstreamRequest;
   readonly #controller = new AbortController();
   readonly #unlink: () => void;
+  /** The head of an answer has come. */
+  hasAnswered = false;
 
   constructor(request: UpstreamRequest, outer: AbortSignal) {
     this.#request = request;
@@ -133,6 +136,7 @@ class Connection {
       );
       if (!response.ok) throw await this.#within(timeouts.startMs, () => refusal(response));
       if (response.body === null) throw new Unreachable('the answer has no body');
+      this.hasAnswered = true;
       return response.body;
     } finally {
       watch.abort();
