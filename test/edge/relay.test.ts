@@ -107,8 +107,10 @@ describe('a request', () => {
     // What the edge keeps of the fleet for two seconds still names it.
     silent!.stall();
     silent!.play(() => undefined);
+    // The first answer may have been its own: where a prompt goes depends on the ports.
+    const numSeen = silent!.seen.length;
     try {
-      for (let index = 0; silent!.seen.length === 0; index += 1) {
+      for (let index = 0; silent!.seen.length === numSeen; index += 1) {
         const { chunks, isDone } = await readChunks(await client.post(ask(`silent ${index}`)));
         expect(isDone).toBe(true);
         expect(textOfChunks(chunks)).toBe(wholeText);
