@@ -75,7 +75,7 @@ export class BackendSite {
 
   /** Ends it, and gives the id of the process that must be gone now. */
   async down(signal: 'SIGKILL' | 'SIGTERM'): Promise<number | undefined> {
-    await this.#starting;
+    await this.#starting?.catch(() => undefined);
     const process = this.#process;
     this.#process = undefined;
     if (process === undefined) return undefined;

@@ -73,7 +73,7 @@ export class EdgeSite {
 
   /** Ends it that way; gives the ids of the processes that are gone now. */
   async down(how: EdgeDeath): Promise<number[]> {
-    await this.#starting;
+    await this.#starting?.catch(() => undefined);
     const process = this.#process;
     this.#process = undefined;
     const root = process?.child.pid;

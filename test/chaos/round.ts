@@ -53,12 +53,14 @@ export async function runRound(
   );
   const stories = Promise.all(clients.map((run) => run()));
   const startedAt = performance.now();
-  await Promise.all(
+  const injected = await Promise.allSettled(
     plan.faults.map(async ({ atMs, fault }) => {
       await sleep(Math.max(0, atMs - (performance.now() - startedAt)));
       await injectFault(world, fault, losses, say);
     }),
   );
+  const broken = injected.find(({ status }) => status === 'rejected');
+  if (broken?.status === 'rejected') throw broken.reason;
   say('all faults are over');
   await world.restore(losses.absent);
   const told = await stories;

@@ -3,6 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { inspect } from 'node:util';
 import { createKey } from '../support/edge-harness.ts';
 import { makeTinyChatModel } from '../support/tiny-chat-model.ts';
 import { type Ask, drawAsks } from './asks.ts';
@@ -109,9 +110,7 @@ async function playRound(
   } catch (error) {
     if (signal.aborted) return;
     report.lost += 1;
-    report.problems.push(
-      `round ${plan.round}: ${error instanceof Error ? (error.stack ?? '') : String(error)}`,
-    );
+    report.problems.push(`round ${plan.round}: ${inspect(error)}`);
     await world.closeClientWires();
   }
   report.numRounds += 1;

@@ -100,7 +100,7 @@ export class Wire {
   }
 
   async close(): Promise<void> {
-    this.cutAll();
+    this.die();
     this.#server.close();
     await once(this.#server, 'close');
   }

@@ -63,7 +63,12 @@ export class BackendProcess {
     child.stderr.on('data', read);
     const url = await waitForAddress(child, () => output);
     try {
-      return new BackendProcess(child, url, await modelAt(url), () => output);
+      return new BackendProcess(
+        child,
+        url,
+        await modelAt(port === 0 ? url : `http://127.0.0.1:${port}`),
+        () => output,
+      );
     } catch (error) {
       child.kill('SIGKILL');
       throw error;
@@ -206,7 +211,7 @@ function safeParse(body: string): Partial<GenerateRequestInput> {
 }
 
 async function modelAt(url: string): Promise<ModelInfo> {
-  // A connection of its own: a kept one may be of the process that had the port before.
+  // By its own port, where its address leads over a proxy, and not by a kept connection to the process before it.
   const response = await fetch(`${url}/v1/models`, { headers: { connection: 'close' } });
   const [model] = modelListSchema.parse(await response.json()).models;
   if (model === undefined) throw new Error('the backend serves no model');
