@@ -27,6 +27,7 @@ export class BackendSite {
   #process: BackendProcess | undefined;
   #starting: Promise<void> | undefined;
   #clockMs = 0;
+  #ending: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
   private constructor(name: string, wire: Wire, folder: string, modelPath: string, port: number) {
@@ -62,6 +63,7 @@ export class BackendSite {
   }
 
   async #start(): Promise<void> {
+    await this.#ending;
     if (this.#isClosed || (this.#process !== undefined && isRunning(this.#process))) return;
     this.#process = await BackendProcess.start({
       modelPath: this.#modelPath,
@@ -79,7 +81,8 @@ export class BackendSite {
     const process = this.#process;
     this.#process = undefined;
     if (process === undefined) return undefined;
-    await process.stop(signal);
+    this.#ending = process.stop(signal);
+    await this.#ending;
     return process.child.pid;
   }
 

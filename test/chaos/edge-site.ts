@@ -15,6 +15,7 @@ export class EdgeSite {
   #process: ServeProcess | undefined;
   #starting: Promise<void> | undefined;
   #clockMs = 0;
+  #ending: Promise<unknown> = Promise.resolve();
   #isClosed = false;
 
   private constructor(
@@ -60,6 +61,7 @@ export class EdgeSite {
   }
 
   async #start(): Promise<void> {
+    await this.#ending;
     if (this.#isClosed || this.#process !== undefined) return;
     const bundle = join(this.#folder, 'bundle');
     shiftWorkerClock(bundle, this.#original, this.#clockMs);
@@ -79,11 +81,8 @@ export class EdgeSite {
     const root = process?.child.pid;
     if (process === undefined || root === undefined) return [];
     const all = [root, ...descendantsOf(root)];
-    if (how === 'workerd') kill(all.at(-1) ?? 0);
-    if (how === 'parent') kill(root);
-    if (how === 'all') await process.killAll();
-    if (how === 'stop') await process.stop();
-    await waitUntilDead(all);
+    this.#ending = end(process, how, all);
+    await this.#ending;
     return all;
   }
 
@@ -99,6 +98,14 @@ export class EdgeSite {
     this.#isClosed = true;
     await this.down('all');
   }
+}
+
+async function end(process: ServeProcess, how: EdgeDeath, all: readonly number[]): Promise<void> {
+  if (how === 'workerd') kill(all.at(-1) ?? 0);
+  if (how === 'parent') kill(all[0] ?? 0);
+  if (how === 'all') await process.killAll();
+  if (how === 'stop') await process.stop();
+  await waitUntilDead(all);
 }
 
 function kill(processId: number): void {

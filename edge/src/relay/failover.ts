@@ -128,7 +128,7 @@ export class Failover {
     const tokens = characters.map(() => 0);
     if (this.#numTokens === 0) return [request, new Overlap({ tokens, characters })];
     const tokenIds = tally.tokenIds.map((ids) => [...ids]);
-    const resume = { prompt_token_ids: tally.promptTokenIds, token_ids: tokenIds };
+    const resume = { prompt_token_ids: [...tally.promptTokenIds], token_ids: tokenIds };
     const limit = Math.min(request.max_tokens ?? Infinity, contextLength - tally.prompt.promptTokens);
     if (tokenIds.some(({ length }) => length < limit)) {
       return [{ ...request, resume }, new Overlap({ tokens, characters })];

@@ -10,21 +10,29 @@ import type {
 import type { PromptCounts, TokenCounts } from '../ledger/types.ts';
 import { ProtocolBreach } from './failures.ts';
 
+export interface KnownTokens {
+  readonly promptTokenIds: readonly number[];
+  /** By choice. */
+  readonly tokenIds: readonly (readonly number[])[];
+}
+
 /** What an answer came to so far, by the ids of its tokens, over all attempts. */
 export class Tally {
   readonly tokenIds: number[][];
   /** By choice; undefined: it has not finished. */
   readonly finishReasons: (FinishReason | undefined)[];
   readonly #lastSteps: { numTokens: number; numCharacters: number }[];
-  promptTokenIds: number[] = [];
+  promptTokenIds: readonly number[];
   #prompt: PromptCounts = { promptTokens: 0, cachedTokens: 0 };
   /** Of the attempts before the present one. */
   #numPassesBefore = 0;
   #numPasses = 0;
   hasStarted = false;
 
-  constructor(numChoices: number, tokenIds?: readonly (readonly number[])[]) {
-    this.tokenIds = Array.from({ length: numChoices }, (_, choice) => [...(tokenIds?.[choice] ?? [])]);
+  /** `known`: what a journal has told of an answer that is taken over. */
+  constructor(numChoices: number, known: KnownTokens = { promptTokenIds: [], tokenIds: [] }) {
+    this.tokenIds = Array.from({ length: numChoices }, (_, choice) => [...(known.tokenIds[choice] ?? [])]);
+    this.promptTokenIds = known.promptTokenIds;
     this.finishReasons = Array.from({ length: numChoices }, () => undefined);
     this.#lastSteps = Array.from({ length: numChoices }, () => ({ numTokens: 0, numCharacters: 0 }));
   }

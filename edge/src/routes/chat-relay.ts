@@ -15,7 +15,7 @@ import { Pool } from '../relay/pool.ts';
 import { type Position, startPosition } from '../relay/position.ts';
 import { Relay } from '../relay/relay.ts';
 import { prefixKey } from '../relay/routing.ts';
-import { Tally } from '../relay/tally.ts';
+import { type KnownTokens, Tally } from '../relay/tally.ts';
 import type { Timeouts } from '../relay/upstream.ts';
 
 const JOURNAL_RETRY_MS = 500;
@@ -96,7 +96,7 @@ export async function attachRelay(c: Context<AppEnv>, caller: Caller, options: T
     const instance = new Instance(started.backend, identity, started.attempt, settings);
     const journal = await journalFor(instance, options, config.FAILOVER_MS);
     const request = journal === undefined ? await options.ask?.() : withoutResume(journal.request);
-    const tally = new Tally(numChoices, tokensUpTo(journal, position));
+    const tally = new Tally(numChoices, knownUpTo(journal, position));
     const relay = new Relay({
       ...settings,
       account: accountFor(tally),
@@ -160,8 +160,12 @@ function assertReadable(journal: JournalAnswer, attachment: Attachment, { tokens
   }
 }
 
-function tokensUpTo(journal: JournalAnswer | undefined, { tokens }: Position): number[][] {
-  return tokens.map((count, choice) => journal?.token_ids?.[choice]?.slice(0, count) ?? []);
+/** What another attempt is resumed with, should the one that is taken over be lost before it is read. */
+function knownUpTo(journal: JournalAnswer | undefined, { tokens }: Position): KnownTokens {
+  return {
+    promptTokenIds: journal?.prompt_token_ids ?? [],
+    tokenIds: tokens.map((count, choice) => journal?.token_ids?.[choice]?.slice(0, count) ?? []),
+  };
 }
 
 function withoutResume(request: GenerateRequest | undefined): GenerateRequest | undefined {
