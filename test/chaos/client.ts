@@ -20,6 +20,8 @@ export interface ClientOptions {
   idempotencyKey: string | undefined;
   /** When the client gives up: a lost one. */
   deadline: AbortSignal;
+  /** So long it asks again where an error says that it should; then that is its answer. */
+  patienceMs: number;
   say: Say;
 }
 
@@ -66,7 +68,8 @@ export class Client {
   }
 
   async #outcome(): Promise<Outcome> {
-    const { plan, deadline, say } = this.#options;
+    const { plan, deadline, patienceMs, say } = this.#options;
+    const startedAt = performance.now();
     let why = 'never asked';
     for (let isFirst = true; !deadline.aborted; isFirst = false) {
       const ending = await this.#connect(isFirst).catch((error: unknown): Ending => {
@@ -74,7 +77,8 @@ export class Client {
         return { kind: 'broken' };
       });
       if (ending.kind === 'whole') return ending;
-      if (ending.kind === 'error' && !isRetried(ending.code)) return ending;
+      const isPatient = performance.now() - startedAt < patienceMs;
+      if (ending.kind === 'error' && !(isPatient && isRetried(ending.code))) return ending;
       if (ending.kind === 'error') why = `${ending.code}: ${ending.message}`;
       if (ending.kind === 'left') {
         say(`${plan.name} leaves at ${this.#lastId ?? 'nothing'}`);

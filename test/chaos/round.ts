@@ -16,6 +16,8 @@ const CLIENTS_LIMIT_MS = 120_000;
 const SETTLE_LIMIT_MS = 60_000;
 /** For as long as an answer may run that nobody reads, and be asked for. */
 const SOON_MS = 12_000;
+/** Who asks for what only an instance has that is away for a day is not to wait for it. */
+const ABSENCE_PATIENCE_MS = 20_000;
 const DAY_MS = 24 * 3_600_000;
 const KEY_SETTINGS = { requests_per_minute: 100_000, budget_tokens: 1_000_000_000, concurrent_streams: 64 };
 
@@ -90,6 +92,8 @@ async function prepareClient(
   if (client.cutAfterBytes !== undefined) {
     void wire.cutAfter('down', client.cutAfterBytes).then(() => say(`${client.name}: its wire was cut`));
   }
+  const isLong = plan.faults.some(({ fault }) => fault.kind === 'long-absence');
+  const patienceMs = isLong ? ABSENCE_PATIENCE_MS : Infinity;
   const idempotencyKey = client.hasKey ? `${plan.seed} ${plan.round} ${client.ask}` : undefined;
   const made = new Client({
     plan: client,
@@ -98,6 +102,7 @@ async function prepareClient(
     apiKey,
     idempotencyKey,
     deadline,
+    patienceMs,
     say,
   });
   return () => made.run();
