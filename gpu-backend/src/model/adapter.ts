@@ -28,6 +28,11 @@ export interface Adapter {
   readonly weights: ReadonlyMap<string, LowRank>;
 }
 
+/** Both factors of every weight that it adds to; none where there is no adapter. */
+export function adapterTensors(adapter: Pick<Adapter, 'weights'> | undefined): TensorRef[] {
+  return [...(adapter?.weights.values() ?? [])].flatMap(({ a, b }) => [a, b]);
+}
+
 /** The folder in which Nemotron-Labs-Diffusion brings the adapter of its drafts. */
 export const OWN_ADAPTER_FOLDER = 'linear_spec_lora';
 export const ADAPTER_CONFIG_FILE = 'adapter_config.json';
@@ -117,7 +122,7 @@ function refuseSurprises(
   weights: ReadonlyMap<string, LowRank>,
   fileName: string,
 ): void {
-  const used = new Set([...weights.values()].flatMap(({ a, b }) => [a.name, b.name]));
+  const used = new Set(adapterTensors({ weights }).map(({ name }) => name));
   const unused = [...found.keys()].find((name) => !used.has(name));
   if (unused !== undefined)
     throw invalidFile(fileName, `found tensor ${unused}, which fits no weight of the model.`);

@@ -1,6 +1,12 @@
 import { existsSync, statSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
-import { ADAPTER_CONFIG_FILE, ADAPTER_WEIGHTS_FILE, loadAdapter, OWN_ADAPTER_FOLDER } from './adapter.ts';
+import {
+  ADAPTER_CONFIG_FILE,
+  ADAPTER_WEIGHTS_FILE,
+  adapterTensors,
+  loadAdapter,
+  OWN_ADAPTER_FOLDER,
+} from './adapter.ts';
 import type { Adapter, AdapterRows } from './adapter.ts';
 import type { ModelConfig } from './config.ts';
 import { parseModelConfig } from './config.ts';
@@ -98,8 +104,10 @@ export function readTensor(folder: Pick<ModelFolder, 'tensors'>, name: string): 
 
 /** Bytes of all weights, the adapter's included, as the files hold them. */
 export function numWeightBytes({ tensors, adapter }: ModelOutline): number {
-  const factors = [...(adapter?.weights.values() ?? [])].flatMap(({ a, b }) => [a, b]);
-  return [...tensors.values(), ...factors].reduce((sum, { byteLength }) => sum + byteLength, 0);
+  return [...tensors.values(), ...adapterTensors(adapter)].reduce(
+    (sum, { byteLength }) => sum + byteLength,
+    0,
+  );
 }
 
 function findAdapter(folder: string, config: ModelConfig, options: FolderOptions): Adapter | undefined {

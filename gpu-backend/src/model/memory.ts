@@ -1,5 +1,6 @@
 import { totalmem } from 'node:os';
 import { TidarError } from '@tidar/shared/errors.ts';
+import { adapterTensors } from './adapter.ts';
 import type { ModelConfig } from './config.ts';
 import type { ModelOutline } from './folder.ts';
 
@@ -35,11 +36,11 @@ export function countParameters({ tensors }: Pick<ModelOutline, 'tensors'>): num
  */
 export function cpuMemory(outline: ModelOutline): MemoryNeed {
   const { config, adapter } = outline;
-  const factors = [...(adapter?.weights.values() ?? [])].flatMap(({ a, b }) => [a, b]);
   const tensors = [...outline.tensors.values()];
   const table = outline.tensors.get('model.embed_tokens.weight');
   const multiplied = config.tieWordEmbeddings ? tensors : tensors.filter((tensor) => tensor !== table);
-  const elements = [...multiplied, ...factors].reduce((sum, { shape }) => sum + numElements(shape), 0);
+  const held = [...multiplied, ...adapterTensors(adapter)];
+  const elements = held.reduce((sum, { shape }) => sum + numElements(shape), 0);
   return {
     weights: 4 * elements,
     mapped: table?.byteLength ?? 0,

@@ -1,4 +1,5 @@
 import type { ModelConfig } from '../config.ts';
+import { adapterTensors } from '../adapter.ts';
 import type { Adapter } from '../adapter.ts';
 import { commonFolder } from '../weights.ts';
 import type { TensorRef } from '../weights.ts';
@@ -57,8 +58,7 @@ export function servingGraph(model: ServedModel, options: ServingOptions): Uint8
 
 /** The folder that the graph's places of weights are counted from. */
 export function externalFolder({ tensors, adapter }: ServedModel): string {
-  const factors = [...(adapter?.weights.values() ?? [])].flatMap(({ a, b }) => [a, b]);
-  return commonFolder([...tensors.values(), ...factors]);
+  return commonFolder([...tensors.values(), ...adapterTensors(adapter)]);
 }
 
 function weightsFromFile(b: GraphBuilder, tensors: ReadonlyMap<string, TensorRef>) {
