@@ -3,7 +3,15 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Tokenizer } from 'tokenizers';
 import { z } from 'zod';
-import { FlagError, numberFlag, parseFlags, runCommand, stringFlag, wholeNumber } from '../cli/flags.ts';
+import {
+  assertNoStray,
+  FlagError,
+  numberFlag,
+  parseFlags,
+  runCommand,
+  stringFlag,
+  wholeNumber,
+} from '../cli/flags.ts';
 import type { ParsedFlags } from '../cli/flags.ts';
 import { findTokenId, parseTokenizerJson } from '../model/tokenizer.ts';
 import type { Chat, Part } from './mix.ts';
@@ -193,8 +201,7 @@ async function main(): Promise<void> {
     tokenizer: { type: 'string' },
     help: { type: 'boolean', short: 'h' },
   });
-  const [stray] = flags.positionals;
-  if (stray !== undefined) throw new FlagError(`"${stray}" belongs to no flag; --help lists the flags.`);
+  assertNoStray(flags);
   if (flags.values['help'] === true) {
     console.log(HELP);
     return;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { z } from 'zod';
-import { FlagError, numberFlag, oneOf, parseFlags, stringFlag, wholeNumber } from '../cli/flags.ts';
+import { assertNoStray, numberFlag, oneOf, parseFlags, stringFlag, wholeNumber } from '../cli/flags.ts';
 import type { ParsedFlags } from '../cli/flags.ts';
 import type { SpecialToken } from '../data/special-tokens.ts';
 import { findTokenId, parseTokenizerJson } from '../model/tokenizer.ts';
@@ -115,8 +115,7 @@ export function readFlags(args: readonly string[]): ParsedFlags {
     measure: { type: 'boolean' },
     help: { type: 'boolean', short: 'h' },
   });
-  const [stray] = flags.positionals;
-  if (stray !== undefined) throw new FlagError(`"${stray}" belongs to no flag; --help lists the flags.`);
+  assertNoStray(flags);
   return flags;
 }
 
