@@ -162,11 +162,8 @@ function assertReadable(journal: JournalAnswer, attachment: Attachment, { tokens
 
 /** What another attempt is resumed with, should the one that is taken over be lost before it is read. */
 function knownUpTo(journal: JournalAnswer | undefined, { tokens }: Position): KnownTokens {
-  const promptTokenIds = journal?.prompt_token_ids ?? [];
-  // An attempt that has not begun knows no prompt yet: without one its tokens cannot be gone on from.
-  if (promptTokenIds.length === 0) return { promptTokenIds, tokenIds: tokens.map(() => []) };
   return {
-    promptTokenIds,
+    promptTokenIds: journal?.prompt_token_ids ?? [],
     tokenIds: tokens.map((count, choice) => journal?.token_ids?.[choice]?.slice(0, count) ?? []),
   };
 }
