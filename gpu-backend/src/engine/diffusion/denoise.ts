@@ -35,18 +35,21 @@ export function denoise({ sequence, layout }: StepMember, rows: RowReader): Step
   return { ...sequence.commitBlock(), numRows: layout.numRows, numDrafted, numAccepted, outcome: -1 };
 }
 
-/** In order, so that each is drawn knowing all before it. */
+/** In order, so that each is drawn knowing all before it; how probable it is does not matter. */
 function fixLeftmost(pass: Denoising, numTokens: number): void {
   const { stopTokenIds } = pass.sequence.options;
   for (const offset of pass.block.openMasks(stopTokenIds).slice(0, numTokens)) {
-    const tokenId = fix(pass, guessAt(pass, offset));
+    const tokenId = fix(pass, { offset, tokenId: draw(pass, offset) });
     if (stopTokenIds.has(tokenId)) return;
   }
 }
 
 function allGuesses(pass: Denoising): Guess[] {
-  const { block, sequence } = pass;
-  return block.openMasks(sequence.options.stopTokenIds).map((offset) => guessAt(pass, offset));
+  const { block, sequence, rows, firstRow } = pass;
+  return block.openMasks(sequence.options.stopTokenIds).map((offset) => {
+    const tokenId = draw(pass, offset);
+    return { offset, tokenId, logprob: tokenLogprobs(rows.row(firstRow + offset), tokenId, 0).logprob };
+  });
 }
 
 /** Of equals, the leftmost first. */
@@ -56,15 +59,18 @@ function mostProbable(guesses: readonly Guess[], options: DiffusionOptions): Gue
   return sorted.filter(({ logprob }, rank) => rank === 0 || Math.exp(logprob) >= options.threshold);
 }
 
-function guessAt({ sequence, block, rows, firstRow }: Denoising, offset: number): Guess {
-  const row = rows.row(firstRow + offset);
+/** What a mask's row says that stands there. */
+function draw({ sequence, block, rows, firstRow }: Denoising, offset: number): number {
   const position = block.start + offset;
-  const { best } = sequence.drawer.draw(row, position, position - sequence.numPromptTokens);
-  return { offset, tokenId: best, logprob: tokenLogprobs(row, best, 0).logprob };
+  const numTokensBefore = position - sequence.numPromptTokens;
+  return sequence.drawer.draw(rows.row(firstRow + offset), position, numTokensBefore).best;
 }
 
 /** A token that was decided before, by the run that this one goes on from, is what it was. */
-function fix({ sequence, block, rows, firstRow }: Denoising, { offset, tokenId: drawn }: Guess): number {
+function fix(
+  { sequence, block, rows, firstRow }: Denoising,
+  { offset, tokenId: drawn }: Pick<Guess, 'offset' | 'tokenId'>,
+): number {
   const { numLogprobs } = sequence.options;
   const tokenId = sequence.tokenIds[block.start + offset] ?? drawn;
   const row = rows.row(firstRow + offset);
