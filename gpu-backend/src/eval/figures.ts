@@ -1,7 +1,8 @@
+import { sum } from '../cli/bench/command.ts';
 import type { Decoder } from '../decode/decoder.ts';
 import type { Abilities } from './abilities.ts';
 import type { Generated, ResultLine, ResultsFile, Scored } from './results-file.ts';
-import { AR_ONLY_ROW, AR_ROW, HEADLINE_ROW } from './rows.ts';
+import { AR_ONLY_ROW, AR_ROW, HEADLINE_ROW, MODEL_KEYS } from './rows.ts';
 import type { Row } from './rows.ts';
 import { isGenerative, numItems } from './run.ts';
 import type { Plan } from './run.ts';
@@ -178,10 +179,6 @@ function countRight(pairs: readonly Pair[]): number {
   return pairs.filter(({ own }) => own.isRight === true).length;
 }
 
-function sum<T>(values: readonly T[], of: (value: T) => number): number {
-  return values.reduce((total, value) => total + of(value), 0);
-}
-
 function headline({ tasks, limits }: Plan, results: ResultsFile): Headline {
   const judged = tasks.filter(isGenerative);
   const meanOf = (row: string): MeanFigures | undefined => {
@@ -205,7 +202,7 @@ function headline({ tasks, limits }: Plan, results: ResultsFile): Headline {
 
 function likelihoods(task: Task, plan: Plan, results: ResultsFile): LikelihoodFigures[] {
   const lines = linesOf(task, plan.limits.headline, results);
-  return ['main', 'ar-only'].flatMap((model): LikelihoodFigures[] => {
+  return MODEL_KEYS.flatMap((model): LikelihoodFigures[] => {
     const scored = lines.flatMap(({ scores }) => scores[model] ?? []);
     if (scored.length === 0) return [];
     return [{ model, task: task.spec.name, numItems: scored.length, ...likelihoodOf(scored) }];
