@@ -2,9 +2,9 @@ import { table } from '../cli/bench/command.ts';
 import { runEvaluation } from './evaluation.ts';
 import type { Evaluation } from './evaluation.ts';
 import type { EvalFlags } from './flags.ts';
+import { meanScore, plusMinus } from './report.ts';
 import { AR_ROW, comparisonRows } from './rows.ts';
 import { isGenerative } from './run.ts';
-import type { Estimate } from './statistics.ts';
 import type { Task } from './tasks/load.ts';
 
 export interface Comparison {
@@ -38,8 +38,11 @@ function comparisonTable(evaluations: Comparison['evaluations'], draftLengths: r
     return [
       folder,
       String(models.main.blockSize ?? '-'),
-      ar === undefined ? '-' : `${(100 * ar.score).toFixed(1)} ±${(100 * ar.scoreHalfWidth).toFixed(1)}`,
-      ...draftLengths.map((length) => showEstimate(meanOf(`tidar-${length}`)?.tokensPerForward)),
+      ar === undefined ? '-' : meanScore(ar),
+      ...draftLengths.map((length) => {
+        const mean = meanOf(`tidar-${length}`);
+        return mean === undefined ? '-' : plusMinus(mean.tokensPerForward);
+      }),
     ];
   });
   return [
@@ -47,10 +50,4 @@ function comparisonTable(evaluations: Comparison['evaluations'], draftLengths: r
     '',
     'The dense layout; its text, and so its score, is AR mode’s at every draft length (asserted). Means over the tasks.',
   ];
-}
-
-function showEstimate(estimate: Estimate | undefined): string {
-  if (estimate === undefined) return '-';
-  const { value, low, high } = estimate;
-  return `${value.toFixed(2)} ±${Math.max(value - low, high - value).toFixed(2)}`;
 }

@@ -28,7 +28,7 @@ function scoreTable(rows: readonly RowFigures[], tasks: readonly Task[]): string
       const { score, isFree } = own[spec.name] ?? {};
       return score === undefined ? '-' : `${percent(score)}${isFree === true ? '°' : ''}`;
     }),
-    mean === undefined ? '-' : `${(100 * mean.score).toFixed(1)} ±${(100 * mean.scoreHalfWidth).toFixed(1)}`,
+    mean === undefined ? '-' : meanScore(mean),
     mean === undefined ? '-' : plusMinus(mean.tokensPerForward),
     mean === undefined ? '-' : mean.tokensPerSecond.toFixed(0),
     mean?.speedup === undefined ? '-' : plusMinus(mean.speedup),
@@ -103,9 +103,8 @@ function notes(rows: readonly RowFigures[], tasks: readonly Task[]): string[] {
 }
 
 function headlineLines({ tidar, arOnly, difference }: Headline): string[] {
-  const show = (name: string, { score, scoreHalfWidth, tokensPerForward, numItems }: MeanFigures): string =>
-    `On ${numItems} items: ${name} ${(100 * score).toFixed(1)} ±${(100 * scoreHalfWidth).toFixed(1)}, ` +
-    `${plusMinus(tokensPerForward)} tokens per forward.`;
+  const show = (name: string, mean: MeanFigures): string =>
+    `On ${mean.numItems} items: ${name} ${meanScore(mean)}, ${plusMinus(mean.tokensPerForward)} tokens per forward.`;
   return [
     ...(tidar === undefined ? [] : [show('TiDAR 16', tidar)]),
     ...(arOnly === undefined ? [] : [show('AR-only model', arOnly)]),
@@ -134,6 +133,12 @@ function percent({ value, low, high }: Estimate): string {
   return `${(100 * value).toFixed(1)} ±${(100 * Math.max(value - low, high - value)).toFixed(0)}`;
 }
 
-function plusMinus({ value, low, high }: Estimate, digits = 2): string {
+/** In percent. */
+export function meanScore({ score, scoreHalfWidth }: MeanFigures): string {
+  return `${(100 * score).toFixed(1)} ±${(100 * scoreHalfWidth).toFixed(1)}`;
+}
+
+/** The farther end counts. */
+export function plusMinus({ value, low, high }: Estimate, digits = 2): string {
   return `${value.toFixed(digits)} ±${Math.max(value - low, high - value).toFixed(digits)}`;
 }
