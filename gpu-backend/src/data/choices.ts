@@ -1,3 +1,4 @@
+import { operate } from './arithmetic/pattern.ts';
 import { chatFacts } from './factbook/chat.ts';
 import type { FactQuestion } from './factbook/questions.ts';
 import { readCountries } from './factbook/countries.ts';
@@ -78,9 +79,8 @@ function arithmeticChoices(seed: number, random: Random): Choices[] {
 function otherOperation(step: string, operator: string): string {
   return step.replace(/(\d+) [-+*/] (\d+) = \d+/, (_, left: string, right: string) => {
     const [a, b] = [Number(left), Number(right)];
-    const result = operator === '+' ? a + b : operator === '*' ? a * b : Math.abs(a - b);
     const [first, second] = operator === '-' && b > a ? [b, a] : [a, b];
-    return `${first} ${operator} ${second} = ${result}`;
+    return `${first} ${operator} ${second} = ${operate(first, operator, second)}`;
   });
 }
 
