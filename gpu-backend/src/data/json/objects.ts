@@ -1,4 +1,5 @@
 import { hashText } from '../arithmetic/problem.ts';
+import { joinWithAnd } from '../factbook/text.ts';
 import type { Random } from '../random.ts';
 import { lexicon, men, plural, women } from '../stories/lexicon.ts';
 
@@ -58,8 +59,7 @@ const several = (key: string, from: readonly string[], told: (value: Value) => r
 });
 
 function listed(value: Value): string {
-  if (!Array.isArray(value)) return String(value);
-  return value.length < 2 ? value.join('') : `${value.slice(0, -1).join(', ')} and ${value.at(-1) ?? ''}`;
+  return Array.isArray(value) ? joinWithAnd(value) : String(value);
 }
 
 const people = [...women, ...men];
