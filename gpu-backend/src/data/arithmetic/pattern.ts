@@ -21,7 +21,7 @@ export interface Pattern {
 }
 
 /** Results are kept small and above one: the model is small, and "1 apples" is no English. */
-const smallestResult = 2;
+export const smallestResult = 2;
 const largestResult = 300;
 const maxDraws = 10_000;
 
@@ -70,7 +70,8 @@ function drawNumbers(pattern: Pattern, random: Random): Numbers {
   return numbers;
 }
 
-function isUsable(value: number): boolean {
+/** Whether a problem may have this number as a result. */
+export function isUsable(value: number): boolean {
   return Number.isInteger(value) && value >= smallestResult && value <= largestResult;
 }
 

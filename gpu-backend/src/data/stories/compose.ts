@@ -1,13 +1,10 @@
-import { operate } from '../arithmetic/pattern.ts';
+import { isUsable, operate, smallestResult } from '../arithmetic/pattern.ts';
 import type { Problem, Template } from '../arithmetic/problem.ts';
 import type { Random } from '../random.ts';
 import type { Frame, Move } from './frame.ts';
 import { StoryWords } from './lexicon.ts';
 import { askedInPast, inPast } from './tense.ts';
 
-/** Results are kept small and above one: the model is small, and "1 apples" is no English. */
-const smallest = 2;
-const largest = 300;
 const largestDivisor = 10;
 /** How often a story is told in the past tense. */
 const pastShare = 2 / 5;
@@ -82,7 +79,7 @@ class Story {
     const a = this.#amount(left, operator, right, amounts, true);
     const b = this.#amount(right, operator, left, amounts, false);
     const result = operate(a, operator, b);
-    if (!Number.isInteger(result) || result < smallest || result > largest) throw new Unusable();
+    if (!isUsable(result)) throw new Unusable();
     const before = amounts.get('r');
     if (before !== undefined) amounts.set('q', before);
     this.operations.push(`${left}${operator}${right}`);
@@ -117,8 +114,8 @@ class Story {
         return random.integer(0, 3) === 0 ? random.integer(10, 60) : random.integer(2, 30);
       case '-':
         if (isLeft) return (other ?? random.integer(2, 30)) + random.integer(2, 40);
-        if (other === undefined || other < 2 * smallest) throw new Unusable();
-        return random.integer(2, Math.min(other - smallest, 60));
+        if (other === undefined || other < 2 * smallestResult) throw new Unusable();
+        return random.integer(2, Math.min(other - smallestResult, 60));
       case '*':
         return other !== undefined && other <= 9 && random.integer(0, 2) === 0
           ? random.integer(2, 20)
