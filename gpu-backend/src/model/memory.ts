@@ -3,6 +3,7 @@ import { TidarError } from '@tidar/shared/errors.ts';
 import { adapterTensors } from './adapter.ts';
 import type { ModelConfig } from './config.ts';
 import type { ModelOutline } from './folder.ts';
+import { numElements } from './safetensors.ts';
 
 /** What a model takes, in bytes, where its products are computed in some type. */
 export interface MemoryNeed {
@@ -21,10 +22,7 @@ const PASS_ROWS = 256;
 const LOGIT_ROWS = 96;
 /** Node and onnxruntime themselves: 100 to 130 MiB measured. */
 const PROCESS_BYTES = 150 * 2 ** 20;
-export const CACHE_TOKENS = 1000;
-
-const numElements = (shape: readonly number[]): number =>
-  shape.reduce((product, length) => product * length, 1);
+const CACHE_TOKENS = 1000;
 
 export function countParameters({ tensors }: Pick<ModelOutline, 'tensors'>): number {
   return [...tensors.values()].reduce((sum, { shape }) => sum + numElements(shape), 0);

@@ -2,14 +2,18 @@ import { closeSync, fsyncSync, openSync, renameSync, rmSync, writeSync } from 'n
 import { dirname } from 'node:path';
 import type { FloatDtype } from './float16.ts';
 import { MAX_FLOAT16, toBfloat16Bits, toFloat16Bits } from './float16.ts';
-import { LENGTH_BYTES } from './safetensors.ts';
+import { LENGTH_BYTES, numElements } from './safetensors.ts';
 
 /** A tensor to be written; the data is always float32 and is rounded on the way to what dtype says. */
-export interface TensorToWrite {
+export interface TensorToWrite extends TensorHeader {
+  data: Float32Array;
+}
+
+/** What a file's header says of a tensor beside its place. */
+export interface TensorHeader {
   name: string;
   dtype: FloatDtype;
   shape: readonly number[];
-  data: Float32Array;
 }
 
 /** The data starts at a multiple of this many bytes, so that a mapping of it is aligned for any reader. */
@@ -27,7 +31,7 @@ export function writeSafetensors(
 ): void {
   const ordered = tensors.toSorted((a, b) => elementBytes(b) - elementBytes(a));
   ordered.forEach(checkTensor);
-  const header = makeHeader(ordered, metadata);
+  const header = safetensorsHeader(ordered, metadata);
   const temporary = `${path}.${process.pid}.tmp`;
   try {
     writeDurably(temporary, [header, ...ordered.map(toBytes)]);
@@ -39,15 +43,19 @@ export function writeSafetensors(
   syncFolder(dirname(path));
 }
 
-function elementBytes(tensor: TensorToWrite): number {
-  return tensor.dtype === 'F32' ? 4 : 2;
+function elementBytes({ dtype }: TensorHeader): number {
+  return dtype === 'F32' ? 4 : 2;
+}
+
+export function tensorBytes(tensor: TensorHeader): number {
+  return elementBytes(tensor) * numElements(tensor.shape);
 }
 
 function checkTensor({ name, dtype, shape, data }: TensorToWrite): void {
-  const numElements = shape.reduce((product, length) => product * length, 1);
-  if (numElements !== data.length) {
+  const numExpected = numElements(shape);
+  if (numExpected !== data.length) {
     throw new RangeError(
-      `tensor ${name}: found ${data.length} values, expected ${numElements} for shape [${shape.join(', ')}].`,
+      `tensor ${name}: found ${data.length} values, expected ${numExpected} for shape [${shape.join(', ')}].`,
     );
   }
   if (dtype === 'F16' && data.some((value) => Math.abs(value) > MAX_FLOAT16)) {
@@ -55,11 +63,15 @@ function checkTensor({ name, dtype, shape, data }: TensorToWrite): void {
   }
 }
 
-function makeHeader(tensors: readonly TensorToWrite[], metadata?: Record<string, string>): Uint8Array {
+/** The start of a file up to its data, which follows tensor by tensor. */
+export function safetensorsHeader(
+  tensors: readonly TensorHeader[],
+  metadata?: Record<string, string>,
+): Uint8Array {
   let offset = 0;
   const entries = tensors.map((tensor): [string, object] => {
     const start = offset;
-    offset += tensor.data.length * elementBytes(tensor);
+    offset += tensorBytes(tensor);
     return [tensor.name, { dtype: tensor.dtype, shape: tensor.shape, data_offsets: [start, offset] }];
   });
   const names = new Set(tensors.map(({ name }) => name));
@@ -78,7 +90,8 @@ function makeHeader(tensors: readonly TensorToWrite[], metadata?: Record<string,
   return header;
 }
 
-function toBytes({ dtype, data }: TensorToWrite): Uint8Array {
+/** float32 values as a file has them, rounded to nearest. */
+export function toBytes({ dtype, data }: Pick<TensorToWrite, 'dtype' | 'data'>): Uint8Array {
   const values = dtype === 'F32' ? data : dtype === 'F16' ? toFloat16Bits(data) : toBfloat16Bits(data);
   return new Uint8Array(values.buffer, values.byteOffset, values.byteLength);
 }
@@ -86,14 +99,15 @@ function toBytes({ dtype, data }: TensorToWrite): Uint8Array {
 function writeDurably(path: string, chunks: readonly Uint8Array[]): void {
   const file = openSync(path, 'w');
   try {
-    for (const chunk of chunks) {
-      let numWritten = 0;
-      while (numWritten < chunk.length) numWritten += writeSync(file, chunk, numWritten);
-    }
+    for (const chunk of chunks) writeAll(file, chunk);
     fsyncSync(file);
   } finally {
     closeSync(file);
   }
+}
+
+export function writeAll(file: number, bytes: Uint8Array): void {
+  for (let numWritten = 0; numWritten < bytes.length;) numWritten += writeSync(file, bytes, numWritten);
 }
 
 /** Makes the rename itself durable. */

@@ -27,6 +27,10 @@ const DTYPE_BITS: ReadonlyMap<string, number> = new Map([
   ...['I64', 'U64', 'F64', 'C64'].map((name): [string, number] => [name, 64]),
 ]);
 
+export function numElements(shape: readonly number[]): number {
+  return shape.reduce((product, length) => product * length, 1);
+}
+
 /** The header is preceded by its own length, a u64. */
 export const LENGTH_BYTES = 8;
 /** The format's own limit. */
@@ -138,7 +142,7 @@ function parseEntry(name: string, raw: unknown, dataStart: number, fileName: str
       `tensor ${name}: found the unknown dtype "${dtype}", expected F32, F16 or BF16.`,
     );
   }
-  const expectedBytes = (shape.reduce((product, length) => product * length, 1) * bits) / 8;
+  const expectedBytes = (numElements(shape) * bits) / 8;
   const byteLength = offsets[1] - offsets[0];
   if (byteLength !== expectedBytes) {
     throw invalidFile(

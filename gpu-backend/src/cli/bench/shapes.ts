@@ -1,19 +1,11 @@
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, existsSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { philox4x32 } from '@tidar/shared/philox.ts';
 import { expectedTensors, parseModelConfig } from '../../model/config.ts';
 import { readJson } from '../../model/json-file.ts';
-import { LENGTH_BYTES, readSafetensorsHeader } from '../../model/safetensors.ts';
+import { numElements, readSafetensorsHeader } from '../../model/safetensors.ts';
+import { safetensorsHeader, writeAll } from '../../model/safetensors-writer.ts';
 import { FlagError } from '../flags.ts';
 
 /** Models that have a real one's size and random weights: for what a step costs, never for what a model says. */
@@ -135,16 +127,15 @@ function shapeTensors(shape: Shape): Map<string, number[]> {
   return expectedTensors(parseModelConfig(configJson(shape), 'config.json'));
 }
 
-function numElements(dimensions: readonly number[]): number {
-  return dimensions.reduce((product, length) => product * length, 1);
-}
-
 /** One tensor at a time, in the order of the header. */
 function writeWeights(path: string, shape: Shape, seed: number): void {
   const tensors = shapeTensors(shape);
   const file = openSync(path, 'w');
   try {
-    writeAll(file, weightsHeader(tensors, { generator: GENERATOR, seed: String(seed) }));
+    const headers = [...tensors].map(
+      ([name, dimensions]) => ({ name, dtype: 'F32', shape: dimensions }) as const,
+    );
+    writeAll(file, safetensorsHeader(headers, { generator: GENERATOR, seed: String(seed) }));
     const normal = new NormalNumbers(seed);
     for (const [name, dimensions] of tensors) {
       const data = new Float32Array(numElements(dimensions));
@@ -155,27 +146,6 @@ function writeWeights(path: string, shape: Shape, seed: number): void {
   } finally {
     closeSync(file);
   }
-}
-
-function weightsHeader(tensors: ReadonlyMap<string, number[]>, metadata: Record<string, string>): Uint8Array {
-  let offset = 0;
-  const entries = [...tensors].map(([name, dimensions]): [string, object] => {
-    const start = offset;
-    offset += 4 * numElements(dimensions);
-    return [name, { dtype: 'F32', shape: dimensions, data_offsets: [start, offset] }];
-  });
-  const json = JSON.stringify({ __metadata__: metadata, ...Object.fromEntries(entries) });
-  const bytes = new TextEncoder().encode(
-    json.padEnd(64 * Math.ceil((json.length + LENGTH_BYTES) / 64) - LENGTH_BYTES),
-  );
-  const header = new Uint8Array(LENGTH_BYTES + bytes.length);
-  new DataView(header.buffer).setBigUint64(0, BigInt(bytes.length), true);
-  header.set(bytes, LENGTH_BYTES);
-  return header;
-}
-
-function writeAll(file: number, bytes: Uint8Array): void {
-  for (let numWritten = 0; numWritten < bytes.length;) numWritten += writeSync(file, bytes, numWritten);
 }
 
 /** What writes to the residual stream starts smaller with depth, as in training. */

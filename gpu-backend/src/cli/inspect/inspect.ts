@@ -7,6 +7,7 @@ import type { FolderOptions, ModelOutline } from '../../model/folder.ts';
 import { readJson } from '../../model/json-file.ts';
 import { assertFits, countParameters, cpuMemory, deviceMemory } from '../../model/memory.ts';
 import type { MemoryNeed } from '../../model/memory.ts';
+import { numElements } from '../../model/safetensors.ts';
 import { outlineTokenizer } from '../../model/tokenizer-files.ts';
 
 /** Of a model that can be read; all that `inspect` tells. */
@@ -75,7 +76,7 @@ function modelFacts(outline: ModelOutline): ModelFacts {
   const { config, tensors, adapter } = outline;
   const dtypes: Record<string, number> = {};
   for (const { dtype, shape } of tensors.values()) {
-    dtypes[dtype] = (dtypes[dtype] ?? 0) + shape.reduce((product, length) => product * length, 1);
+    dtypes[dtype] = (dtypes[dtype] ?? 0) + numElements(shape);
   }
   const [pair] = adapter?.weights.values() ?? [];
   return {

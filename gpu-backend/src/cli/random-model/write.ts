@@ -1,16 +1,15 @@
-import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync, writeSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expectedTensors, parseModelConfig } from '../../model/config.ts';
 import type { FloatDtype } from '../../model/float16.ts';
-import { LENGTH_BYTES } from '../../model/safetensors.ts';
+import { numElements } from '../../model/safetensors.ts';
+import { safetensorsHeader, tensorBytes, toBytes, writeAll } from '../../model/safetensors-writer.ts';
 import { nameInFile } from '../../model/tensor-names.ts';
 
 /** A model that was never trained: logits of a standard deviation near 1. */
 const DEVIATION = 0.02;
-/** Weights are taken from a table of this many normal numbers, from place to place: gigabytes in seconds. */
-const TABLE_LENGTH = 1 << 22;
-const ALIGNMENT = 64;
-const ELEMENT_BYTES: Readonly<Record<FloatDtype, number>> = { F32: 4, F16: 2, BF16: 2 };
+/** Weights are taken from a table of so many normal numbers at most, from place to place: gigabytes in seconds. */
+const MAX_TABLE_LENGTH = 1 << 22;
 
 /** Writes a folder of this config with random weights, however large: what a size costs, not what a model says. */
 export function writeRandomModel(
@@ -23,22 +22,24 @@ export function writeRandomModel(
   writeFileSync(join(folder, 'config.json'), `${JSON.stringify(configJson, null, 2)}\n`);
   const tensors = [...expectedTensors(config)].map(([name, shape]) => ({
     name: nameInFile(config.architecture, name),
+    dtype,
     shape,
-    numBytes: ELEMENT_BYTES[dtype] * shape.reduce((product, length) => product * length, 1),
   }));
   const path = join(folder, 'model.safetensors');
   const file = openSync(`${path}.tmp`, 'w');
   try {
-    writeAll(file, header(tensors, dtype));
-    const [normal, one] = [
-      encode(normalTable(), dtype),
-      encode(new Float32Array(TABLE_LENGTH).fill(1), dtype),
-    ];
-    tensors.forEach(({ shape, numBytes }, index) => {
-      const table = shape.length === 1 ? one : normal;
+    writeAll(file, safetensorsHeader(tensors));
+    const tableLength = Math.min(
+      MAX_TABLE_LENGTH,
+      Math.max(...tensors.map(({ shape }) => numElements(shape))),
+    );
+    const normal = toBytes({ dtype, data: normalTable(tableLength) });
+    const one = toBytes({ dtype, data: new Float32Array(tableLength).fill(1) });
+    tensors.forEach((tensor, index) => {
+      const table = tensor.shape.length === 1 ? one : normal;
       // Another place for each tensor; even, for elements of up to four bytes.
       let at = (index * 40_503 * 4) % table.length;
-      for (let left = numBytes; left > 0;) {
+      for (let left = tensorBytes(tensor); left > 0;) {
         const chunk = table.subarray(at, Math.min(table.length, at + left));
         writeAll(file, chunk);
         left -= chunk.length;
@@ -52,45 +53,15 @@ export function writeRandomModel(
   }
 }
 
-function writeAll(file: number, bytes: Uint8Array): void {
-  for (let numWritten = 0; numWritten < bytes.length;) numWritten += writeSync(file, bytes, numWritten);
-}
-
-function header(
-  tensors: readonly { name: string; shape: number[]; numBytes: number }[],
-  dtype: FloatDtype,
-): Uint8Array {
-  let offset = 0;
-  const entries = tensors.map(({ name, shape, numBytes }) => {
-    const start = offset;
-    offset += numBytes;
-    return [name, { dtype, shape, data_offsets: [start, offset] }];
-  });
-  const json = JSON.stringify(Object.fromEntries(entries));
-  const end = ALIGNMENT * Math.ceil((LENGTH_BYTES + json.length) / ALIGNMENT);
-  const bytes = new Uint8Array(end).fill(0x20);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(end - LENGTH_BYTES), true);
-  bytes.set(new TextEncoder().encode(json), LENGTH_BYTES);
-  return bytes;
-}
-
 /** Box-Muller over a small generator: the same numbers every time. */
-function normalTable(): Float32Array {
+function normalTable(length: number): Float32Array {
   let state = 1;
   const uniform = (): number => {
     state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
     return (state + 0.5) / 2 ** 32;
   };
-  return Float32Array.from({ length: TABLE_LENGTH }, () => {
+  return Float32Array.from({ length }, () => {
     const radius = DEVIATION * Math.sqrt(-2 * Math.log(uniform()));
     return radius * Math.cos(2 * Math.PI * uniform());
   });
-}
-
-function encode(values: Float32Array, dtype: FloatDtype): Uint8Array {
-  if (dtype === 'F32') return new Uint8Array(values.buffer);
-  if (dtype === 'F16') return new Uint8Array(new Float16Array(values).buffer);
-  const wide = new Uint32Array(values.buffer);
-  // bfloat16 is float32's upper half; rounding down is as good as any for random numbers.
-  return new Uint8Array(Uint16Array.from(wide, (bits) => bits >>> 16).buffer);
 }
