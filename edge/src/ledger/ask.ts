@@ -1,42 +1,26 @@
-import { errorBodySchema } from '@tidar/shared/errors.ts';
-import { journalAnswerSchema, requestPath } from '@tidar/shared/journal.ts';
-import { utf8 } from '@tidar/shared/lease.ts';
-import { leaseFor } from '../lease.ts';
+import { TidarError } from '@tidar/shared/errors.ts';
+import { Instance, type LeaseSettings } from '../relay/instance.ts';
 import type { JournalQuestion, JournalWord } from './journal.ts';
 
 const ASK_TIMEOUT_MS = 5_000;
-const BODY = utf8(JSON.stringify({ stream: false }));
+const TIMEOUTS = { connectMs: ASK_TIMEOUT_MS, startMs: ASK_TIMEOUT_MS, gapMs: ASK_TIMEOUT_MS };
 
-export interface LeaseSettings {
-  secret: string;
-  lifetimeMs: number;
-}
-
-/** Asks the backend of a request's highest attempt what it generated. It never throws. */
+/**
+ * Asks the backend of a request's highest attempt what it generated. It never throws. The lease is as long as one to
+ * generate: a backend whose clock lets it generate tells what it generated.
+ */
 export async function askJournal(
-  question: JournalQuestion,
+  { requestId, attempt, numChoices, fingerprint, backend }: JournalQuestion,
   tenant: string,
-  { secret, lifetimeMs }: LeaseSettings,
+  leases: LeaseSettings,
 ): Promise<JournalWord> {
-  const { backend, requestId } = question;
   if (backend === null) return 'unreachable';
-  const terms = { purpose: 'read' as const, body: BODY, endToken: 0 };
+  const identity = { requestId, numChoices, tenant, fingerprint };
+  const instance = new Instance(backend, identity, attempt, { leases, timeouts: TIMEOUTS });
   try {
-    // As long as a lease to generate: a backend whose clock lets it generate tells what it generated.
-    const expiresAtMs = Date.now() + lifetimeMs;
-    const lease = await leaseFor({ ...question, backend, tenant }, { ...terms, expiresAtMs }, secret);
-    const response = await fetch(`${backend}${requestPath(requestId)}`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json', authorization: `Bearer ${lease}` },
-      body: BODY,
-      signal: AbortSignal.timeout(ASK_TIMEOUT_MS),
-    });
-    const body: unknown = await response.json();
-    if (response.ok) return { answer: journalAnswerSchema.parse(body) };
-    const { code } = errorBodySchema.parse(body).error;
-    if (code === 'not_found') return 'unknown';
-    throw new Error(`it refuses with ${code}`);
+    return { answer: await instance.journal() };
   } catch (error) {
+    if (error instanceof TidarError && error.code === 'not_found') return 'unknown';
     const reason = String(error);
     console.warn(JSON.stringify({ event: 'journal_unreachable', request_id: requestId, backend, reason }));
     return 'unreachable';
