@@ -1,12 +1,9 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { EndEvent, GenerateRequest } from '@tidar/shared/protocol.ts';
-import type { Account } from './account.ts';
 import { isForAnother, Unreachable } from './failures.ts';
 import type { Route } from './fleet.ts';
-import type { RequestIdentity } from './instance.ts';
-import type { Pool } from './pool.ts';
 import { Overlap, type Position } from './position.ts';
-import type { Tally } from './tally.ts';
+import type { RelayOptions } from './relay.ts';
 
 const FIRST_WAIT_MS = 100;
 const LONGEST_WAIT_MS = 1_000;
@@ -15,16 +12,10 @@ const MAX_BARREN = 3;
 
 /** The relay whose backend failed. */
 export interface FailoverHost {
-  readonly options: {
-    account: Account;
-    tally: Tally;
-    identity: RequestIdentity;
-    request: GenerateRequest | undefined;
-    prefixKey: string;
-    pool: Pool;
-    contextLength: number;
-    failoverMs: number;
-  };
+  readonly options: Pick<
+    RelayOptions,
+    'account' | 'tally' | 'identity' | 'request' | 'prefixKey' | 'pool' | 'contextLength' | 'failoverMs'
+  >;
   readonly controller: AbortController;
   readonly position: Position;
   /** Reads on the present attempt there, if it begins before the deadline. */
