@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { parseChatTemplate } from '../model/chat-template.ts';
 import type { ChatMessage } from '../model/chat-template.ts';
 import { makeTokenizer, parseTokenizerJson } from '../model/tokenizer.ts';
-import { factChats } from './mix.ts';
+import { factChats, trainingChats, validationChats } from './mix.ts';
 import {
   chatDocument,
   chatTemplate,
@@ -12,11 +12,13 @@ import {
   specialTokenId,
   specialTokens,
 } from './special-tokens.ts';
-import { trainingFacts, trainingProblems, validationExamples } from './splits.ts';
 import { trainTokenizer } from './tokenizer-training.ts';
 
 const vocabSize = 400;
-const examples = [...trainingFacts().slice(0, 300), ...trainingProblems(1).take(500)];
+const examples = [
+  ...trainingChats('factbook', 1).take(300),
+  ...trainingChats('arithmetic', 1).take(500),
+].flat();
 const awkward = Array<string>(200).fill('toString constructor __proto__ hasOwnProperty');
 const texts = [...examples.flatMap(({ question, answer }) => [question, answer]), ...awkward];
 const trained = trainTokenizer(texts, vocabSize);
@@ -53,7 +55,7 @@ describe('trainTokenizer', () => {
         expect(portable.decode(ids)).toBe(text);
       }),
     );
-    for (const { question, answer } of validationExamples(1, 100)) {
+    for (const { question, answer } of validationChats('arithmetic', 1, 100).flat()) {
       const text = `${question}\n${answer}`;
       expect((await native.encode(text, null, { addSpecialTokens: false })).getIds()).toEqual(encode(text));
       expect(portable.decode(encode(text))).toBe(text);
