@@ -21,8 +21,15 @@ const heldOutFiles = ['lib.es2020.intl.d.ts', 'lib.es2015.promise.d.ts', 'lib.es
 
 const require = createRequire(import.meta.url);
 
+/** They take half a second to read, and all parts of the data ask for them. */
+let known: readonly Declaration[] | undefined;
+
 /** Declarations of GitHub's REST API (MIT) and of TypeScript's own libraries (Apache-2.0), comments left out. */
-export function readDeclarations(): Declaration[] {
+export function readDeclarations(): readonly Declaration[] {
+  return (known ??= distinctDeclarations());
+}
+
+function distinctDeclarations(): Declaration[] {
   const all = [...libraryDeclarations(), ...apiDeclarations()].filter(({ text }) => !isTable(text));
   const heldOutTexts = new Set(all.filter(({ isHeldOut }) => isHeldOut).map(({ text }) => text));
   const trained = all.filter(({ isHeldOut, text }) => isHeldOut || !heldOutTexts.has(text));
