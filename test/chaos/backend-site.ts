@@ -1,9 +1,9 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { anyFreePort } from '../../gpu-backend/src/cli/start/ports.ts';
 import { BackendProcess } from '../support/backend-process.ts';
 import { TEST_SECRETS } from '../support/edge-harness.ts';
-import { freePort } from '../support/edge-process.ts';
 import { Wire } from './wire.ts';
 
 const SHIFTED_CLOCK = fileURLToPath(new URL('./shifted-clock.ts', import.meta.url));
@@ -39,7 +39,7 @@ export class BackendSite {
   }
 
   static async start(name: string, folder: string, modelPath: string): Promise<BackendSite> {
-    const port = await freePort();
+    const port = await anyFreePort();
     const wire = await Wire.start(`http://127.0.0.1:${port}`);
     const site = new BackendSite(name, wire, folder, modelPath, port);
     site.setClock(0);

@@ -1,10 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { anyFreePort } from '../../gpu-backend/src/cli/start/ports.ts';
 import { createKey, TEST_SECRETS } from './edge-harness.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -41,7 +41,7 @@ export class EdgeProcess {
     const envFile = join(scratch, 'env');
     const lines = Object.entries({ ...TEST_SECRETS, ...vars }).map(([name, value]) => `${name}='${value}'`);
     await writeFile(envFile, lines.join('\n'), { mode: 0o600 });
-    const port = await freePort();
+    const port = await anyFreePort();
     const flags = [
       '--port',
       String(port),
@@ -100,14 +100,4 @@ export class EdgeProcess {
     await this.stop('SIGKILL');
     throw new Error(`the edge did not start:\n${this.output}`);
   }
-}
-
-/** A port that nobody listens on now. */
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const address = server.address();
-  server.close();
-  if (address === null || typeof address === 'string') throw new Error('no port');
-  return address.port;
 }

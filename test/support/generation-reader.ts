@@ -1,5 +1,3 @@
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -8,6 +6,7 @@ import type { JournalAnswer } from '@tidar/shared/journal.ts';
 import type { GenerateEvent, GenerateRequestInput } from '@tidar/shared/protocol.ts';
 import { parseGenerateEvent } from '@tidar/shared/protocol.ts';
 import { decodeSse } from '@tidar/shared/sse.ts';
+import { anyFreePort } from '../../gpu-backend/src/cli/start/ports.ts';
 import { BackendProcess, readEvents, tokenIdsOf } from './backend-process.ts';
 import { copyModel } from './model-copy.ts';
 
@@ -38,10 +37,7 @@ export class Backends {
 
   /** Where a backend can be found again after its death. */
   async place(): Promise<Required<Place>> {
-    const server = createServer();
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    const { port } = server.address() as AddressInfo;
-    await new Promise((resolve) => server.close(resolve));
+    const port = await anyFreePort();
     return { port, journal: join(this.#folder, `${port}.sqlite`) };
   }
 

@@ -1,6 +1,6 @@
+import { anyFreePort } from '../../gpu-backend/src/cli/start/ports.ts';
 import { BackendProcess } from './backend-process.ts';
 import { TEST_SECRETS } from './edge-harness.ts';
-import { freePort } from './edge-process.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
 /** A real backend behind a wire of its own, whose journal outlives it. */
@@ -21,7 +21,7 @@ export class Site {
   }
 
   static async start(modelPath: string, journal: string, args: string[] = []): Promise<Site> {
-    const port = await freePort();
+    const port = await anyFreePort();
     const site = new Site(await TcpProxy.start(`http://127.0.0.1:${port}`), modelPath, journal, port, args);
     await site.start();
     return site;
