@@ -3,6 +3,8 @@ import { join, resolve } from 'node:path';
 import { parseEnv } from 'node:util';
 import type { EnvName } from '../../edge/src/config.ts';
 import { ENV_NAMES, parseEdgeConfig } from '../../edge/src/config.ts';
+import { callersFolder, numberFrom, present } from '../../gpu-backend/src/cli/environment.ts';
+import type { Environment } from '../../gpu-backend/src/cli/environment.ts';
 import {
   assertNoStray,
   FlagError,
@@ -42,7 +44,6 @@ export const SERVE_HELP = `Serves the edge in workerd, with its keys, ledgers an
 The environment comes before the file, the file before wrangler.toml. LEASE_SECRETS, KEY_SECRETS and ADMIN_TOKEN must
 be there. The edge's variables: ${ENV_NAMES.join(', ')}.`;
 
-type Environment = Readonly<Record<string, string | undefined>>;
 const PORT = wholeNumber(1, 65535);
 const SECONDS = wholeNumber(0, 3600);
 
@@ -55,8 +56,7 @@ export function parseServeOptions(args: readonly string[], env: Environment): Se
   });
   if (flags.values['help'] === true) return undefined;
   assertNoStray(flags);
-  // npm runs its scripts in the package's folder; paths are meant from where the person is.
-  const from = env['npm_lifecycle_event'] === 'serve' ? (env['INIT_CWD'] ?? process.cwd()) : process.cwd();
+  const from = callersFolder(env, 'serve');
   const path = (flag: string, name: string): string | undefined => {
     const value = stringFlag(flags, flag) ?? present(env[name]);
     return value === undefined ? undefined : resolve(from, value);
@@ -96,13 +96,4 @@ function readEnvFile(named: string | undefined, from: string): EdgeVariables {
 function known(env: Environment): EdgeVariables {
   const pairs = ENV_NAMES.map((name) => [name, present(env[name])] as const);
   return Object.fromEntries(pairs.filter(([, value]) => value !== undefined));
-}
-
-const present = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
-
-function numberFrom(env: Environment, name: string, otherwise: number, range: typeof PORT): number {
-  const text = present(env[name]);
-  if (text === undefined) return otherwise;
-  if (range.isWanted(Number(text))) return Number(text);
-  throw new FlagError(`${name} must be ${range.expected}; got "${text}".`);
 }

@@ -1,4 +1,5 @@
 import { resolve } from 'node:path';
+import { callersFolder } from './environment.ts';
 import { FlagError, parseFlags, runCommand } from './flags.ts';
 import { availableBytes } from '../model/memory.ts';
 import { FOLDER_FLAGS, FOLDER_HELP, parseFolderFlags } from './folder-flags.ts';
@@ -26,9 +27,7 @@ async function main(): Promise<void> {
   if (flags.values['help'] === true) return void process.stdout.write(`${HELP}\n`);
   const [path, ...more] = flags.positionals;
   if (path === undefined || more.length > 0) throw new FlagError('Give one model folder; --help tells more.');
-  // npm runs its scripts in the package's folder; paths are meant from where the person is.
-  const from = process.env['npm_lifecycle_event'] === 'inspect' ? process.env['INIT_CWD'] : undefined;
-  const folder = resolve(from ?? process.cwd(), path);
+  const folder = resolve(callersFolder(process.env, 'inspect'), path);
   const inspection = inspectFolder(folder, parseFolderFlags(flags), availableBytes());
   const text =
     flags.values['json'] === true ? JSON.stringify(inspection) : reportLines(inspection).join('\n');

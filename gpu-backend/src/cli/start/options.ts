@@ -1,4 +1,6 @@
 import { resolve } from 'node:path';
+import { callersFolder, numberFrom, present } from '../environment.ts';
+import type { Environment } from '../environment.ts';
 import { FOLDER_FLAGS, FOLDER_HELP, parseFolderFlags } from '../folder-flags.ts';
 import { DEMO_MODEL } from '../open-model.ts';
 import type { FolderOptions } from '../../model/folder.ts';
@@ -33,8 +35,6 @@ ${FOLDER_HELP}
 
 Further settings of the backend are read from the environment: node gpu-backend/src/server/main.ts --help`;
 
-type Environment = Readonly<Record<string, string | undefined>>;
-
 /** Flags over environment over defaults; undefined where only help was asked for. */
 export function parseStartOptions(args: readonly string[], env: Environment): StartOptions | undefined {
   const flags = parseFlags(args, {
@@ -50,7 +50,7 @@ export function parseStartOptions(args: readonly string[], env: Environment): St
   if (flags.values['help'] === true) return undefined;
   if (flags.positionals.length > 0)
     throw new FlagError(`"${flags.positionals[0]}" is not a flag; --help lists them.`);
-  const from = callersFolder(env);
+  const from = callersFolder(env, 'start');
   const model = stringFlag(flags, 'model') ?? present(env['MODEL']);
   const draftModel = stringFlag(flags, 'draft-model') ?? present(env['DRAFT_MODEL']);
   const state = stringFlag(flags, 'state') ?? present(env['STATE']);
@@ -58,8 +58,8 @@ export function parseStartOptions(args: readonly string[], env: Environment): St
     modelPath: model === undefined ? DEMO_MODEL : resolve(from, model),
     folderOptions: withResolvedAdapter(parseFolderFlags(flags), from),
     draftModelPath: draftModel === undefined ? undefined : resolve(from, draftModel),
-    port: numberFlag(flags, 'port', portFrom(env, 'EDGE_PORT', 8787), PORT),
-    backendPort: numberFlag(flags, 'backend-port', portFrom(env, 'BACKEND_PORT', 9000), PORT),
+    port: numberFlag(flags, 'port', numberFrom(env, 'EDGE_PORT', 8787, PORT), PORT),
+    backendPort: numberFlag(flags, 'backend-port', numberFrom(env, 'BACKEND_PORT', 9000, PORT), PORT),
     statePath: state === undefined ? resolve(REPOSITORY, '.runs/start') : resolve(from, state),
     isVerbose: flags.values['verbose'] === true,
   };
@@ -73,18 +73,3 @@ function withResolvedAdapter(options: FolderOptions, from: string): FolderOption
 }
 
 const PORT = wholeNumber(1, 65535);
-
-const present = (value: string | undefined): string | undefined => (value === '' ? undefined : value);
-
-function portFrom(env: Environment, name: string, otherwise: number): number {
-  const text = present(env[name]);
-  if (text === undefined) return otherwise;
-  const port = Number(text);
-  if (PORT.isWanted(port)) return port;
-  throw new FlagError(`${name} must be ${PORT.expected}; got "${text}".`);
-}
-
-/** npm runs its scripts in the package's folder; paths are meant from where the person is. */
-function callersFolder(env: Environment): string {
-  return env['npm_lifecycle_event'] === 'start' ? (present(env['INIT_CWD']) ?? process.cwd()) : process.cwd();
-}
