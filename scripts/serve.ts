@@ -1,12 +1,12 @@
 /** `npm run serve`: the edge on a machine of one's own, from the start to a drained end. */
-import { once } from 'node:events';
 import { mkdirSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TidarError } from '@tidar/shared/errors.ts';
 import { FlagError, runCommand } from '../gpu-backend/src/cli/flags.ts';
 import type { Child } from '../gpu-backend/src/cli/start/child.ts';
+import { whenInterrupted } from '../gpu-backend/src/cli/start/interrupt.ts';
 import { takeLock } from '../gpu-backend/src/cli/start/lock.ts';
+import { tryPort } from '../gpu-backend/src/cli/start/ports.ts';
 import type { ServeOptions } from './serve/options.ts';
 import { assertEnvironment, parseServeOptions, SERVE_HELP } from './serve/options.ts';
 import { lockPathOf, prepareWorker, startWorkerd } from './serve/workerd.ts';
@@ -19,6 +19,7 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 async function main(): Promise<void> {
   const options = parseServeOptions(process.argv.slice(2), process.env);
   if (options === undefined) return say(SERVE_HELP);
+  // A second signal leaves workerd to the guard, which ends it.
   const interrupted = whenInterrupted();
   mkdirSync(options.statePath, { recursive: true, mode: 0o700 });
   assertAlone(options.statePath);
@@ -74,27 +75,11 @@ function assertAlone(statePath: string): void {
 }
 
 async function assertFree({ host, port }: ServeOptions): Promise<void> {
-  const server = createServer();
-  server.listen(port, host);
   try {
-    await once(server, 'listening');
+    await tryPort(port, host);
   } catch (error) {
     throw new FlagError(`cannot listen on ${host}, port ${port}: ${(error as Error).message}.`);
   }
-  await new Promise((resolve) => server.close(resolve));
-}
-
-/** Settles at the first signal. A second one leaves workerd to the guard, which ends it. */
-function whenInterrupted(): Promise<void> {
-  return new Promise((resolve) => {
-    let isStopping = false;
-    const onSignal = (): void => {
-      if (isStopping) process.exit(1);
-      isStopping = true;
-      resolve();
-    };
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
-  });
 }
 
 await runCommand('npm run serve', main);

@@ -5,6 +5,7 @@ import { runCommand } from './flags.ts';
 import { DEMO_MODEL } from './open-model.ts';
 import type { Child } from './start/child.ts';
 import { demoKey } from './start/demo-key.ts';
+import { whenInterrupted } from './start/interrupt.ts';
 import type { StartOptions } from './start/options.ts';
 import { parseStartOptions, START_HELP } from './start/options.ts';
 import { anyFreePort, findFreePort, HOST } from './start/ports.ts';
@@ -30,7 +31,9 @@ async function main(): Promise<void> {
   assertModel(options.modelPath);
   const state = StartState.open(options.statePath);
   const children: Child[] = [];
-  const interrupted = whenInterrupted(children);
+  const interrupted = whenInterrupted(() => children.forEach((child) => child.kill())).then(() =>
+    say('\nStopping …'),
+  );
   try {
     await Promise.race([runSystem(options, state, children), interrupted]);
   } finally {
@@ -120,23 +123,6 @@ function showLines(name: 'backend' | 'edge', isVerbose: boolean): (line: string,
 async function throwAtEnd(child: Child): Promise<never> {
   await child.exited;
   throw new TidarError('internal', child.describeEnd());
-}
-
-/** Settles at the first signal; the second one kills. */
-function whenInterrupted(children: readonly Child[]): Promise<void> {
-  return new Promise((resolve) => {
-    let isStopping = false;
-    const onSignal = (): void => {
-      if (isStopping) {
-        for (const child of children) child.kill();
-        process.exit(1);
-      }
-      isStopping = true;
-      say('\nStopping …');
-      resolve();
-    };
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, onSignal);
-  });
 }
 
 /** The backend first: what it still streams goes through the edge. */

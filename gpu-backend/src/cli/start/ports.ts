@@ -16,9 +16,14 @@ export async function findFreePort(wanted: number, reserved: readonly number[] =
 }
 
 /** A port that is free now, whichever. */
-export async function anyFreePort(): Promise<number> {
+export function anyFreePort(): Promise<number> {
+  return tryPort(0, HOST);
+}
+
+/** Listens on a port for a moment and gives it, 0 being any free one; throws what keeps a server from it. */
+export async function tryPort(wanted: number, host: string): Promise<number> {
   const server = createServer();
-  server.listen(0, HOST);
+  server.listen(wanted, host);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
   await new Promise((resolve) => server.close(resolve));
@@ -26,15 +31,12 @@ export async function anyFreePort(): Promise<number> {
 }
 
 async function isFree(port: number): Promise<boolean> {
-  const server = createServer();
-  server.listen(port, HOST);
   try {
-    await once(server, 'listening');
+    await tryPort(port, HOST);
+    return true;
   } catch (error) {
     const { code } = error as NodeJS.ErrnoException;
     if (code === 'EADDRINUSE' || code === 'EACCES') return false;
     throw error;
   }
-  await new Promise((resolve) => server.close(resolve));
-  return true;
 }
