@@ -68,10 +68,6 @@ export class Child {
     this.#signal('SIGKILL');
   }
 
-  get exitCode(): number | null {
-    return this.#exitCode;
-  }
-
   /** How it ended, for a person. */
   describeEnd(): string {
     const lines = this.#lastLines.map((line) => `  ${line}\n`).join('');

@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
-import { LOCKED_EXIT_CODE, takeLock } from './lock.ts';
+import { takeLock } from './lock.ts';
 
 // Runs one command in a process group of its own, and ends the whole group when the process that started the guard
 // is gone, however it went: that one holds the other end of standard input. With --lock it has the lock as long as it
 // lives, which is as long as the command. Usage: guard.ts [--lock <file>] <command> [arguments].
 
 const END_LIMIT_MS = 10_000;
+/** Of a guard that was refused its lock. */
+const LOCKED_EXIT_CODE = 75;
 const words = process.argv.slice(2);
 const lockPath = words[0] === '--lock' ? words[1] : undefined;
 const [command = '', ...args] = lockPath === undefined ? words : words.slice(2);

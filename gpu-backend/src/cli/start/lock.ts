@@ -1,8 +1,5 @@
 import { DatabaseSync } from 'node:sqlite';
 
-/** Of a process that was refused a lock. */
-export const LOCKED_EXIT_CODE = 75;
-
 /** A database that nobody holds would be collected, and its lock with it. */
 const held = new Set<DatabaseSync>();
 

@@ -1,7 +1,7 @@
 import type { RopeScaling } from '../rope-config.ts';
 
 /** Radians that each pair of a head's elements turns by from one position to the next, [headDim / 2], in float64. */
-export function inverseFrequencies(headDim: number, theta: number, scaling?: RopeScaling): Float64Array {
+function inverseFrequencies(headDim: number, theta: number, scaling?: RopeScaling): Float64Array {
   const plain = Float64Array.from({ length: headDim / 2 }, (_, pair) => theta ** ((-2 * pair) / headDim));
   if (scaling === undefined) return plain;
   if (scaling.type === 'linear') return plain.map((frequency) => frequency / scaling.factor);
