@@ -1,17 +1,17 @@
-import { TidarError } from '@tidar/shared/errors.ts';
-import type { CompiledGrammar } from '../engine/grammar/compiled-grammar.ts';
 import type { ToEngine } from './engine-messages.ts';
 import type { CompileGrammar } from './grammars.ts';
 import type { Scheduler } from './scheduler.ts';
 
 type Submission = Extract<ToEngine, { type: 'submit' }>;
+/** To a request that was submitted. */
+type FollowUp = Exclude<Extract<ToEngine, { readonly id: number }>, Submission>;
 
 /** Messages to the engine's thread. A request with a grammar reaches the scheduler once that is compiled. */
 export class Mailbox {
   readonly #scheduler: Scheduler;
   readonly #compile: CompileGrammar;
   /** Requests whose grammar is being compiled, with what came for them meanwhile. */
-  readonly #compiling = new Map<number, { numCredits: number; endToken: number; isCancelled: boolean }>();
+  readonly #compiling = new Map<number, FollowUp[]>();
   #wake = (): void => undefined;
   /** Something was taken since the last `next`, which may have come while nobody waited for it. */
   #hasNews = false;
@@ -23,25 +23,12 @@ export class Mailbox {
   }
 
   take(message: ToEngine): void {
-    const compiling = 'id' in message ? this.#compiling.get(message.id) : undefined;
-    switch (message.type) {
-      case 'submit':
-        this.#submit(message);
-        break;
-      case 'credit':
-        if (compiling === undefined) this.#scheduler.addCredits(message.id, message.numCredits);
-        else compiling.numCredits += message.numCredits;
-        break;
-      case 'extend':
-        if (compiling === undefined) this.#scheduler.extend(message.id, message.endToken);
-        else compiling.endToken = Math.max(compiling.endToken, message.endToken);
-        break;
-      case 'cancel':
-        if (compiling === undefined) this.#scheduler.cancel(message.id);
-        else compiling.isCancelled = true;
-        break;
-      case 'close':
-        this.isClosed = true;
+    if (message.type === 'submit') this.#submit(message);
+    else if (message.type === 'close') this.isClosed = true;
+    else {
+      const compiling = this.#compiling.get(message.id);
+      if (compiling === undefined) this.#handOn(message);
+      else compiling.push(message);
     }
     this.#tell();
   }
@@ -61,9 +48,15 @@ export class Mailbox {
     const { id, request, numCredits } = message;
     const { grammar } = request.generate;
     if (grammar === undefined) return this.#scheduler.submit(id, request, numCredits);
-    this.#compiling.set(id, { numCredits, endToken: 0, isCancelled: false });
+    const meanwhile: FollowUp[] = [];
+    this.#compiling.set(id, meanwhile);
     this.#compile(grammar).then(
-      (compiled) => this.#submitCompiled(message, compiled),
+      (compiled) => {
+        this.#compiling.delete(id);
+        this.#scheduler.submit(id, request, numCredits, compiled);
+        for (const followUp of meanwhile) this.#handOn(followUp);
+        this.#tell();
+      },
       (error: unknown) => {
         this.#compiling.delete(id);
         this.#scheduler.fail(id, error);
@@ -72,15 +65,14 @@ export class Mailbox {
     );
   }
 
-  #submitCompiled({ id, request }: Submission, grammar: CompiledGrammar): void {
-    const waited = this.#compiling.get(id);
-    this.#compiling.delete(id);
-    if (waited?.isCancelled === true) {
-      this.#scheduler.fail(id, new TidarError('cancelled', 'The generation was cancelled.'));
-    } else {
-      this.#scheduler.submit(id, request, waited?.numCredits ?? 0, grammar);
-      this.#scheduler.extend(id, waited?.endToken ?? 0);
+  #handOn(message: FollowUp): void {
+    switch (message.type) {
+      case 'credit':
+        return this.#scheduler.addCredits(message.id, message.numCredits);
+      case 'extend':
+        return this.#scheduler.extend(message.id, message.endToken);
+      case 'cancel':
+        return this.#scheduler.cancel(message.id);
     }
-    this.#tell();
   }
 }
