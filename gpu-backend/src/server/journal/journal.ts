@@ -142,7 +142,7 @@ export class Journal {
       message: 'The backend stopped before the text was complete; another attempt goes on from its tokens.',
       retryable: true,
     };
-    for (const { id } of this.#statements.orphans()) {
+    for (const id of this.#statements.orphans()) {
       const lists = this.#statements.tokensOf(id);
       const total = { tokenCounts: lists.map(({ length }) => length), tokensHash: hashTokens(lists) };
       const end = { state: 'interrupted' as const, numForwardPasses: undefined, error, ...total };

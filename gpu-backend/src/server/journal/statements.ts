@@ -127,11 +127,9 @@ export class Statements {
   }
 
   /** Ids of generations that no process runs any more, though they are written as running. */
-  orphans(): { id: number; isStored: boolean }[] {
-    const rows = this.#database
-      .prepare("SELECT id, is_stored FROM generations WHERE state = 'running'")
-      .all();
-    return rows.map(({ id, is_stored }) => ({ id: Number(id), isStored: is_stored === 1 }));
+  orphans(): number[] {
+    const rows = this.#database.prepare("SELECT id FROM generations WHERE state = 'running'").all();
+    return rows.map(({ id }) => Number(id));
   }
 
   /** Ended ones of `store: false` whose content is still there: the process died before it could forget them. */
