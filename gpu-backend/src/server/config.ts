@@ -15,7 +15,7 @@ export interface ServerConfig extends FolderOptions {
   /** 0: any free one. */
   readonly port: number;
   /** The address that leases must name; by default the one that the server listens on. */
-  readonly instance?: string;
+  readonly instance?: string | undefined;
   readonly leaseSecrets: readonly string[];
   readonly numThreads: number;
   readonly numThreadsReason: string;
@@ -145,6 +145,10 @@ const wholeNumber = (least: number, most: number): z.ZodType<number, string> =>
     .transform(Number)
     .pipe(z.int().min(least, `expected ${least} to ${most}`).max(most, `expected ${least} to ${most}`));
 
+const address = z
+  .url({ protocol: /^https?$/, error: 'expected an http(s) address' })
+  .transform((url) => url.replace(/\/+$/, ''));
+
 const secrets = z.string('LEASE_SECRETS is missing: it checks leases').transform((text, context) => {
   try {
     return parseLeaseSecrets(text);
@@ -160,7 +164,7 @@ const schema = z.object({
   ...modelSettingsSchema,
   host: z.string().min(1, 'is empty').default('127.0.0.1'),
   port: wholeNumber(0, 65535).default(9000),
-  instance: z.url({ protocol: /^https?$/, error: 'expected an http(s) address' }).optional(),
+  instance: address.optional(),
   threads: wholeNumber(1, 256).optional(),
   draftLength: wholeNumber(1, MAX_DRAFT_LENGTH).optional(),
   maxConcurrent: wholeNumber(1, 1024).default(8),
@@ -178,7 +182,7 @@ const schema = z.object({
   journalRetentionHours: wholeNumber(24, 24 * 366).default(48),
   clientGraceMs: wholeNumber(0, 3_600_000).default(10_000),
   sliceWaitMs: wholeNumber(0, 3_600_000).default(10_000),
-  edge: z.url({ protocol: /^https?$/, error: 'expected an http(s) address' }).optional(),
+  edge: address.optional(),
   device: z.enum(DEVICES, "expected 'c-api' or 'node-binding'").optional(),
   leaseSecrets: secrets,
 });
@@ -205,14 +209,12 @@ export function parseServerConfig(
     draftModel,
     threads,
     drainSeconds,
-    instance,
     maxCacheMib,
     prefixCacheMib,
     prefillChunk,
     device,
     journal,
     journalRetentionHours,
-    edge,
     ...rest
   } = result.data;
   return Object.freeze({
@@ -223,13 +225,11 @@ export function parseServerConfig(
     ...(device === undefined ? {} : { device }),
     modelPath: model,
     ...(draftModel === undefined ? {} : { draftModelPath: draftModel }),
-    ...(instance === undefined ? {} : { instance: instance.replace(/\/+$/, '') }),
     ...chooseThreads(threads, availableParallelism()),
     drainLimitMs: drainSeconds * 1000,
     // On any free port nobody finds it again, by its address or by its file.
     journalPath: journal ?? `.runs/journal/${rest.port === 0 ? `pid-${process.pid}` : rest.port}.sqlite`,
     journalRetentionMs: journalRetentionHours * HOUR_MS,
-    ...(edge === undefined ? {} : { edge: edge.replace(/\/+$/, '') }),
   });
 }
 
