@@ -1,13 +1,13 @@
-import { planSchema } from '@tidar/shared/decoder.ts';
+import { planSchema, strategySchema } from '@tidar/shared/decoder.ts';
 import type { PlanName } from '@tidar/shared/decoder.ts';
-import { STRATEGIES } from '../engine/diffusion/options.ts';
-import type { DiffusionOptions, Strategy } from '../engine/diffusion/options.ts';
+import type { DiffusionOptions } from '../engine/diffusion/options.ts';
 
-export type { DiffusionOptions, PlanName, Strategy };
-export { STRATEGIES };
+export type { DiffusionOptions, PlanName };
+export type Strategy = DiffusionOptions['strategy'];
 
 /** How plans are named, as requests name them; 'auto' is the planner's choice. */
 export const PLAN_NAMES = planSchema.options;
+export const STRATEGIES = strategySchema.options;
 
 export interface TidarOptions {
   readonly plan: PlanName;

@@ -1,8 +1,7 @@
-/** Which masks of a block a denoising pass turns into tokens. */
-export const STRATEGIES = ['confidence', 'threshold', 'left-to-right'] as const;
-export type Strategy = (typeof STRATEGIES)[number];
-
-/** Block diffusion: blocks of masks after what is known, each turned into tokens in several passes. */
+/**
+ * Block diffusion: blocks of masks after what is known, each turned into tokens in several passes. A strategy says which
+ * masks of a block a pass turns into tokens.
+ */
 export type DiffusionOptions = { readonly blockLength: number } & (
   | {
       /** The most probable first, or the leftmost. */
