@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GrammarSpec } from '../engine/grammar/spec.ts';
-import { openGrammars } from './grammars.ts';
 import type { CompileGrammar } from './grammars.ts';
 import { Mailbox } from './mailbox.ts';
 import { Demo } from './testing/desk.ts';
@@ -13,7 +12,7 @@ let demo: Demo;
 let compile: CompileGrammar;
 beforeAll(async () => {
   demo = await Demo.open();
-  compile = await openGrammars(demo.tokenizer, demo.session.config);
+  compile = await demo.openGrammars();
 });
 afterAll(() => demo.session.dispose());
 

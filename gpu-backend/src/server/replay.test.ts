@@ -4,7 +4,6 @@ import { join } from 'node:path';
 import type { GenerateEvent } from '@tidar/shared/protocol.ts';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { StopStringFilter } from '../decode/stop-strings.ts';
 import { sampled } from '../engine/testing.ts';
 import type { EngineEvent, EngineRequest } from './engine-messages.ts';
 import { Journal } from './journal/journal.ts';
@@ -127,14 +126,6 @@ function textsOf(told: readonly Replayed[], numChoices: number): Texts {
   return texts;
 }
 
-/** What a reader has of a choice after so many of its tokens. */
-function textAfter(answer: Answer, request: EngineRequest, choice: number, numTokens: number): string {
-  const { tokenIds, text } = answer.choices[choice]!;
-  if (numTokens === tokenIds.length) return text;
-  const filter = new StopStringFilter(demo.tokenizer.stream(), request.stop);
-  return filter.push(tokenIds.slice(0, numTokens)).text;
-}
-
 /** Hot enough for half characters, with stop strings that hold text back. */
 const STOPS = [[], ['the ', 'ing'], ['a dog and', 'zzz'], ['e']];
 
@@ -168,7 +159,7 @@ describe('what a reader gets from the journal', () => {
           textsOf(told, request.numChoices).forEach(({ tokenIds, text }, choice) => {
             const whole = answer.choices[choice]!;
             expect(tokenIds).toEqual(whole.tokenIds.slice(from[choice]));
-            expect(textAfter(answer, request, choice, from[choice]!) + text).toBe(whole.text);
+            expect(demo.textAfter(answer, request, choice, from[choice]!) + text).toBe(whole.text);
           });
           const counts = answer.choices.map(({ tokenIds }) => tokenIds.length);
           expect(told.at(-1)).toMatchObject({ event: { type: 'end' }, counts });

@@ -1,11 +1,9 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { GenerateOptions } from '../decode/generate.ts';
-import { StopStringFilter } from '../decode/stop-strings.ts';
 import type { GrammarSpec } from '../engine/grammar/spec.ts';
 import { sampled } from '../engine/testing.ts';
 import type { EngineRequest } from './engine-messages.ts';
-import { openGrammars } from './grammars.ts';
 import type { CompileGrammar } from './grammars.ts';
 import { Demo } from './testing/desk.ts';
 import type { Answer } from './testing/desk.ts';
@@ -14,7 +12,7 @@ let demo: Demo;
 let compile: CompileGrammar;
 beforeAll(async () => {
   demo = await Demo.open();
-  compile = await openGrammars(demo.tokenizer, demo.session.config);
+  compile = await demo.openGrammars();
 });
 afterAll(() => demo.session.dispose());
 
@@ -79,14 +77,6 @@ async function answerTo(request: EngineRequest): Promise<Answer> {
 const logprobsOf = ({ events }: Answer, choice: number) =>
   events.flatMap((event) => (event.type === 'step' && event.choice === choice ? (event.logprobs ?? []) : []));
 
-/** What a reader has of a choice after so many of its tokens. */
-function textAfter(answer: Answer, request: EngineRequest, choice: number, numTokens: number): string {
-  const { tokenIds, text } = answer.choices[choice]!;
-  if (numTokens === tokenIds.length) return text;
-  const filter = new StopStringFilter(demo.tokenizer.stream(), request.stop);
-  return filter.push(tokenIds.slice(0, numTokens)).text;
-}
-
 describe('an attempt that goes on from another’s tokens', () => {
   it('gives the rest of tokens, text, ends and log-probabilities, whatever the tokens and the settings', async () => {
     const cuts = fc.tuple(fc.nat(26), fc.nat(26), fc.nat(26));
@@ -103,7 +93,7 @@ describe('an attempt that goes on from another’s tokens', () => {
         rest.choices.forEach((resumed, choice) => {
           const { tokenIds, text, finishReason } = whole.choices[choice]!;
           expect(resumed.tokenIds).toEqual(tokenIds.slice(from[choice]));
-          expect(textAfter(whole, request, choice, from[choice]!) + resumed.text).toBe(text);
+          expect(demo.textAfter(whole, request, choice, from[choice]!) + resumed.text).toBe(text);
           expect(resumed.finishReason).toBe(finishReason);
           expect(logprobsOf(rest, choice)).toEqual(logprobsOf(whole, choice).slice(from[choice]));
         });

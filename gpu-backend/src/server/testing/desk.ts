@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import type { GenerateOptions } from '../../decode/generate.ts';
+import { StopStringFilter } from '../../decode/stop-strings.ts';
 import type { ModelSession } from '../../device/device.ts';
 import { openModel } from '../../device/open.ts';
 import { Engine } from '../../engine/engine.ts';
@@ -8,6 +9,8 @@ import { sampled } from '../../engine/testing.ts';
 import { loadModelFolder } from '../../model/folder.ts';
 import type { Tokenizer } from '../../model/tokenizer.ts';
 import type { EngineError, EngineEvent, EngineRequest, FromEngine } from '../engine-messages.ts';
+import { openGrammars } from '../grammars.ts';
+import type { CompileGrammar } from '../grammars.ts';
 import { Scheduler } from '../scheduler.ts';
 
 const DEMO = fileURLToPath(new URL('../../../models/demo', import.meta.url));
@@ -59,6 +62,10 @@ export class Demo {
     };
   }
 
+  openGrammars(): Promise<CompileGrammar> {
+    return openGrammars(this.tokenizer, this.session.config);
+  }
+
   /** A scheduler whose engine keeps prefixes. */
   desk(session = this.session): Desk {
     const engine = new Engine(session, {
@@ -78,6 +85,16 @@ export class Demo {
     await desk.run();
     desk.engine.dispose();
     return desk.answer(1);
+  }
+
+  /** What a reader has of a choice after so many of its tokens. */
+  textAfter(answer: Answer, { stop }: EngineRequest, choice: number, numTokens: number): string {
+    const whole = answer.choices[choice];
+    if (whole === undefined) throw new RangeError(`there is no choice ${choice}`);
+    const { tokenIds, text } = whole;
+    if (numTokens === tokenIds.length) return text;
+    const filter = new StopStringFilter(this.tokenizer.stream(), stop);
+    return filter.push(tokenIds.slice(0, numTokens)).text;
   }
 }
 
