@@ -16,7 +16,7 @@ import {
 } from '../model/testing/temporary-folder.ts';
 import { DEVICES, openModel } from './open.ts';
 import type { Device } from './open.ts';
-import { batchOf, causalRows, tokensOf } from './testing.ts';
+import { batchOf, causalRows, largestDifference, tokensOf } from './testing.ts';
 
 const NUM_ROWS = 9;
 const RANK = 3;
@@ -81,9 +81,6 @@ async function logitsOf(folder: ModelFolder, tokenIds: number[], device: Device)
   await session.dispose();
   return logits;
 }
-
-const largestDifference = (left: number[][], right: number[][]): number =>
-  Math.max(...left.flatMap((row, index) => row.map((value, id) => Math.abs(value - right[index]![id]!))));
 
 const CASES = ['llama-tidar', 'qwen2-tidar', 'qwen3-tidar', 'nemotron-tidar'].flatMap((name) =>
   DEVICES.map((device) => ({ name, device })),

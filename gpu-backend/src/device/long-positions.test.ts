@@ -5,7 +5,7 @@ import { changeJson, copyOfFixture, fixturePath } from '../model/testing/tempora
 import type { ModelSession } from './device.ts';
 import { DEVICES, openModel } from './open.ts';
 import type { Device } from './open.ts';
-import { batchOf, causalRows, tokensOf } from './testing.ts';
+import { batchOf, causalRows, largestDifference, tokensOf } from './testing.ts';
 
 const NUM_ROWS = 12;
 const LONGEST = 2 ** 21;
@@ -29,9 +29,6 @@ async function logitsFrom(session: ModelSession, firstPosition: number): Promise
   cache.dispose();
   return logits;
 }
-
-const largestDifference = (left: number[][], right: number[][]): number =>
-  Math.max(...left.flatMap((row, index) => row.map((value, id) => Math.abs(value - right[index]![id]!))));
 
 describe.each(DEVICES)('positions of a long context on %s', (device) => {
   it('compute what one whole table does', async () => {

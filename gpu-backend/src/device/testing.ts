@@ -81,3 +81,9 @@ function paddedMask(capacity: number, slots: readonly SlotRows[], numPaddedRows:
 /** Tokens of a fixture's vocabulary, its mask token and the id before it left out. */
 export const tokensOf = (count: number, seed = 0): number[] =>
   Array.from({ length: count }, (_, row) => (7 * row + 11 * seed + 3) % 46);
+
+/** Between numbers at the same places. */
+export const largestDifference = (left: number[][], right: number[][]): number =>
+  Math.max(
+    ...left.flatMap((row, index) => row.map((value, id) => Math.abs(value - (right[index]?.[id] ?? NaN)))),
+  );
