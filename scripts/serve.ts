@@ -2,6 +2,7 @@
 import { mkdirSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { TidarError } from '@tidar/shared/errors.ts';
+import { addressOf } from '../edge/deploy/workerd-config.ts';
 import { FlagError, runCommand } from '../gpu-backend/src/cli/flags.ts';
 import type { Child } from '../gpu-backend/src/cli/start/child.ts';
 import { whenInterrupted } from '../gpu-backend/src/cli/start/interrupt.ts';
@@ -62,7 +63,7 @@ async function whenAnswering(url: string): Promise<void> {
 
 function urlOf({ host, port }: ServeOptions): string {
   if (host === '0.0.0.0' || host === '::') return `http://127.0.0.1:${port}`;
-  return `http://${host.includes(':') ? `[${host}]` : host}:${port}`;
+  return `http://${addressOf({ host, port })}`;
 }
 
 /** Two servers over one state would each know half of every ledger. */

@@ -10,10 +10,14 @@ export interface ServeSettings {
   readonly variables: readonly string[];
 }
 
+/** As configurations and URLs write it. */
+export function addressOf({ host, port }: Pick<ServeSettings, 'host' | 'port'>): string {
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+}
+
 /** workerd's configuration, a Cap'n Proto text that lies beside the Worker's module. */
 export function workerdConfig(worker: WorkerDescription, settings: ServeSettings): string {
-  const { host, port, storagePath, variables } = settings;
-  const address = `${host.includes(':') ? `[${host}]` : host}:${port}`;
+  const { storagePath, variables } = settings;
   const bindings = [
     ...worker.durableObjects.map(
       ({ binding, className }) => `(name = ${text(binding)}, durableObjectNamespace = ${text(className)})`,
@@ -35,7 +39,7 @@ const config :Workerd.Config = (
     # Backends stand in private networks.
     (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),
   ],
-  sockets = [(name = "http", address = ${text(address)}, http = (), service = "worker")],
+  sockets = [(name = "http", address = ${text(addressOf(settings))}, http = (), service = "worker")],
 );
 
 const worker :Workerd.Worker = (

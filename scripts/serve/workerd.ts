@@ -8,6 +8,7 @@ import type { WorkerDescription } from '../../edge/deploy/worker-files.ts';
 import { workerdConfig } from '../../edge/deploy/workerd-config.ts';
 import { Child } from '../../gpu-backend/src/cli/start/child.ts';
 import { REPOSITORY } from '../../gpu-backend/src/cli/start/repository.ts';
+import { wranglerPackage } from '../../gpu-backend/src/cli/start/wrangler.ts';
 import type { EdgeVariables, ServeOptions } from './options.ts';
 
 /** What of the caller's environment workerd may see beside the edge's variables. */
@@ -58,8 +59,7 @@ function runBundler(folder: string): void {
 }
 
 function workerdPath(): string {
-  const wrangler = createRequire(join(REPOSITORY, 'edge/package.json')).resolve('wrangler/package.json');
-  const module: unknown = createRequire(wrangler)('workerd');
+  const module: unknown = createRequire(wranglerPackage())('workerd');
   if (
     typeof module === 'object' &&
     module !== null &&

@@ -6,7 +6,7 @@ import type { World } from './world.ts';
 
 /** What of the journals is gone, and who stays away until the day is over. */
 export interface LossRecord {
-  lost: Map<Site, number>;
+  lost: Set<Site>;
   absent: Set<Site>;
 }
 
@@ -70,7 +70,7 @@ async function endBackend(
   site.wire.cutAll();
   if (fault.kind === 'lose-journal') {
     site.loseJournal();
-    lost.set(fault.site, performance.now());
+    lost.add(fault.site);
   }
   if (fault.kind === 'long-absence') absent.add(fault.site);
   if (absent.has(fault.site) || !('downMs' in fault)) return;

@@ -1,14 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type JournalAnswer, journalAnswerSchema, requestPath } from '@tidar/shared/journal.ts';
-import { type LeasePayload, LEASE_VERSION, sha256Hex, signLease, utf8 } from '@tidar/shared/lease.ts';
+import { type JournalAnswer, journalAnswerSchema } from '@tidar/shared/journal.ts';
 import type { DailyUsage, RequestRecord, UsageCounts, UsageReport } from '../../edge/src/ledger/types.ts';
 import { sumUsage } from '../../edge/src/ledger/usage.ts';
 import { AdminClient } from '../support/admin-client.ts';
-import { TEST_SECRETS } from '../support/edge-harness.ts';
 import type { BackendSite } from './backend-site.ts';
 
 const POLL_MS = 150;
-const BODY = JSON.stringify({ stream: false });
 
 export interface KeyState {
   report: UsageReport;
@@ -16,7 +13,7 @@ export interface KeyState {
 }
 
 /** What the ledger of a key and the directory say at the moment. */
-export async function readKey(edgeUrl: string, apiKey: string): Promise<KeyState> {
+async function readKey(edgeUrl: string, apiKey: string): Promise<KeyState> {
   const headers = { authorization: `Bearer ${apiKey}` };
   const response = await fetch(`${edgeUrl}/v1/usage?limit=100`, { headers });
   if (!response.ok) throw new Error(`/v1/usage: ${response.status} ${await response.text()}`);
@@ -56,31 +53,10 @@ async function readJournal(
   id: string,
   attempt: number,
 ): Promise<JournalAnswer | undefined> {
-  const process = site.process;
+  const { process } = site;
   if (process === undefined) throw new Error(`backend ${site.name} is down`);
-  const lease: LeasePayload = {
-    version: LEASE_VERSION,
-    purpose: 'read',
-    request_id: id,
-    attempt,
-    choices: 1,
-    tenant: 'chaos',
-    fingerprint: site.fingerprint,
-    first_tokens: [0],
-    end_token: 0,
-    backend: site.wire.url,
-    request_hash: await sha256Hex(utf8(BODY)),
-    resume_hash: null,
-    expires_at_ms: Date.now() + site.clockMs + 600_000,
-  };
-  const response = await fetch(process.url + requestPath(id), {
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      authorization: `Bearer ${await signLease(lease, TEST_SECRETS.LEASE_SECRETS)}`,
-    },
-    body: BODY,
-  });
+  const lasting = { expires_at_ms: Date.now() + site.clockMs + 600_000 };
+  const response = await process.read(id, {}, { attempt, ...lasting });
   if (response.status === 404) {
     await response.body?.cancel();
     return undefined;

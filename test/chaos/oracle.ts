@@ -1,5 +1,4 @@
-import { SseDecoder, type SseMessage } from '@tidar/shared/sse.ts';
-import { type Chunk, textOfChunks } from '../support/openai-http.ts';
+import { type Chunk, readMessages, textOfChunks } from '../support/openai-http.ts';
 import { type Ask, bodyOf } from './asks.ts';
 import type { Oracle } from './facts.ts';
 
@@ -27,13 +26,6 @@ export async function oracleOf(edgeUrl: string, ask: Ask, apiKey: string): Promi
     tokens,
     completionTokens,
   };
-}
-
-async function readMessages(response: Response): Promise<SseMessage[]> {
-  const decoder = new SseDecoder();
-  const messages: SseMessage[] = [];
-  for await (const bytes of response.body ?? []) messages.push(...decoder.push(bytes as Uint8Array));
-  return messages;
 }
 
 function finishOf(chunks: readonly Chunk[], choice: number): string {

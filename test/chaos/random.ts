@@ -1,17 +1,12 @@
+import { makeRandom } from '../../gpu-backend/src/engine/grammar/testing.ts';
+
 /** Numbers that a seed gives, the same on every machine. */
 export class Random {
-  #state: number;
+  /** At least 0 and less than 1. */
+  readonly next: () => number;
 
   constructor(seed: string) {
-    this.#state = hash(seed);
-  }
-
-  /** At least 0 and less than 1. */
-  next(): number {
-    this.#state = (this.#state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(this.#state ^ (this.#state >>> 15), this.#state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
+    this.next = makeRandom(hash(seed));
   }
 
   /** A whole number, both ends included. */

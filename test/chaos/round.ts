@@ -29,7 +29,6 @@ export interface Question {
 export interface RoundResult {
   verdict: Verdict;
   facts: RoundFacts;
-  apiKey: string;
 }
 
 /** One round from its plan to its verdict. */
@@ -42,7 +41,7 @@ export async function runRound(
   await world.restore();
   await world.alignClocks();
   const apiKey = await createKey(world.edge.url, KEY_SETTINGS);
-  const losses: LossRecord = { lost: new Map(), absent: new Set() };
+  const losses: LossRecord = { lost: new Set(), absent: new Set() };
   const random = new Random(`${plan.seed}/${plan.round}/delays`);
   const { least, most } = plan.delayMs;
   for (const { wire } of world.backends) {
@@ -69,7 +68,7 @@ export async function runRound(
   await world.closeClientWires();
   const state = await settle(world, apiKey, losses, say);
   const facts = await factsOf(world, told, state, losses);
-  return { verdict: checkRound(facts), facts, apiKey };
+  return { verdict: checkRound(facts), facts };
 }
 
 interface Shared {
@@ -143,11 +142,11 @@ async function factsOf(
   { report, directoryTotal }: KeyState,
   { lost }: LossRecord,
 ): Promise<RoundFacts> {
+  // By the edge's clock, which may be off by minutes: whatever was admitted before may have been lost.
+  const isJournalLost = lost.size > 0;
   const bills = await Promise.all(
     report.requests.map(async (row): Promise<Bill> => {
       const journals = (await Promise.all(world.backends.map((site) => readJournals(site, row)))).flat();
-      // By the edge's clock, which may be off by minutes: whatever was admitted before may have been lost.
-      const isJournalLost = lost.size > 0;
       return { row, ask: row.metadata?.['ask'] ?? 'unknown', journals, isJournalLost };
     }),
   );

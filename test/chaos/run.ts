@@ -1,10 +1,10 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { spawnSync } from 'node:child_process';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 import { createKey } from '../support/edge-harness.ts';
+import { buildBundle } from '../support/serve-process.ts';
 import { makeTinyChatModel } from '../support/tiny-chat-model.ts';
 import { type Ask, drawAsks } from './asks.ts';
 import type { Verdict } from './facts.ts';
@@ -13,9 +13,8 @@ import { drawRound, type RoundPlan } from './plan.ts';
 import { Random } from './random.ts';
 import { type Question, type RoundResult, runRound } from './round.ts';
 import { Trace } from './trace.ts';
-import { World, worldFolder } from './world.ts';
+import { World } from './world.ts';
 
-const BUNDLER = fileURLToPath(new URL('../../edge/deploy/bundle.ts', import.meta.url));
 const TRACES = fileURLToPath(new URL('../../.runs/chaos', import.meta.url));
 
 export interface ChaosOptions {
@@ -51,10 +50,9 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const report = emptyReport();
   try {
     const bundle = join(root, 'bundle');
-    const { status, stderr } = spawnSync(process.execPath, [BUNDLER, bundle], { encoding: 'utf8' });
-    if (status !== 0) throw new Error(`the Worker could not be built: ${stderr}`);
+    buildBundle(bundle);
     for (let index = 0; index < options.numWorlds && !options.signal.aborted; index += 1) {
-      worlds.push(await World.start({ folder: worldFolder(root, index), modelPath: model.path, bundle }));
+      worlds.push(await World.start({ folder: join(root, `world-${index}`), modelPath: model.path, bundle }));
     }
     await Promise.race([runIn(worlds, options, report), whenAborted(options.signal)]);
     return report;

@@ -1,5 +1,4 @@
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { descendantsOf, isAlive } from '../support/start-process.ts';
 import { BackendSite, CLIENT_GRACE_MS } from './backend-site.ts';
 import { EdgeSite } from './edge-site.ts';
@@ -111,5 +110,3 @@ export class World {
     ]);
   }
 }
-
-export const worldFolder = (root: string, index: number): string => join(root, `world-${index}`);

@@ -3,7 +3,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { LeasePayload } from '@tidar/shared/lease.ts';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { TEST_SECRETS } from '../support/edge-harness.ts';
 import { RawClient, readChunks, textOfChunks } from '../support/openai-http.ts';
 import { ServeProcess } from '../support/serve-process.ts';
 import { Site } from '../support/site.ts';
@@ -142,7 +141,7 @@ describe('a lease', () => {
       ['/v1/generate', body, { purpose: 'renew' }],
     ];
     const ask = async (path: string, sent: string, signed: string, lease: Partial<LeasePayload>) => {
-      const token = await backend!.lease(signed, { ...target, ...lease }, TEST_SECRETS.LEASE_SECRETS);
+      const token = await backend!.lease(signed, { ...target, ...lease });
       const headers = { authorization: `Bearer ${token}`, 'content-type': 'application/json' };
       return fetch(proxy.url + path, { method: 'POST', headers, body: sent });
     };

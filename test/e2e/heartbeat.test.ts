@@ -31,16 +31,9 @@ afterAll(async () => {
   edge.close();
 });
 
-async function until(holds: () => boolean): Promise<void> {
-  for (let tries = 0; !holds(); tries++) {
-    if (tries > 200) throw new Error('it did not come true within 10 s');
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
-}
-
 describe('a backend that knows of an edge', () => {
   it('tells it, again and again, where it is, what it serves and how loaded it is', async () => {
-    await until(() => heartbeats.length >= 2);
+    await expect.poll(() => heartbeats.length, { timeout: 10_000 }).toBeGreaterThanOrEqual(2);
     expect(heartbeats.at(-1)).toMatchObject({
       address: backend.url,
       protocol_version: PROTOCOL_VERSION,

@@ -1,9 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { hashTokenIds } from '@tidar/shared/lease.ts';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { closingEvents, readEvents, TEST_SECRET } from '../support/backend-process.ts';
-import type { BackendProcess } from '../support/backend-process.ts';
 import {
   Backends,
   bodyOf,
@@ -22,22 +21,12 @@ import {
 
 const MAIN = fileURLToPath(new URL('../../gpu-backend/src/server/main.ts', import.meta.url));
 
-const backends = new Backends();
-/** With all settings as they are; nobody ends it. */
-let common: BackendProcess;
-beforeAll(async () => {
-  common = await backends.start();
-});
-afterEach(() => backends.stop(common));
-afterAll(async () => {
-  await backends.stop();
-  backends.remove();
-});
+const backends = Backends.ofTests();
 
 describe('a backend that was killed in mid-stream', { timeout: 180_000 }, () => {
   it('knows all that a reader got of it, starts nothing twice, and another process goes on as if unbroken', async () => {
     const where = await backends.place();
-    const [first, other] = [await backends.start(where), common];
+    const [first, other] = [await backends.start(where), backends.common];
     const changes = { max_tokens: NUM_LONG };
     const body = bodyOf(newId(), changes);
     const { request_id: id } = JSON.parse(body) as { request_id: string };
@@ -106,7 +95,7 @@ describe('a file that one process has', () => {
 
 describe('a higher attempt', () => {
   it('ends the one before; a lower one is refused from then on', async () => {
-    const backend = common;
+    const backend = backends.common;
     const id = newId();
     const reader = readerOf(await backend.post(bodyOf(id, { max_tokens: NUM_LONG })));
     await reader.until(20);
@@ -125,7 +114,7 @@ describe('a higher attempt', () => {
 
 describe('a request that is not to be stored', () => {
   it('leaves counts and a hash: its text is gone when its reader has it', async () => {
-    const backend = common;
+    const backend = backends.common;
     const id = newId();
     const events = await readEvents(await backend.post(bodyOf(id, { store: false })));
     const answer = await until(backend, id, ({ token_ids: tokenIds }) => tokenIds === null);
@@ -172,7 +161,7 @@ describe('a backend that drains', () => {
 
 describe('the log', () => {
   it('has no prompt and no token of what was journalled', async () => {
-    const backend = common;
+    const backend = backends.common;
     await readEvents(await backend.post(bodyOf(newId())));
     expect(backend.output).toContain('request_end');
     expect(backend.output).not.toContain(prompt.join(','));

@@ -1,7 +1,6 @@
 import { hashTokenIds } from '@tidar/shared/lease.ts';
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { closingEvents, finishesOf, readEvents, tokenIdsOf } from '../support/backend-process.ts';
-import type { BackendProcess } from '../support/backend-process.ts';
 import {
   Backends,
   bodyOf,
@@ -18,21 +17,11 @@ import {
   until,
 } from '../support/generation-reader.ts';
 
-const backends = new Backends();
-/** With all settings as they are; nobody ends it. */
-let common: BackendProcess;
-beforeAll(async () => {
-  common = await backends.start();
-});
-afterEach(() => backends.stop(common));
-afterAll(async () => {
-  await backends.stop();
-  backends.remove();
-});
+const backends = Backends.ofTests();
 
 describe('a reader who comes back', () => {
   it('goes on where he was, at any token of a running text or one that has ended', async () => {
-    const backend = common;
+    const backend = backends.common;
     const changes = { max_tokens: 1200 };
     const id = newId();
     const first = readerOf(await backend.post(bodyOf(id, changes)));
@@ -67,7 +56,7 @@ describe('a reader who comes back', () => {
   });
 
   it('takes the stream over from the one who has it, who is told so', async () => {
-    const backend = common;
+    const backend = backends.common;
     const id = newId();
     const first = readerOf(await backend.post(bodyOf(id, { max_tokens: NUM_LONG })));
     await first.until(20);
@@ -81,7 +70,7 @@ describe('a reader who comes back', () => {
   });
 
   it('is refused where he has more than there is, and where nothing is known', async () => {
-    const backend = common;
+    const backend = backends.common;
     const id = newId();
     await readEvents(await backend.post(bodyOf(id)));
     expect(await codeOf(await backend.read(id, { stream: true, from: [61, 0] }))).toBe('invalid_request');
@@ -93,7 +82,7 @@ describe('a reader who comes back', () => {
 
 describe('a client that leaves', () => {
   it('finds its text whole if it comes back within the grace', async () => {
-    const backend = common;
+    const backend = backends.common;
     const changes = { max_tokens: 1200 };
     const id = newId();
     const leaver = new AbortController();
@@ -148,7 +137,7 @@ describe('a client that reads slowly', () => {
 
 describe('a lease that grants a part of the text', () => {
   it('may be renewed slice by slice: the text is the same, and never ahead of what was granted', async () => {
-    const backend = common;
+    const backend = backends.common;
     const changes = { max_tokens: 200 };
     const body = bodyOf(newId(), changes);
     const { request_id: id } = JSON.parse(body) as { request_id: string };
@@ -178,7 +167,7 @@ describe('a lease that grants a part of the text', () => {
   });
 
   it('takes less back than it granted from nobody, and renews nothing that has ended or is another’s', async () => {
-    const backend = common;
+    const backend = backends.common;
     const body = bodyOf(newId(), { max_tokens: 100 });
     const { request_id: id } = JSON.parse(body) as { request_id: string };
     const reader = readerOf(await backend.post(body, await backend.lease(body, { end_token: 40 })));

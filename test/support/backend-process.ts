@@ -20,7 +20,7 @@ export const TEST_SECRET = 'a-secret-of-the-tests-of-32-characters-or-more';
 
 export interface BackendProcessOptions {
   readonly modelPath: string;
-  /** What LEASE_SECRETS holds. */
+  /** What LEASE_SECRETS holds; leases are signed with the first. */
   readonly leaseSecrets?: string;
   /** Further flags of server/main.ts. */
   readonly args?: readonly string[];
@@ -37,23 +37,31 @@ export class BackendProcess {
   readonly child: ChildProcess;
   readonly url: string;
   readonly model: ModelInfo;
+  readonly #secret: string;
   readonly #output: () => string;
 
-  private constructor(child: ChildProcess, url: string, model: ModelInfo, output: () => string) {
+  private constructor(
+    child: ChildProcess,
+    url: string,
+    model: ModelInfo,
+    secret: string,
+    output: () => string,
+  ) {
     this.child = child;
     this.url = url;
     this.model = model;
+    this.#secret = secret;
     this.#output = output;
   }
 
   /** Starts it and waits until its model is loaded. */
   static async start(options: BackendProcessOptions): Promise<BackendProcess> {
-    const { modelPath, leaseSecrets, args = [], journal, port = 0, env = {} } = options;
+    const { modelPath, leaseSecrets = TEST_SECRET, args = [], journal, port = 0, env = {} } = options;
     const folder = mkdtempSync(join(tmpdir(), 'tidar-journal-'));
     const journalPath = journal ?? join(folder, 'journal.sqlite');
     const flags = ['--model', modelPath, '--port', String(port), '--journal', journalPath];
     const child = spawn(process.execPath, [MAIN, ...flags, ...args], {
-      env: { ...process.env, ...ALLOCATOR_ENVIRONMENT, LEASE_SECRETS: leaseSecrets ?? TEST_SECRET, ...env },
+      env: { ...process.env, ...ALLOCATOR_ENVIRONMENT, LEASE_SECRETS: leaseSecrets, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
     child.once('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -63,12 +71,9 @@ export class BackendProcess {
     child.stderr.on('data', read);
     const url = await waitForAddress(child, () => output);
     try {
-      return new BackendProcess(
-        child,
-        url,
-        await modelAt(port === 0 ? url : `http://127.0.0.1:${port}`),
-        () => output,
-      );
+      const model = await modelAt(port === 0 ? url : `http://127.0.0.1:${port}`);
+      const [secret = ''] = leaseSecrets.split(',');
+      return new BackendProcess(child, url, model, secret, () => output);
     } catch (error) {
       child.kill('SIGKILL');
       throw error;
@@ -90,7 +95,7 @@ export class BackendProcess {
   }
 
   /** A lease that covers the body, with what a test changes in it. */
-  async lease(body: string, changes: Partial<LeasePayload> = {}, secret = TEST_SECRET): Promise<string> {
+  async lease(body: string, changes: Partial<LeasePayload> = {}, secret = this.#secret): Promise<string> {
     const request = safeParse(body);
     const resumed = request.resume?.token_ids;
     const numChoices = request.num_choices ?? 1;

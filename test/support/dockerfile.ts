@@ -13,11 +13,11 @@ export interface Copy {
 export interface Stage {
   readonly base: string;
   readonly name?: string;
-  readonly copies: readonly Copy[];
-  readonly runs: readonly string[];
+  readonly copies: Copy[];
+  readonly runs: string[];
   readonly env: Record<string, string>;
   /** The last one of each of the other instructions, as it is written. */
-  readonly last: Readonly<Record<string, string>>;
+  readonly last: Record<string, string>;
 }
 
 /** A Dockerfile of this repository, as far as its tests follow it. */
@@ -36,7 +36,7 @@ export function readDockerfile(path: string): Stage[] {
     if (instruction === 'FROM') {
       const [, base = '', name] = /^(\S+)(?: AS (\S+))?$/.exec(rest) ?? [];
       stages.push({ base, ...(name === undefined ? {} : { name }), copies: [], runs: [], env: {}, last: {} });
-    } else if (stages.length > 0) addTo(stages.at(-1), instruction, rest);
+    } else addTo(stages.at(-1), instruction, rest);
   }
   return stages;
 }
@@ -48,6 +48,7 @@ export function finalStage(stages: readonly Stage[]): Stage {
 }
 
 function addTo(stage: Stage | undefined, instruction: string, rest: string): void {
+  // An ARG may stand before the first FROM.
   if (stage === undefined) return;
   if (instruction === 'COPY') {
     const words = rest.split(' ');
@@ -58,12 +59,12 @@ function addTo(stage: Stage | undefined, instruction: string, rest: string): voi
       target: words.at(-1) ?? '',
       ...(from === undefined ? {} : { from }),
     };
-    (stage.copies as Copy[]).push(copy);
+    stage.copies.push(copy);
   } else if (instruction === 'RUN') {
-    (stage.runs as string[]).push(rest);
+    stage.runs.push(rest);
   } else if (instruction === 'ENV') {
     for (const [, name = '', value = ''] of rest.matchAll(/(\w+)=(\S+)/g)) stage.env[name] = value;
   } else {
-    (stage.last as Record<string, string>)[instruction] = rest;
+    stage.last[instruction] = rest;
   }
 }

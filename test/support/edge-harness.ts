@@ -21,8 +21,6 @@ export interface RemoteLedger {
   admit(request: NewRequest): Promise<Admission>;
   start(requestId: string, progress: Progress, prompt: PromptCounts): Promise<Refused | object>;
   renew(requestId: string, progress: Progress): Promise<Refused | Grant>;
-  raise(requestId: string, progress: Progress, backend: string): Promise<Refused | Grant>;
-  leave(requestId: string, progress: Progress): Promise<void>;
   settle(requestId: string, settlement: Settlement): Promise<void>;
   usage(secretHash: string, numRequests: number): Promise<UsageReport | Refused>;
 }

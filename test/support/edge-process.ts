@@ -21,18 +21,11 @@ export class EdgeProcess {
   readonly url: string;
   readonly #child: ChildProcess;
   readonly #scratch: string;
-  readonly #output: () => string;
 
-  private constructor(url: string, child: ChildProcess, scratch: string, output: () => string) {
+  private constructor(url: string, child: ChildProcess, scratch: string) {
     this.url = url;
     this.#child = child;
     this.#scratch = scratch;
-    this.#output = output;
-  }
-
-  /** All that it wrote so far. */
-  get output(): string {
-    return this.#output();
   }
 
   /** Starts it and waits until it answers. */
@@ -71,8 +64,8 @@ export class EdgeProcess {
     let output = '';
     child.stdout.on('data', (chunk: Buffer) => void (output += chunk.toString()));
     child.stderr.on('data', (chunk: Buffer) => void (output += chunk.toString()));
-    const edge = new EdgeProcess(`http://127.0.0.1:${port}`, child, scratch, () => output);
-    await edge.#waitUntilUp();
+    const edge = new EdgeProcess(`http://127.0.0.1:${port}`, child, scratch);
+    await edge.#waitUntilUp(() => output);
     return edge;
   }
 
@@ -90,7 +83,7 @@ export class EdgeProcess {
     await rm(this.#scratch, { recursive: true, force: true });
   }
 
-  async #waitUntilUp(): Promise<void> {
+  async #waitUntilUp(output: () => string): Promise<void> {
     const deadline = performance.now() + START_LIMIT_MS;
     while (performance.now() < deadline && this.#child.exitCode === null) {
       const answer = await fetch(`${this.url}/health`).catch(() => undefined);
@@ -98,6 +91,6 @@ export class EdgeProcess {
       await new Promise((resolve) => setTimeout(resolve, 100));
     }
     await this.stop('SIGKILL');
-    throw new Error(`the edge did not start:\n${this.output}`);
+    throw new Error(`the edge did not start:\n${output()}`);
   }
 }

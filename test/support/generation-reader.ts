@@ -6,6 +6,7 @@ import type { JournalAnswer } from '@tidar/shared/journal.ts';
 import type { GenerateEvent, GenerateRequestInput } from '@tidar/shared/protocol.ts';
 import { parseGenerateEvent } from '@tidar/shared/protocol.ts';
 import { decodeSse } from '@tidar/shared/sse.ts';
+import { afterAll, afterEach, beforeAll } from 'vitest';
 import { anyFreePort } from '../../gpu-backend/src/cli/start/ports.ts';
 import { BackendProcess, readEvents, tokenIdsOf } from './backend-process.ts';
 import { copyModel } from './model-copy.ts';
@@ -28,6 +29,28 @@ export class Backends {
   readonly model = copyModel(FIXTURE, { max_position_embeddings: 16384, eos_token_id: null });
   readonly #folder = mkdtempSync(join(tmpdir(), 'tidar-journals-'));
   #running: BackendProcess[] = [];
+  #common: BackendProcess | undefined;
+
+  /** Those of a file's tests: each ends with the test that started it, but for the common one. */
+  static ofTests(): Backends {
+    const backends = new Backends();
+    beforeAll(async () => {
+      backends.#common = await backends.start();
+    });
+    afterEach(() => backends.#stop(backends.#common));
+    afterAll(async () => {
+      await backends.#stop();
+      backends.model.remove();
+      rmSync(backends.#folder, { recursive: true });
+    });
+    return backends;
+  }
+
+  /** With all settings as they are; nobody ends it. */
+  get common(): BackendProcess {
+    if (this.#common === undefined) throw new Error('the common backend has not started');
+    return this.#common;
+  }
 
   async start(place: Place = {}, ...args: string[]): Promise<BackendProcess> {
     const backend = await BackendProcess.start({ modelPath: this.model.path, args, ...place });
@@ -42,15 +65,10 @@ export class Backends {
   }
 
   /** Ends all, but for one that others go on with. */
-  async stop(kept?: BackendProcess): Promise<void> {
+  async #stop(kept?: BackendProcess): Promise<void> {
     const ended = this.#running.filter((backend) => backend !== kept);
     await Promise.all(ended.map((backend) => backend.stop('SIGKILL')));
     this.#running = kept === undefined ? [] : [kept];
-  }
-
-  remove(): void {
-    this.model.remove();
-    rmSync(this.#folder, { recursive: true });
   }
 }
 

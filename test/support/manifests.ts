@@ -90,17 +90,11 @@ interface Variable {
     readonly fieldRef?: { readonly fieldPath: string };
   };
 }
-interface Probe {
-  readonly httpGet: { readonly path: string; readonly port: string | number };
-}
 export interface Container {
   readonly name: string;
   readonly image: string;
   readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
   readonly env?: readonly Variable[];
-  readonly startupProbe?: Probe;
-  readonly readinessProbe?: Probe;
-  readonly livenessProbe?: Probe;
   readonly volumeMounts: readonly { readonly name: string; readonly mountPath: string }[];
 }
 export interface PodSet {

@@ -1,4 +1,4 @@
-import { SseDecoder } from '@tidar/shared/sse.ts';
+import { SseDecoder, type SseMessage } from '@tidar/shared/sse.ts';
 import type { RequestRecord, UsageReport } from '../../edge/src/ledger/types.ts';
 
 export interface TokenContent {
@@ -92,13 +92,17 @@ export class RawClient {
   }
 }
 
-/** Everything that a stream said: its chunks in order, and whether `[DONE]` closed it. */
-export async function readChunks(response: Response): Promise<{ chunks: Chunk[]; isDone: boolean }> {
+/** Everything that a stream said. */
+export async function readMessages(response: Response): Promise<SseMessage[]> {
   const decoder = new SseDecoder();
-  const data: string[] = [];
-  for await (const bytes of response.body ?? []) {
-    data.push(...decoder.push(bytes as Uint8Array).map((message) => message.data));
-  }
+  const messages: SseMessage[] = [];
+  for await (const bytes of response.body ?? []) messages.push(...decoder.push(bytes as Uint8Array));
+  return messages;
+}
+
+/** A stream's chunks in order, and whether `[DONE]` closed it. */
+export async function readChunks(response: Response): Promise<{ chunks: Chunk[]; isDone: boolean }> {
+  const data = (await readMessages(response)).map((message) => message.data);
   const isDone = data.at(-1) === '[DONE]';
   return { chunks: (isDone ? data.slice(0, -1) : data).map((text) => JSON.parse(text) as Chunk), isDone };
 }

@@ -58,8 +58,6 @@ export interface Stage {
   raw(text: string): Promise<void>;
   /** The process dies in the middle of the answer: the connection is cut, and the journal says so later. */
   die(): void;
-  /** Only the connection is cut. */
-  cut(): void;
   /** The error that closes the request. */
   fail(code: ErrorCode, message: string): Promise<void>;
   refuse(code: ErrorCode, message: string, options?: ErrorOptions): void;
@@ -71,10 +69,6 @@ export interface ScriptedBackend {
   seen: Seen[];
   /** The leases that renewed a slice. */
   renewals: LeasePayload[];
-  /** How often its journal was asked. */
-  reads: LeasePayload[];
-  /** From now on it knows nothing of any request. */
-  loseJournal(): void;
   play(script: Script): void;
   /** From now on it says that it is shutting down. */
   drain(): void;
@@ -95,8 +89,9 @@ export async function startScriptedBackend(
   changes: Partial<typeof SCRIPTED_MODEL> = {},
 ): Promise<ScriptedBackend> {
   const model = { ...SCRIPTED_MODEL, ...changes };
-  const [seen, renewals, reads]: [Seen[], LeasePayload[], LeasePayload[]] = [[], [], []];
-  let journal = new ScriptedJournal(model);
+  const seen: Seen[] = [];
+  const renewals: LeasePayload[] = [];
+  const journal = new ScriptedJournal(model);
   let script: Script = (stage) => stage.refuse('overloaded', 'No script is set.');
   let health = 'ok';
   let version: number | undefined = PROTOCOL_VERSION;
@@ -113,7 +108,6 @@ export async function startScriptedBackend(
       renewals.push(lease);
       answer(response, 200, { end_token: lease.end_token });
     } else {
-      reads.push(lease);
       const { from, stream } = parseJson(readRequestSchema, new TextDecoder().decode(body));
       const attempt = journal.find(lease.request_id, lease.attempt);
       if (attempt === undefined) throw new TidarError('not_found', 'This backend knows nothing of it.');
@@ -133,8 +127,6 @@ export async function startScriptedBackend(
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     seen,
     renewals,
-    reads,
-    loseJournal: () => void (journal = new ScriptedJournal(model)),
     play: (next) => void (script = next),
     drain: () => void (health = 'draining'),
     stall: () => void (health = 'stalled'),
@@ -205,7 +197,6 @@ function stageFor(seen: Seen, response: ServerResponse, journal: ScriptedJournal
     },
     fail: (code, message) => send({ type: 'error', error: errorBody(new TidarError(code, message)).error }),
     die: () => attempt.die(),
-    cut: () => attempt.cut(),
     refuse: (code, message, options) => {
       journal.forget(seen.lease);
       const error = new TidarError(code, message, { internal: 'hidden', ...options });

@@ -83,13 +83,9 @@ export class ScriptedAttempt {
     });
   }
 
-  cut(): void {
+  die(): void {
     this.#reader?.destroy();
     this.#reader = undefined;
-  }
-
-  die(): void {
-    this.cut();
     const error = new TidarError('backend_unavailable', 'The process died.');
     this.#told.push({ event: { type: 'error', ...errorBody(error) }, counts: this.#counts });
     this.#state = 'interrupted';

@@ -91,30 +91,38 @@ export async function attachRelay(c: Context<AppEnv>, caller: Caller, options: T
     const isBilled = attachment.state === 'settled';
     return accountOf(config, caller, { requestId, grant: attachment, reader, terms, isBilled }, tally);
   };
-  try {
-    const started = attachment.started ?? { attempt, backend };
-    const instance = new Instance(started.backend, identity, started.attempt, settings);
-    const journal = await journalFor(instance, options, config.FAILOVER_MS);
-    const request = journal === undefined ? await options.ask?.() : withoutResume(journal.request);
-    const tally = new Tally(numChoices, knownUpTo(journal, position));
-    const relay = new Relay({
-      ...settings,
-      account: accountFor(tally),
-      tally,
-      identity,
-      request,
-      prefixKey: prefixKey(caller.tenant, request?.input ?? {}),
-      pool: poolOf(c, attachment.model),
-      contextLength,
-      position,
-    });
-    await relay.attach(backend);
-    return outliving(c, relay);
-  } catch (error) {
+  const started = attachment.started ?? { attempt, backend };
+  const instance = new Instance(started.backend, identity, started.attempt, settings);
+  const { journal, request } = await knownOf(instance, options, config.FAILOVER_MS).catch(async (error) => {
     // Nobody relays it now: whoever comes next may.
     await accountFor(new Tally(numChoices)).leave();
     throw error;
-  }
+  });
+  const tally = new Tally(numChoices, knownUpTo(journal, position));
+  const relay = new Relay({
+    ...settings,
+    account: accountFor(tally),
+    tally,
+    identity,
+    request,
+    prefixKey: prefixKey(caller.tenant, request?.input ?? {}),
+    pool: poolOf(c, attachment.model),
+    contextLength,
+    position,
+  });
+  await relay.attach(backend);
+  return outliving(c, relay);
+}
+
+/** What there is of the answer, and what was asked for, of each as far as anybody knows it. */
+async function knownOf(
+  instance: Instance,
+  options: TakeOver,
+  limitMs: number,
+): Promise<{ journal: JournalAnswer | undefined; request: GenerateRequest | undefined }> {
+  const journal = await journalFor(instance, options, limitMs);
+  const request = journal === undefined ? await options.ask?.() : withoutResume(journal.request);
+  return { journal, request };
 }
 
 /**

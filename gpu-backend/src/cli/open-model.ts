@@ -4,7 +4,7 @@ import { fileURLToPath } from 'node:url';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { ModelSession } from '../device/device.ts';
 import { openModel } from '../device/open.ts';
-import { loadModelFolder, outlineFolder } from '../model/folder.ts';
+import { loadModelFolder } from '../model/folder.ts';
 import type { FolderOptions, ModelFolder, ModelOutline } from '../model/folder.ts';
 import { assertFits, cpuMemory, describeMemory } from '../model/memory.ts';
 
@@ -26,8 +26,7 @@ export async function openCommandModel(
       `No model in ${shown} (no config.json there); give a model folder with ${flag}.`,
     );
   }
-  tellIfLarge(outlineFolder(path, options));
-  const folder = loadModelFolder(path, options);
+  const folder = loadModelFolder(path, options, tellIfLarge);
   return { folder, session: await openModel(folder, { numThreads }) };
 }
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelSession } from '../device/device.ts';
 import { diffusionOracle } from '../engine/diffusion/oracle.ts';
 import { Engine } from '../engine/engine.ts';
+import { plainText } from '../engine/oracle.ts';
 import { FIXED_PLANS } from '../engine/plan-chooser.ts';
 import type { SequenceOptions } from '../engine/sequence.ts';
 import {
@@ -20,7 +21,7 @@ import { generate } from './generate.ts';
 import type { GenerateOptions } from './generate.ts';
 import { planRule } from './plan-rules.ts';
 import { soloEngine } from './solo-engine.ts';
-import { AT_ONCE, decodeTogether, jobsBy, plainText, stepsOf } from './testing.ts';
+import { AT_ONCE, decodeTogether, jobsBy, stepsOf } from './testing.ts';
 import type { Job, StepEvent } from './testing.ts';
 
 const ROOMY = { chooser: FIXED_PLANS, maxCacheBytes: Infinity, prefixCacheBytes: 1 << 20 };

@@ -9,6 +9,7 @@ import { openModel } from '../device/open.ts';
 import { Engine } from '../engine/engine.ts';
 import { GrammarCompiler } from '../engine/grammar/grammar-compiler.ts';
 import type { GrammarSpec } from '../engine/grammar/spec.ts';
+import { plainText } from '../engine/oracle.ts';
 import { FIXED_PLANS } from '../engine/plan-chooser.ts';
 import type { Sampling } from '../engine/sampling/settings.ts';
 import {
@@ -29,7 +30,7 @@ import { modelDrafter } from './draft-model.ts';
 import { generate } from './generate.ts';
 import { assertSameTokens } from './same-tokens.ts';
 import { soloEngine } from './solo-engine.ts';
-import { AT_ONCE, decodeTogether, jobsBy, plainText, stepsOf } from './testing.ts';
+import { AT_ONCE, decodeTogether, jobsBy, stepsOf } from './testing.ts';
 
 const DEMO = fileURLToPath(new URL('../../models/demo', import.meta.url));
 const decoders: fc.Arbitrary<Decoder> = fc.oneof(

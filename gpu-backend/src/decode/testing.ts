@@ -1,9 +1,6 @@
 import fc from 'fast-check';
-import type { ModelSession } from '../device/device.ts';
 import type { Active } from '../engine/active.ts';
 import type { Engine, Turn } from '../engine/engine.ts';
-import { oracleState, oracleStep } from '../engine/oracle.ts';
-import { ar } from '../engine/plan.ts';
 import type { SequenceOptions } from '../engine/sequence.ts';
 import { sampled, sequenceOptions } from '../engine/testing.ts';
 import type { Decoder } from './decoder.ts';
@@ -129,13 +126,6 @@ function isReady({ idles, grant = Infinity }: Job, { sequence }: Active, tick: n
     return false;
   }
   return tick % (idles + 1) === 0;
-}
-
-/** The text of plain decoding, by the slow oracle. */
-export async function plainText(session: ModelSession, options: SequenceOptions): Promise<number[]> {
-  const state = oracleState(options);
-  while (state.finishReason === undefined) await oracleStep(session, state, ar());
-  return state.tokenIds.slice(options.promptIds.length);
 }
 
 /** All passes of a text that is alone in the engine. */

@@ -4,7 +4,7 @@ import type { ModelSession } from '../device/device.ts';
 import { Engine } from './engine.ts';
 import type { EngineOptions } from './engine.ts';
 import type { Active } from './active.ts';
-import { oracleState, oracleStep } from './oracle.ts';
+import { plainText } from './oracle.ts';
 import { FIXED_PLANS } from './plan-chooser.ts';
 import { ar, dense, fitPlan } from './plan.ts';
 import type { Plan } from './plan.ts';
@@ -60,12 +60,6 @@ beforeAll(async () => {
   session = await openFixture('llama-tidar');
 });
 afterAll(() => session.dispose());
-
-async function plainText(options: SequenceOptions): Promise<number[]> {
-  const state = oracleState(options);
-  while (state.finishReason === undefined) await oracleStep(session, state, ar());
-  return state.tokenIds.slice(options.promptIds.length);
-}
 
 function nextPlan({ draftLengths }: Job): (sequence: Sequence) => Plan {
   let numSteps = 0;
@@ -124,7 +118,7 @@ async function expectPlainTexts(all: readonly Job[], texts: readonly number[][])
     const key = JSON.stringify(job.options, (_, value: unknown) =>
       typeof value === 'bigint' ? String(value) : value,
     );
-    if (!plainTexts.has(key)) plainTexts.set(key, await plainText(job.options));
+    if (!plainTexts.has(key)) plainTexts.set(key, await plainText(session, job.options));
     const expected = plainTexts.get(key)!;
     const isWhole = job.leavesAt === Infinity;
     expect(texts[at]).toEqual(isWhole ? expected : expected.slice(0, texts[at]!.length));
@@ -203,7 +197,7 @@ describe('memory that is too short', () => {
     }
     expect(failures).toMatchObject([{ code: 'overloaded' }]);
     expect(engine.residence.numYields).toBeGreaterThan(0);
-    expect(second.sequence.tokenIds.slice(short.promptIds.length)).toEqual(await plainText(short));
+    expect(second.sequence.tokenIds.slice(short.promptIds.length)).toEqual(await plainText(session, short));
     engine.dispose();
   });
 
@@ -224,7 +218,9 @@ describe('memory that is too short', () => {
       engine.checkIntegrity();
     }
     for (const [at, { sequence }] of actives.entries())
-      expect(sequence.tokenIds.slice(sequence.numPromptTokens)).toEqual(await plainText(options[at]!));
+      expect(sequence.tokenIds.slice(sequence.numPromptTokens)).toEqual(
+        await plainText(session, options[at]!),
+      );
     engine.dispose();
   });
 

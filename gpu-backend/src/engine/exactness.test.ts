@@ -1,11 +1,11 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ModelSession } from '../device/device.ts';
-import { oracleState, oracleStep } from './oracle.ts';
+import { oracleState, oracleStep, plainText } from './oracle.ts';
 import { ar, dense, fitPlan, prefillChunk } from './plan.ts';
 import type { Outcome, Plan } from './plan.ts';
 import type { Sampling } from './sampling/settings.ts';
-import type { Sequence, SequenceOptions } from './sequence.ts';
+import type { Sequence } from './sequence.ts';
 import {
   Alone,
   columnNumbers,
@@ -79,12 +79,6 @@ function shapedPlan(shape: PlanShape, sequence: Sequence, truth: readonly number
     outcomes.set(`${accepted} ${correction}`, { accepted, correction, numMaskTokens });
   }
   return { numDraftRows, outcomes: [...outcomes.values()] };
-}
-
-async function plainText(session: ModelSession, options: SequenceOptions): Promise<number[]> {
-  const state = oracleState(options);
-  while (state.finishReason === undefined) await oracleStep(session, state, ar());
-  return state.tokenIds.slice(options.promptIds.length);
 }
 
 function fitted(plan: Plan, { drafts, numRemainingTokens }: Sequence): Plan {

@@ -1,4 +1,5 @@
 import type { ModelSession } from '../device/device.ts';
+import { ar } from './plan.ts';
 import type { Plan } from './plan.ts';
 import { wholeRow } from './sampling/row.ts';
 import type { Draw, Row } from './sampling/settings.ts';
@@ -30,6 +31,13 @@ interface OracleRow {
 export function oracleState(options: SequenceOptions): OracleState {
   const { promptIds, committedIds = [] } = options;
   return { options, tokenIds: [...promptIds, ...committedIds], drafts: [], finishReason: undefined };
+}
+
+/** The text of plain decoding. */
+export async function plainText(session: ModelSession, options: SequenceOptions): Promise<number[]> {
+  const state = oracleState(options);
+  while (state.finishReason === undefined) await oracleStep(session, state, ar());
+  return state.tokenIds.slice(options.promptIds.length);
 }
 
 /** One decoding step under any plan; returns the tokens that it decided. */

@@ -66,10 +66,16 @@ const HASHED_FILES = [
 
 /**
  * Opens a model folder and checks it whole, before anything is run: throws `model_folder_invalid` or
- * `unsupported_model` with one sentence that names file, tensor, expected and found.
+ * `unsupported_model` with one sentence that names file, tensor, expected and found. `onOutline` is told of the folder
+ * before anything of it is read that takes its time, and may refuse it.
  */
-export function loadModelFolder(path: string, options: FolderOptions = {}): ModelFolder {
+export function loadModelFolder(
+  path: string,
+  options: FolderOptions = {},
+  onOutline?: (outline: ModelOutline) => void,
+): ModelFolder {
   const outline = outlineFolder(path, options);
+  onOutline?.(outline);
   const tokenizer = loadTokenizer(outline.path, outline.config);
   const eosTokenIds = [...(tokenizer?.eosTokenIds ?? outline.config.eosTokenIds)];
   const contentHash = hashFiles(outline.path, hashedFiles(outline), settingsOf(outline, options));

@@ -9,6 +9,7 @@ import { parseModelConfig } from './config.ts';
 import { readGgufVocabulary } from './testing/gguf-vocabulary.ts';
 import { llamaCppFile } from './testing/llama-cpp-files.ts';
 import { mixedTexts } from './testing/mixed-text.ts';
+import { LLAMA2_DECODER } from './testing/tiny-tokenizer.ts';
 import { loadTokenizer } from './tokenizer-files.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
@@ -89,15 +90,7 @@ function sentencePieceJson(gguf: Buffer): object {
     },
     pre_tokenizer: null,
     post_processor: null,
-    decoder: {
-      type: 'Sequence',
-      decoders: [
-        { type: 'Replace', pattern: { String: '▁' }, content: ' ' },
-        { type: 'ByteFallback' },
-        { type: 'Fuse' },
-        { type: 'Strip', content: ' ', start: 1, stop: 0 },
-      ],
-    },
+    decoder: LLAMA2_DECODER,
     model: {
       type: 'BPE',
       unk_token: '<unk>',

@@ -2,7 +2,14 @@ import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { TokenizerFiles } from './testing/tiny-tokenizer.ts';
-import { isSpecial, loadTiny, refusal, SPECIALS, tinyTokenizerJson } from './testing/tiny-tokenizer.ts';
+import {
+  isSpecial,
+  LLAMA2_DECODER,
+  loadTiny,
+  refusal,
+  SPECIALS,
+  tinyTokenizerJson,
+} from './testing/tiny-tokenizer.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 const BOS = 256;
@@ -112,15 +119,7 @@ describe("Llama 2's decoder", () => {
     ...tinyTokenizerJson(),
     pre_tokenizer: null,
     added_tokens: [0, 1].map((id) => ({ id, content: tokens[id], special: true })),
-    decoder: {
-      type: 'Sequence',
-      decoders: [
-        { type: 'Replace', pattern: { String: '▁' }, content: ' ' },
-        { type: 'ByteFallback' },
-        { type: 'Fuse' },
-        { type: 'Strip', content: ' ', start: 1, stop: 0 },
-      ],
-    },
+    decoder: LLAMA2_DECODER,
     model: {
       type: 'BPE',
       vocab: Object.fromEntries(tokens.map((token, id) => [token, id])),

@@ -6,6 +6,7 @@ import type { ParsedFlags } from '../cli/flags.ts';
 import type { SpecialToken } from '../data/special-tokens.ts';
 import { findTokenId, parseTokenizerJson } from '../model/tokenizer.ts';
 import type { SpecialTokenIds } from './initialize.ts';
+import { numTokensOf } from './mask-token.ts';
 import { describeMeasured, measureTraining } from './measure.ts';
 import { BLOCK_STARTS, MASK_STYLES, modelSizeSchema, SCHEDULES, trainingSettingsSchema } from './settings.ts';
 import type { TrainingSettings } from './settings.ts';
@@ -82,8 +83,6 @@ export const WORD_FLAGS = {
   maskStyle: { flag: 'mask', words: MASK_STYLES },
   blockStarts: { flag: 'block-starts', words: BLOCK_STARTS },
 } as const;
-
-export const DTYPES = ['float16', 'bfloat16', 'float32'] as const;
 
 /** A run may go on with these changed, as long as the steps that it has done keep their learning rate. */
 export const RATE_FLAGS: ReadonlySet<string> = new Set(['steps', 'schedule', 'decay', 'final-share']);
@@ -190,9 +189,8 @@ function answerMarks(dataFolder: string) {
 /** The ids that config.json names. */
 export function tokensOf(dataFolder: string): SpecialTokenIds {
   const { file, idOf } = specialTokens(dataFolder);
-  const ids = [...Object.values(file.model.vocab), ...file.added_tokens.map((token) => token.id)];
   return {
-    vocabSize: Math.max(...ids) + 1,
+    vocabSize: numTokensOf(file),
     bosTokenId: idOf('<|bos|>'),
     eosTokenId: idOf('<|end|>'),
     maskTokenId: idOf('<|mask|>'),

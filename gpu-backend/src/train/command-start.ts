@@ -1,4 +1,4 @@
-import { copyFileSync, existsSync, mkdirSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { FlagError, numberFlag, oneOf, stringFlag, wholeNumber } from '../cli/flags.ts';
 import type { ParsedFlags } from '../cli/flags.ts';
@@ -7,7 +7,6 @@ import type { Checkpoint } from './checkpoint.ts';
 import {
   ANY_NUMBER,
   blockSizes,
-  DTYPES,
   FLAG_OF,
   numbers,
   RATE_FLAGS,
@@ -19,7 +18,7 @@ import {
   words,
 } from './command-flags.ts';
 import { encodeTexts } from './encode.ts';
-import { TOKENIZER_FILES } from './export.ts';
+import { copyTokenizer, DTYPES } from './export.ts';
 import { isModelFolder, startFromFolder, tokenizerOf } from './from-folder.ts';
 import { initialCheckpoint, restartedCheckpoint } from './initialize.ts';
 import { assertFits, planMemory } from './memory.ts';
@@ -91,16 +90,9 @@ function assertSameTokenizer(modelFolder: string, dataFolder: string): void {
   throw new FlagError(`${dataFolder} was encoded with another tokenizer than that of ${modelFolder}.`);
 }
 
-function copyTokenizer(from: string, to: string): void {
-  mkdirSync(to, { recursive: true });
-  for (const fileName of TOKENIZER_FILES)
-    if (existsSync(path.join(from, fileName)))
-      copyFileSync(path.join(from, fileName), path.join(to, fileName));
-}
-
 /** The type of exported weights, which config.json names. */
 function withDtype(flags: ParsedFlags, checkpoint: Checkpoint): Checkpoint {
-  const dtype = oneOf(flags, 'dtype', DTYPES);
+  const dtype = oneOf(flags, 'dtype', Object.keys(DTYPES));
   if (dtype === undefined) return checkpoint;
   const { dtype: _, ...configJson } = checkpoint.configJson;
   return { ...checkpoint, configJson: { ...configJson, torch_dtype: dtype } };

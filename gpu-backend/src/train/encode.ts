@@ -1,12 +1,11 @@
-import { copyFileSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
+import { mkdirSync, readFileSync } from 'node:fs';
 import { z } from 'zod';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { ChatMessage } from '../model/chat-template.ts';
 import { outlineFolder } from '../model/folder.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import { loadTokenizer } from '../model/tokenizer-files.ts';
-import { TOKENIZER_FILES } from './export.ts';
+import { copyTokenizer } from './export.ts';
 import { writeTokenText } from './token-text.ts';
 
 const message = z.object({
@@ -51,10 +50,7 @@ export function encodeTexts(file: string, modelFolder: string, dataFolder: strin
   mkdirSync(dataFolder, { recursive: true });
   writeTokenText(dataFolder, 'train', training, config.vocabSize);
   writeTokenText(dataFolder, 'valid', heldOut, config.vocabSize);
-  for (const fileName of TOKENIZER_FILES) {
-    const from = path.join(modelFolder, fileName);
-    if (existsSync(from)) copyFileSync(from, path.join(dataFolder, fileName));
-  }
+  copyTokenizer(modelFolder, dataFolder);
   const numTokens = training.reduce((sum, { length }) => sum + length, 0);
   return { numDocuments: training.length, numTokens, numHeldOut: heldOut.length };
 }

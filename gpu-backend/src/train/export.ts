@@ -8,14 +8,19 @@ import type { Checkpoint } from './checkpoint.ts';
 import { checkpointConfig } from './checkpoint.ts';
 import { exportAdapter } from './mask-adapter.ts';
 
-export const TOKENIZER_FILES = [
+const TOKENIZER_FILES = [
   'tokenizer.json',
   'tokenizer_config.json',
   'chat_template.jinja',
   'generation_config.json',
 ];
 
-const DTYPES: Readonly<Record<string, FloatDtype>> = { float16: 'F16', bfloat16: 'BF16', float32: 'F32' };
+/** By the names that config.json and --dtype have. */
+export const DTYPES: Readonly<Record<string, FloatDtype>> = {
+  float16: 'F16',
+  bfloat16: 'BF16',
+  float32: 'F32',
+};
 
 /**
  * Writes a checkpoint as a Hugging Face folder that the backend serves: weights of the type that its config.json
@@ -34,11 +39,16 @@ export function exportModel(checkpoint: Checkpoint, tokenizerFolder: string, fol
   const { maskAdapterRank } = checkpoint.settings;
   if (maskAdapterRank > 0) exportAdapter(config, maskAdapterRank, tensors, { folder, dtype });
   writeFileSync(path.join(folder, 'config.json'), `${JSON.stringify(configJson, null, 2)}\n`);
+  copyTokenizer(tokenizerFolder, folder);
+}
+
+/** Copies what a model folder has of a tokenizer's files. */
+export function copyTokenizer(from: string, to: string): void {
+  if (path.resolve(from) === path.resolve(to)) return;
+  mkdirSync(to, { recursive: true });
   for (const fileName of TOKENIZER_FILES) {
-    const from = path.join(tokenizerFolder, fileName);
-    if (existsSync(from) && path.resolve(tokenizerFolder) !== path.resolve(folder)) {
-      copyFileSync(from, path.join(folder, fileName));
-    }
+    const file = path.join(from, fileName);
+    if (existsSync(file)) copyFileSync(file, path.join(to, fileName));
   }
 }
 

@@ -18,9 +18,14 @@ export const WRANGLER_ENVIRONMENT = {
 
 const packageSchema = z.object({ bin: z.object({ wrangler: z.string() }) });
 
+/** The package.json of the edge's own wrangler. */
+export function wranglerPackage(): string {
+  return createRequire(join(REPOSITORY, 'edge/package.json')).resolve('wrangler/package.json');
+}
+
 /** A script for Node. */
 export function wranglerScript(): string {
-  const packagePath = createRequire(join(REPOSITORY, 'edge/package.json')).resolve('wrangler/package.json');
+  const packagePath = wranglerPackage();
   const { bin } = packageSchema.parse(JSON.parse(readFileSync(packagePath, 'utf8')));
   return join(dirname(packagePath), bin.wrangler);
 }

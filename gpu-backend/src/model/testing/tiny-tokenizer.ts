@@ -27,6 +27,17 @@ export const TINY_TOKENIZER_CONFIG = {
   chat_template: TINY_TEMPLATE,
 };
 
+/** How Llama 2's tokenizer.json, made of SentencePiece's model, turns tokens to text. */
+export const LLAMA2_DECODER = {
+  type: 'Sequence',
+  decoders: [
+    { type: 'Replace', pattern: { String: '▁' }, content: ' ' },
+    { type: 'ByteFallback' },
+    { type: 'Fuse' },
+    { type: 'Strip', content: ' ', start: 1, stop: 0 },
+  ],
+};
+
 /** A tokenizer.json with all bytes, a dozen merges and a vocabulary of 274. */
 export function tinyTokenizerJson(): Record<string, unknown> {
   const tokens = [...BYTE_SYMBOLS, ...SPECIALS, ...MERGES.map((merge) => merge.replace(' ', ''))];
