@@ -157,6 +157,8 @@ describe('environment', () => {
     expect(answer).toMatchObject({ status: 500, body: { error: { code: 'internal' } } });
     expect(answer.body.error.message).toContain('misconfigured');
     expect(JSON.stringify(answer.body)).not.toContain(name);
-    expect(console.error).toHaveBeenCalledWith(expect.stringMatching(`^FATAL BAD_ENVIRONMENT: ${name}\\b`));
+    expect(console.error).toHaveBeenCalledWith(
+      expect.stringMatching(`"bad_environment","problems":"${name}\\b`),
+    );
   });
 });

@@ -4,6 +4,7 @@ import { type Context, type Handler, Hono, type Next } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { type AppEnv, edgeConfig } from './env.ts';
 import { retryHeaders } from './ledger/client.ts';
+import { identify } from './identify.ts';
 import { logError } from './log.ts';
 import { openAiErrorBody } from './openai/errors.ts';
 import { getExport, getKeyExport, postImport, postKeyImport } from './routes/admin-backup.ts';
@@ -78,15 +79,6 @@ export function createApp(): Hono<AppEnv> {
   return app;
 }
 
-/** Gives the request its id, and its answer the headers that every answer has. */
-async function identify(c: Context<AppEnv>, next: Next): Promise<void> {
-  const requestId = `req_${crypto.randomUUID().replaceAll('-', '')}`;
-  c.set('requestId', requestId);
-  await next();
-  c.res.headers.set('x-request-id', requestId);
-  for (const [name, value] of Object.entries(c.get('rateLimit') ?? {})) c.res.headers.set(name, value);
-}
-
 async function configure(c: Context<AppEnv>, next: Next): Promise<void> {
   c.set('config', edgeConfig(c.env));
   await next();
@@ -102,7 +94,7 @@ function methodNotAllowed(methods: readonly string[]): Handler<AppEnv> {
 }
 
 function refuse(c: Context<AppEnv>, error: TidarError): Response {
-  logError(error, c.get('requestId'));
+  logError(error, c.get('log'));
   const status = error.httpStatus as ContentfulStatusCode;
   return c.json(openAiErrorBody(error), status, retryHeaders(error));
 }

@@ -1,9 +1,11 @@
 import { TidarError } from '@tidar/shared/errors.ts';
+import type { TraceContext } from '@tidar/shared/trace-context.ts';
 import type { EdgeConfig, EnvName } from './config.ts';
 import { parseEdgeConfig } from './config.ts';
 import type { Directory } from './directory/directory.ts';
 import type { Fleet } from './fleet/fleet.ts';
 import type { Ledger } from './ledger/ledger.ts';
+import { type Log, logWith } from './log.ts';
 
 export type { EdgeConfig } from './config.ts';
 
@@ -18,7 +20,16 @@ export interface Bindings extends Record<EnvName, string | undefined> {
 
 export interface AppEnv {
   Bindings: Bindings;
-  Variables: { requestId: string; config: EdgeConfig; rateLimit?: Record<string, string> };
+  Variables: {
+    requestId: string;
+    trace: TraceContext;
+    /** By `performance.now()`. */
+    receivedAt: number;
+    /** Each line has the request's ids. */
+    log: Log;
+    config: EdgeConfig;
+    rateLimit?: Record<string, string>;
+  };
 }
 
 /** A Worker and each Durable Object have bindings of their own. */
@@ -38,7 +49,7 @@ function parsedConfig(bindings: Bindings): EdgeConfig {
     return parseEdgeConfig(bindings);
   } catch (error) {
     const problems = error instanceof Error ? error.message : String(error);
-    console.error(`FATAL BAD_ENVIRONMENT: ${problems}`);
+    logWith({})('error', 'bad_environment', { problems });
     throw new TidarError('internal', 'The edge is misconfigured: its log says how.', { internal: problems });
   }
 }

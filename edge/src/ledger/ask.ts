@@ -1,4 +1,6 @@
 import { TidarError } from '@tidar/shared/errors.ts';
+import { traceFields, traceOf } from '@tidar/shared/trace-context.ts';
+import { logWith } from '../log.ts';
 import { Instance, type LeaseSettings } from '../relay/instance.ts';
 import type { JournalQuestion, JournalWord } from './journal.ts';
 
@@ -15,14 +17,16 @@ export async function askJournal(
   leases: LeaseSettings,
 ): Promise<JournalWord> {
   if (backend === null) return 'unreachable';
-  const identity = { requestId, numChoices, tenant, fingerprint };
+  // The trace of the request itself, unless its client had named one.
+  const trace = traceOf(new Headers(), requestId.replace(/^req_/, ''));
+  const identity = { requestId, numChoices, tenant, fingerprint, trace };
   const instance = new Instance(backend, identity, attempt, { leases, timeouts: TIMEOUTS });
   try {
     return { answer: await instance.journal() };
   } catch (error) {
     if (error instanceof TidarError && error.code === 'not_found') return 'unknown';
-    const reason = String(error);
-    console.warn(JSON.stringify({ event: 'journal_unreachable', request_id: requestId, backend, reason }));
+    const log = logWith({ request_id: requestId, ...traceFields(trace) });
+    log('warn', 'journal_unreachable', { backend, reason: String(error) });
     return 'unreachable';
   }
 }

@@ -3,6 +3,7 @@ import { errorBody, TidarError } from '@tidar/shared/errors.ts';
 import { type BackupPage, type BackupRow, dumpPage } from '../backup.ts';
 import { directoryOf } from '../directory/client.ts';
 import type { Bindings } from '../env.ts';
+import { logWith } from '../log.ts';
 import { migrate } from '../migrate.ts';
 import { LEDGER_TABLES } from './backup.ts';
 import { nextDueMs } from './due.ts';
@@ -90,7 +91,7 @@ export abstract class KeyObject extends DurableObject<Bindings> {
         this.ctx.storage.transactionSync(() => confirmBatch(this.sql, sent));
       }
     } catch (error) {
-      console.error(JSON.stringify({ event: 'outbox_failed', reason: String(error) }));
+      logWith({})('error', 'outbox_failed', { reason: String(error) });
       delayOutbox(this.sql, Date.now());
     }
   }

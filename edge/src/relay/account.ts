@@ -1,6 +1,7 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import { accepted, isRefused, type LedgerStub } from '../ledger/client.ts';
 import type { BillReason, Grant, Progress } from '../ledger/types.ts';
+import type { Log } from '../log.ts';
 import type { Tally } from './tally.ts';
 
 const SETTLE_TRIES = 4;
@@ -23,6 +24,7 @@ export interface AccountOptions {
   leaveGraceMs: number;
   /** The bill is written: the answer is only read once more. */
   isBilled: boolean;
+  log: Log;
 }
 
 /** What one connection tells the ledger of the answer that it relays, and what the ledger grants it. */
@@ -31,6 +33,7 @@ export class Account {
   readonly #tally: Tally;
   #grant: Grant;
   #isClosed: boolean;
+  #outcome: BillReason | 'left' | 'taken_over' | undefined;
 
   constructor(options: AccountOptions, tally: Tally) {
     this.#options = options;
@@ -54,6 +57,11 @@ export class Account {
   /** The bill is written or left to the ledger: nothing of this connection counts any more. */
   get isClosed(): boolean {
     return this.#isClosed;
+  }
+
+  /** What ended the relaying; undefined: nothing has, or it was a bill's second reading. */
+  get outcome(): BillReason | 'left' | 'taken_over' | undefined {
+    return this.#outcome;
   }
 
   /** Half of the slice is used, and there is more to have. */
@@ -107,6 +115,7 @@ export class Account {
   async leave(graceMs = this.#options.leaveGraceMs): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#outcome = 'left';
     const { ledger, requestId } = this.#options;
     const tokensHash = this.#tally.hasStarted ? await this.#tally.hash() : null;
     await this.#persist('leave', () => ledger.leave(requestId, { ...this.#progress(), graceMs }, tokensHash));
@@ -115,6 +124,7 @@ export class Account {
   /** Nothing is left to tell: another connection does. */
   forget(): void {
     this.#isClosed = true;
+    this.#outcome = 'taken_over';
   }
 
   /** Ends the relaying with the ledger's word for it at the moment when its key ends, or another takes over. */
@@ -141,6 +151,7 @@ export class Account {
   async #settle(finishReason: BillReason, how: { reader?: number; estimated?: boolean }): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
+    this.#outcome = finishReason;
     const tokensHash = this.#tally.hasStarted ? await this.#tally.hash() : null;
     const bill = { ...this.#tally.counts(), finishReason, tokensHash, estimated: false, ...how };
     const { attempt, requestId } = this;
@@ -152,14 +163,11 @@ export class Account {
       try {
         return await tell();
       } catch (error) {
-        if (tryIndex === SETTLE_TRIES) return logFailure(action, this.requestId, error);
+        if (tryIndex === SETTLE_TRIES) {
+          return this.#options.log('error', 'ledger_failed', { action, reason: String(error) });
+        }
         await new Promise((resolve) => setTimeout(resolve, RETRY_MS * tryIndex));
       }
     }
   }
-}
-
-function logFailure(action: string, requestId: string, error: unknown): void {
-  const entry = { event: 'ledger_failed', action, request_id: requestId, reason: String(error) };
-  console.error(JSON.stringify(entry));
 }

@@ -10,6 +10,7 @@ import {
 import type { Bindings, EdgeConfig } from '../env.ts';
 import { fleetOf } from '../fleet/client.ts';
 import type { BackendWord } from '../fleet/heartbeats.ts';
+import type { Log } from '../log.ts';
 
 /** A backend as it last answered. */
 export interface BackendState {
@@ -22,30 +23,51 @@ export interface BackendState {
 }
 
 const CACHE_MS = 2_000;
+/** What is older is read again beside the request that finds it so, which does not wait. */
+const REFRESH_MS = 1_000;
 const PROBE_TIMEOUT_MS = 2_000;
 
 /** What each backend last said, for when it is too busy to say it again. */
 const lastAnswers = new Map<string, BackendState>();
 let cache: { key: string; readAtMs: number; states: BackendState[] } | undefined;
+let lastRefreshMs = -Infinity;
 
 /** What the fleet is read from. */
 export interface FleetSource {
   config: Pick<EdgeConfig, 'BACKENDS'>;
   env: Pick<Bindings, 'FLEET'>;
+  log: Log;
+  /** Keeps work going that its request does not wait for. */
+  waitUntil: (work: Promise<unknown>) => void;
 }
 
 /**
  * The configured backends and those that say by heartbeats that they live; at most 2 s old, kept by the isolate. Who
  * does both is known by its heartbeats.
  */
-export async function readFleet({ config, env }: FleetSource): Promise<BackendState[]> {
-  const key = config.BACKENDS.map(({ url }) => url).join(' ');
-  if (cache?.key === key && Date.now() - cache.readAtMs < CACHE_MS) return cache.states;
-  const beating = (await heartbeats(env)).map(stateOf);
+export async function readFleet(source: FleetSource): Promise<BackendState[]> {
+  const nowMs = Date.now();
+  if (cache?.key !== keyOf(source) || nowMs - cache.readAtMs >= CACHE_MS) return readNow(source);
+  // Another request's refresh cannot be waited for, and may end with its request.
+  if (nowMs - Math.max(cache.readAtMs, lastRefreshMs) >= REFRESH_MS) {
+    lastRefreshMs = nowMs;
+    source.waitUntil(readNow(source));
+  }
+  return cache.states;
+}
+
+const keyOf = ({ config }: FleetSource): string => config.BACKENDS.map(({ url }) => url).join(' ');
+
+async function readNow(source: FleetSource): Promise<BackendState[]> {
+  const { config, log } = source;
+  const before = cache;
+  const beating = (await heartbeats(source)).map((word) => stateOf(word, log));
   const beatingUrls = new Set(beating.map(({ url }) => url));
   const silent = config.BACKENDS.filter(({ url }) => !beatingUrls.has(url));
-  const states = [...(await Promise.all(silent.map(({ url }) => probe(url)))), ...beating];
-  cache = { key, readAtMs: Date.now(), states };
+  const states = [...(await Promise.all(silent.map(({ url }) => probe(url, log)))), ...beating];
+  // What was forgotten meanwhile was found to be wrong: this may be as old.
+  if (before === undefined || cache !== undefined)
+    cache = { key: keyOf(source), readAtMs: Date.now(), states };
   return states;
 }
 
@@ -55,18 +77,19 @@ export function forgetFleet(): void {
 }
 
 /** Without the fleet's object the configured backends still serve. */
-async function heartbeats(env: FleetSource['env']): Promise<BackendWord[]> {
+async function heartbeats({ env, log }: FleetSource): Promise<BackendWord[]> {
   try {
     return await fleetOf(env).backends();
   } catch (error) {
-    console.error(JSON.stringify({ event: 'fleet_unreachable', reason: String(error) }));
+    log('error', 'fleet_unreachable', { reason: String(error) });
     return [];
   }
 }
 
-function stateOf({ address, protocol_version: version, models, load, draining }: BackendWord): BackendState {
+function stateOf(word: BackendWord, log: Log): BackendState {
+  const { address, protocol_version: version, models, load, draining } = word;
   const url = address.replace(/\/+$/, '');
-  if (version !== PROTOCOL_VERSION) return incompatible(url, version);
+  if (version !== PROTOCOL_VERSION) return incompatible(url, version, log);
   return { url, status: draining ? 'draining' : 'ok', models, load };
 }
 
@@ -101,19 +124,19 @@ export function routesTo(fleet: readonly BackendState[], modelId: string): Route
   throw new TidarError('model_not_found', message, { param: 'model' });
 }
 
-async function probe(url: string): Promise<BackendState> {
+async function probe(url: string, log: Log): Promise<BackendState> {
   try {
     const [health, list] = await Promise.all([read(`${url}/health`), read(`${url}/v1/models`)]);
     // While its model is loaded it says only that: an error object, without its version.
     if (errorBodySchema.safeParse(list).success) throw new Error('it is not ready');
     const { protocol_version: version } = protocolVersionSchema.parse(list);
-    if (version !== PROTOCOL_VERSION) return incompatible(url, version);
+    if (version !== PROTOCOL_VERSION) return incompatible(url, version, log);
     const { models } = modelListSchema.parse(list);
     const state: BackendState = { url, status: healthSchema.parse(health).status, models };
     lastAnswers.set(url, state);
     return state;
   } catch (error) {
-    console.warn(JSON.stringify({ event: 'backend_unreachable', url, reason: String(error) }));
+    log('warn', 'backend_unreachable', { url, reason: String(error) });
     const isSlow = error instanceof DOMException && error.name === 'TimeoutError';
     // A busy backend is not a dead one: whoever asks it for an answer will see.
     const last = isSlow ? lastAnswers.get(url) : undefined;
@@ -121,9 +144,8 @@ async function probe(url: string): Promise<BackendState> {
   }
 }
 
-function incompatible(url: string, version: number): BackendState {
-  const event = { event: 'backend_incompatible', url, protocol: version, expected: PROTOCOL_VERSION };
-  console.warn(JSON.stringify(event));
+function incompatible(url: string, version: number, log: Log): BackendState {
+  log('warn', 'backend_incompatible', { url, protocol: version, expected: PROTOCOL_VERSION });
   return { url, status: 'incompatible', models: [] };
 }
 

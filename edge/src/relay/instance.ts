@@ -2,6 +2,7 @@ import { readRequestSchema, renewAnswerSchema, requestPath } from '@tidar/shared
 import { type JournalAnswer, journalAnswerSchema } from '@tidar/shared/journal.ts';
 import { errorBodySchema, TidarError } from '@tidar/shared/errors.ts';
 import { utf8 } from '@tidar/shared/lease.ts';
+import { REQUEST_ID_HEADER, type TraceContext, traceHeaders } from '@tidar/shared/trace-context.ts';
 import type { GenerateRequest } from '@tidar/shared/protocol.ts';
 import type { Grant } from '../ledger/types.ts';
 import { leaseFor, type LeaseTerms } from '../lease.ts';
@@ -16,6 +17,9 @@ export interface RequestIdentity {
   fingerprint: string;
 }
 
+/** For whom a backend is asked: what its log has to say. */
+export type AskedFor = RequestIdentity & { trace: TraceContext };
+
 export interface LeaseSettings {
   secret: string;
   lifetimeMs: number;
@@ -24,14 +28,14 @@ export interface LeaseSettings {
 /** What an edge asks of one backend for one attempt of one request, each with a lease of its own. */
 export class Instance {
   readonly url: string;
-  readonly #identity: RequestIdentity;
+  readonly #identity: AskedFor;
   readonly #attempt: number;
   readonly #leases: LeaseSettings;
   readonly #timeouts: Timeouts;
 
   constructor(
     url: string,
-    identity: RequestIdentity,
+    identity: AskedFor,
     attempt: number,
     { leases, timeouts }: { leases: LeaseSettings; timeouts: Timeouts },
   ) {
@@ -76,7 +80,7 @@ export class Instance {
   #open(path: string, body: Uint8Array<ArrayBuffer>, lease: string, outer: AbortSignal): Promise<Upstream> {
     const { numChoices } = this.#identity;
     return openUpstream(
-      { backend: this.url, path, body, lease, numChoices, timeouts: this.#timeouts },
+      { backend: this.url, path, body, headers: this.#headers(lease), numChoices, timeouts: this.#timeouts },
       outer,
     );
   }
@@ -85,7 +89,7 @@ export class Instance {
     try {
       const response = await fetch(this.url + path, {
         method: 'POST',
-        headers: { 'content-type': 'application/json', authorization: `Bearer ${lease}` },
+        headers: this.#headers(lease),
         body,
         signal: AbortSignal.timeout(this.#timeouts.connectMs),
       });
@@ -95,6 +99,16 @@ export class Instance {
     } catch (error) {
       throw error instanceof TidarError ? error : new Unreachable(String(error));
     }
+  }
+
+  #headers(lease: string): Record<string, string> {
+    const { requestId, trace } = this.#identity;
+    return {
+      'content-type': 'application/json',
+      authorization: `Bearer ${lease}`,
+      [REQUEST_ID_HEADER]: requestId,
+      ...traceHeaders(trace),
+    };
   }
 
   #lease(terms: Omit<LeaseTerms, 'expiresAtMs'>): Promise<string> {

@@ -10,7 +10,7 @@ import type { Account } from './account.ts';
 import { clientLeft, isForAnother, ProtocolBreach, publicError, Unreachable } from './failures.ts';
 import { Failover, type FailoverHost } from './failover.ts';
 import type { Route } from './fleet.ts';
-import { Instance, type LeaseSettings, type RequestIdentity } from './instance.ts';
+import { type AskedFor, Instance, type LeaseSettings } from './instance.ts';
 import type { Pool } from './pool.ts';
 import { advance, encodePosition, Overlap, type Position } from './position.ts';
 import { Renewal } from './renewal.ts';
@@ -23,7 +23,7 @@ const LEAST_START_MS = 1_000;
 export interface RelayOptions {
   account: Account;
   tally: Tally;
-  identity: RequestIdentity;
+  identity: AskedFor;
   /** What was asked for; undefined where only a journal knows it, and it cannot be asked. */
   request: GenerateRequest | undefined;
   /** Who shares a prefix. */

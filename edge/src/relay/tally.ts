@@ -28,6 +28,8 @@ export class Tally {
   #numPassesBefore = 0;
   #numPasses = 0;
   hasStarted = false;
+  /** When the first token of this connection came, by `performance.now()`. */
+  firstTokenAt: number | undefined;
 
   /** `known`: what a journal has told of an answer that is taken over. */
   constructor(numChoices: number, known: KnownTokens = { promptTokenIds: [], tokenIds: [] }) {
@@ -66,6 +68,7 @@ export class Tally {
   }
 
   step({ choice, token_ids: tokenIds, text }: StepEvent): void {
+    this.firstTokenAt ??= performance.now();
     this.tokenIds[choice]?.push(...tokenIds);
     this.#numPasses += 1;
     const before = tokenIds.length === 0 ? this.lastStep(choice).numCharacters : 0;

@@ -30,7 +30,7 @@ export interface UpstreamRequest {
   path: string;
   /** The exact bytes that the lease's request hash is of. */
   body: Uint8Array<ArrayBuffer>;
-  lease: string;
+  headers: Readonly<Record<string, string>>;
   numChoices: number;
   timeouts: Timeouts;
 }
@@ -122,14 +122,14 @@ class Connection {
   }
 
   async #post(): Promise<ReadableStream<Uint8Array>> {
-    const { backend, path, lease, body, timeouts } = this.#request;
+    const { backend, path, headers, body, timeouts } = this.#request;
     const watch = new AbortController();
     void this.#watchAlive(watch.signal);
     try {
       const response = await this.#within(timeouts.startMs, () =>
         fetch(backend + path, {
           method: 'POST',
-          headers: { 'content-type': 'application/json', authorization: `Bearer ${lease}` },
+          headers,
           body,
           signal: this.#controller.signal,
         }),

@@ -2,7 +2,7 @@ import { toTidarError } from '@tidar/shared/errors.ts';
 import { encodeSse } from '@tidar/shared/sse.ts';
 import type { Context } from 'hono';
 import type { AppEnv } from '../env.ts';
-import { logError } from '../log.ts';
+import { type Log, logError } from '../log.ts';
 import { answerChunks, type TextAnswer, wholeAnswer } from '../openai/answer.ts';
 import type { AnswerShape } from '../openai/answer-shape.ts';
 import { openAiErrorBody } from '../openai/errors.ts';
@@ -44,7 +44,7 @@ export function streamResponse(
   leave: () => Promise<void>,
   headers: Record<string, string> = {},
 ): Response {
-  const stream = streamOf(withErrorChunk(chunks, c.get('requestId')), {
+  const stream = streamOf(withErrorChunk(chunks, c.get('log')), {
     keepAliveMs: c.get('config').KEEP_ALIVE_MS,
     onCancel: leave,
   });
@@ -55,13 +55,13 @@ export function streamResponse(
 /** A stream that fails says so and closes without `[DONE]`: its status line was sent long ago. */
 async function* withErrorChunk(
   chunks: AsyncGenerator<string, void, void>,
-  requestId: string,
+  log: Log,
 ): AsyncGenerator<string, void, void> {
   try {
     yield* chunks;
   } catch (thrown) {
     const error = toTidarError(thrown);
-    logError(error, requestId);
+    logError(error, log);
     yield encodeSse({ data: JSON.stringify(openAiErrorBody(error)) });
   }
 }

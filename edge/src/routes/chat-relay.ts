@@ -8,6 +8,7 @@ import type { AppEnv, EdgeConfig } from '../env.ts';
 import type { LedgerStub } from '../ledger/client.ts';
 import type { Attachment, Grant, RequestTerms } from '../ledger/types.ts';
 import { Account } from '../relay/account.ts';
+import { logAnswer } from '../relay/answer-log.ts';
 import { isForAnother, publicError } from '../relay/failures.ts';
 import type { Route } from '../relay/fleet.ts';
 import { Instance, type LeaseSettings } from '../relay/instance.ts';
@@ -17,6 +18,7 @@ import { Relay } from '../relay/relay.ts';
 import { prefixKey } from '../relay/routing.ts';
 import { type KnownTokens, Tally } from '../relay/tally.ts';
 import type { Timeouts } from '../relay/upstream.ts';
+import { fleetSource } from './fleet-source.ts';
 
 const JOURNAL_RETRY_MS = 500;
 
@@ -31,8 +33,7 @@ export async function callerOf(key: ApiKey, ledger: LedgerStub): Promise<Caller>
   return { key, ledger, tenant: await tenantOf(key.keyId) };
 }
 
-export const poolOf = (c: Context<AppEnv>, modelId: string): Pool =>
-  new Pool({ config: c.get('config'), env: c.env }, modelId);
+export const poolOf = (c: Context<AppEnv>, modelId: string): Pool => new Pool(fleetSource(c), modelId);
 
 export interface NewRelay {
   requestId: string;
@@ -51,12 +52,12 @@ export async function beginRelay(c: Context<AppEnv>, caller: Caller, options: Ne
   const { numChoices } = terms;
   const { tenant } = caller;
   const tally = new Tally(numChoices);
-  const account = accountOf(config, caller, { requestId, grant, reader: 0, terms, isBilled: false }, tally);
+  const account = accountOf(c, caller, { requestId, grant, reader: 0, terms, isBilled: false }, tally);
   const relay = new Relay({
     ...relaySettings(config),
     account,
     tally,
-    identity: { requestId, numChoices, tenant, fingerprint },
+    identity: { requestId, numChoices, tenant, fingerprint, trace: c.get('trace') },
     request,
     prefixKey: prefixKey(tenant, request.input),
     pool,
@@ -85,11 +86,11 @@ export async function attachRelay(c: Context<AppEnv>, caller: Caller, options: T
   const { requestId, attachment, position } = options;
   const { terms, backend, fingerprint, attempt, reader } = attachment;
   const { numChoices, contextLength } = terms;
-  const identity = { requestId, numChoices, tenant: caller.tenant, fingerprint };
+  const identity = { requestId, numChoices, tenant: caller.tenant, fingerprint, trace: c.get('trace') };
   const settings = relaySettings(config);
   const accountFor = (tally: Tally): Account => {
     const isBilled = attachment.state === 'settled';
-    return accountOf(config, caller, { requestId, grant: attachment, reader, terms, isBilled }, tally);
+    return accountOf(c, caller, { requestId, grant: attachment, reader, terms, isBilled }, tally);
   };
   const started = attachment.started ?? { attempt, backend };
   const instance = new Instance(started.backend, identity, started.attempt, settings);
@@ -197,7 +198,9 @@ function noJournal(cause: unknown): TidarError {
 
 /** Its bill outlives the answer, and the client who leaves it. */
 function outliving(c: Context<AppEnv>, relay: Relay): Relay {
-  c.executionCtx.waitUntil(relay.settled);
+  const { account, tally } = relay.options;
+  const log = (): void => logAnswer(c.get('log'), account, tally, c.get('receivedAt'));
+  c.executionCtx.waitUntil(relay.settled.then(log));
   c.req.raw.signal.addEventListener('abort', () => c.executionCtx.waitUntil(relay.leave()));
   return relay;
 }
@@ -211,15 +214,15 @@ interface AccountFor {
 }
 
 function accountOf(
-  config: EdgeConfig,
+  c: Context<AppEnv>,
   { ledger }: Caller,
   { requestId, grant, reader, terms, isBilled }: AccountFor,
   tally: Tally,
 ): Account {
   const { maxTokens, contextLength, sliceTokens } = terms;
-  const { SETTLE_GRACE_MS: graceMs, LEAVE_GRACE_MS: leaveGraceMs } = config;
+  const { SETTLE_GRACE_MS: graceMs, LEAVE_GRACE_MS: leaveGraceMs } = c.get('config');
   const limits = { maxTokens, contextLength, sliceTokens, graceMs, leaveGraceMs };
-  return new Account({ ledger, requestId, reader, grant, isBilled, ...limits }, tally);
+  return new Account({ ledger, requestId, reader, grant, isBilled, log: c.get('log'), ...limits }, tally);
 }
 
 function relaySettings(config: EdgeConfig): {

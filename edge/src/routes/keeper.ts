@@ -1,6 +1,6 @@
 import { toTidarError } from '@tidar/shared/errors.ts';
 import type { LedgerStub } from '../ledger/client.ts';
-import { logError } from '../log.ts';
+import { logError, logWith } from '../log.ts';
 
 /** What comes in between is written together: each write waits for a disk. */
 const WRITE_EVERY_MS = 100;
@@ -49,7 +49,7 @@ export class AnswerKeeper {
         await this.#ledger.keepAnswer(this.#requestId, this.#reader, part);
       } catch (error) {
         this.#hasFailed = true;
-        logError(toTidarError(error), this.#requestId);
+        logError(toTidarError(error), logWith({ request_id: this.#requestId }));
       }
       if (isWhole) return;
       await new Promise((resolve) => setTimeout(resolve, WRITE_EVERY_MS));

@@ -5,6 +5,7 @@ import { authenticate } from '../auth/authenticate.ts';
 import type { AppEnv } from '../env.ts';
 import { verifyKey } from '../ledger/client.ts';
 import { readFleet, routesTo, servedModels } from '../relay/fleet.ts';
+import { fleetSource } from './fleet-source.ts';
 
 /** `GET /v1/models`. */
 export async function getModels(c: Context<AppEnv>): Promise<Response> {
@@ -19,14 +20,14 @@ export async function getModel(c: Context<AppEnv>): Promise<Response> {
   const model = models.find((candidate) => candidate.id === id);
   if (model !== undefined) return c.json(modelObject(model));
   // Says why: unknown, draining, or no backend at all.
-  routesTo(await readFleet({ config: c.get('config'), env: c.env }), id);
+  routesTo(await readFleet(fleetSource(c)), id);
   throw new TidarError('model_not_found', `There is no model '${id}'.`, { param: 'model' });
 }
 
 async function modelsFor(c: Context<AppEnv>): Promise<ModelInfo[]> {
   const config = c.get('config');
   const key = await authenticate(c.req.header('authorization'), config.KEY_SECRETS);
-  const [allowed, fleet] = await Promise.all([verifyKey(c.env, key), readFleet({ config, env: c.env })]);
+  const [allowed, fleet] = await Promise.all([verifyKey(c.env, key), readFleet(fleetSource(c))]);
   return servedModels(fleet).filter(({ id }) => allowed === null || allowed.includes(id));
 }
 
