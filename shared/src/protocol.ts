@@ -3,6 +3,7 @@ import { decoderSchema } from './decoder.ts';
 import { errorObjectSchema, TidarError } from './errors.ts';
 import { wholeWithin, within } from './numbers.ts';
 import { encodeSse, type SseMessage } from './sse.ts';
+import { passTraceSchema } from './trace.ts';
 
 /** Goes up with every change that a peer of the version before would misread. */
 export const PROTOCOL_VERSION = 3;
@@ -98,7 +99,7 @@ export const generateInputSchema = z.discriminatedUnion('type', [
 ]);
 export type GenerateInput = z.infer<typeof generateInputSchema>;
 
-export const traceSchema = z.enum(['none', 'stats']);
+export const traceSchema = z.enum(['none', 'stats', 'full'], "expected 'none', 'stats' or 'full'");
 
 /** The body of `POST /v1/generate`. */
 export const generateRequestSchema = z.strictObject({
@@ -192,6 +193,8 @@ export const stepEventSchema = z.object({
   /** One for each token of the step. */
   logprobs: z.array(tokenLogprobSchema).optional(),
   stats: stepStatsSchema.optional(),
+  /** With `trace: 'full'`: of each pass of the step, the last of which decided the tokens. */
+  trace: z.array(passTraceSchema).optional(),
 });
 
 /** The end of one choice: no step of it comes after. */

@@ -32,8 +32,8 @@ export interface StreamForm {
   resumedAt?: string | undefined;
 }
 
-/** One forward pass of one choice, as `tidar.trace: 'stats'` shows it. */
-type StepTrace = StepStats & { choice: number; token_ids: number[] };
+/** One forward pass of one choice, as `tidar.trace` shows it; `trace` with 'full' alone. */
+type StepTrace = StepStats & Pick<StepEvent, 'choice' | 'token_ids' | 'trace'>;
 
 /** A choice of an answer that is not streamed, while it grows. */
 type Choice = WholeChoice & { logprobs: TokenLogprob[] | undefined };
@@ -139,8 +139,9 @@ function usageOf({ prompt_tokens, completion_tokens, cached_tokens }: Usage): ob
   };
 }
 
-function traceOf({ choice, stats, token_ids }: StepEvent): StepTrace | undefined {
-  return stats === undefined ? undefined : { choice, token_ids, ...stats };
+export function traceOf({ choice, stats, token_ids, trace }: StepEvent): StepTrace | undefined {
+  if (stats === undefined) return undefined;
+  return { choice, token_ids, ...stats, ...(trace === undefined ? {} : { trace }) };
 }
 
 const encode = (value: object, id: string): string => encodeSse({ id, data: JSON.stringify(value) });

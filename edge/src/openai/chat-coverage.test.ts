@@ -102,7 +102,7 @@ const MAPPED_EXTENSION: Record<string, Mapped<unknown>> = {
     ({ grammar }) => grammar,
     (ebnf) => ({ type: 'grammar', ebnf }),
   ),
-  trace: mapped(fc.constantFrom('none', 'stats'), ({ trace }) => trace),
+  trace: mapped(fc.constantFrom('none', 'stats', 'full'), ({ trace }) => trace),
 };
 
 /** What the edge does itself: the backend does not hear of it. */

@@ -59,5 +59,6 @@ export const EXTENSION_DESCRIPTIONS: Readonly<Record<string, string>> = {
   prompt_logprobs: "Tells the prompt's log-probabilities, with so many alternatives beside each.",
   regex: 'A pattern that the whole text matches.',
   grammar: 'A grammar in EBNF that the whole text follows.',
-  trace: 'stats: tells of each forward pass its rows, drafts, accepted tokens, milliseconds and plan.',
+  trace:
+    'stats: tells of each forward pass its rows, drafts, accepted tokens, milliseconds and plan; full: each row too.',
 };

@@ -63,8 +63,10 @@ export class Overlap {
     const tokenIds = step.token_ids.slice(numTokens);
     const text = step.text.slice(numCharacters);
     if (tokenIds.length === 0 && text === '') return undefined;
+    // What the pass did as a whole was told with its first part, or belongs to another than the reader saw.
+    const { trace: _trace, ...rest } = step;
     const logprobs = step.logprobs?.slice(numTokens);
-    return { ...step, token_ids: tokenIds, text, ...(logprobs === undefined ? {} : { logprobs }) };
+    return { ...rest, token_ids: tokenIds, text, ...(logprobs === undefined ? {} : { logprobs }) };
   }
 
   #take(counts: number[], choice: number, most: number): number {

@@ -28,6 +28,8 @@ export interface GenerateOptions {
   readonly logprobs?: number | undefined;
   /** The same of the prompt's tokens; a kept prefix is not used then. */
   readonly promptLogprobs?: number | undefined;
+  /** Whether passes tell what they did, row by row. */
+  readonly isTraced?: boolean;
   readonly grammar?: GrammarSpec | undefined;
   /** Resume: the tokens that an earlier run of this request decided. The text goes on as if unbroken. */
   readonly committedIds?: readonly number[];
@@ -74,6 +76,7 @@ export function sequenceOptions(
     diffusion: decoder.type === 'diffusion' ? decoder : undefined,
     numLogprobs: options.logprobs,
     numPromptLogprobs: options.promptLogprobs,
+    isTraced: options.isTraced,
     grammar: grammar?.start(),
     ...(committedIds === undefined ? {} : { committedIds }),
     ...(choice === undefined ? {} : { choice }),

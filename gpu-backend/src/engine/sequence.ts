@@ -8,6 +8,7 @@ import { tokenLogprobs } from './sampling/logprobs.ts';
 import type { TokenLogprob } from './sampling/logprobs.ts';
 import { TokenDrawer } from './sampling/token-drawer.ts';
 import type { Sampling } from './sampling/settings.ts';
+import type { DraftOdds } from './trace.ts';
 
 /** One drafted token. */
 export interface Draft {
@@ -16,6 +17,8 @@ export interface Draft {
   readonly secondBest: number;
   /** By how much the draft won its keyed draw: how sure it is. */
   readonly margin: number;
+  /** Where the sequence is traced, of what a row of its own pass drafted. */
+  readonly odds?: DraftOdds;
 }
 
 /**
@@ -42,6 +45,8 @@ export interface SequenceOptions {
   /** Alternatives told beside each token's log-probability; absent: no log-probabilities. */
   readonly numLogprobs?: number | undefined;
   readonly numPromptLogprobs?: number | undefined;
+  /** Whether its passes tell what they did, row by row. */
+  readonly isTraced?: boolean | undefined;
   /** Owned by the sequence, which disposes of it. */
   readonly grammar?: GrammarState | undefined;
   /** Lent by the text that this one drafts for, whose text it has seen; absent: the sequence has its own. */
@@ -94,6 +99,16 @@ export class Sequence {
 
   get numCompletionTokens(): number {
     return this.tokenIds.length - this.numPromptTokens;
+  }
+
+  /** A trace tells the probabilities of its tokens too. */
+  get numLogprobs(): number | undefined {
+    return this.options.numLogprobs ?? (this.options.isTraced === true ? 0 : undefined);
+  }
+
+  /** Of each row; a trace looks up tokens that others than the row chose. */
+  get numCandidatesWanted(): number {
+    return this.options.isTraced === true ? Infinity : this.drawer.numCandidatesWanted;
   }
 
   get isPaused(): boolean {

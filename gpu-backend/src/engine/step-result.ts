@@ -1,4 +1,5 @@
 import type { TokenLogprob } from './sampling/logprobs.ts';
+import type { PassTrace } from './trace.ts';
 
 /** What one forward pass did for one sequence. */
 export interface StepResult {
@@ -12,4 +13,6 @@ export interface StepResult {
   readonly numAccepted: number;
   /** The plan's outcome that happened; -1: none that was drafted for. */
   readonly outcome: number;
+  /** Where the sequence is traced; a prefill chunk has none. */
+  readonly trace?: PassTrace | undefined;
 }

@@ -8,6 +8,7 @@ import { tokenLogprobs } from './sampling/logprobs.ts';
 import type { TokenLogprob } from './sampling/logprobs.ts';
 import type { Draft } from './sequence.ts';
 import type { StepResult } from './step-result.ts';
+import { keepOdds, traceStep } from './trace.ts';
 
 /**
  * One forward pass: layout → forward → verify → commit. `slots[b]` says what slot firstSlot + b does: a member of the
@@ -22,7 +23,7 @@ export async function step(
   firstSlot = 0,
 ): Promise<(StepResult | Error | undefined)[]> {
   const members = slots.map((slot) => ('sequence' in slot ? slot : undefined));
-  const numWanted = Math.max(0, ...members.map((m) => m?.sequence.drawer.numCandidatesWanted ?? 0));
+  const numWanted = Math.max(0, ...members.map((m) => m?.sequence.numCandidatesWanted ?? 0));
   const numCandidates = Math.min(numWanted, session.maxCandidates);
   const output = await session.run(cache, packer.pack(slots, cache.capacity, numCandidates, firstSlot));
   let firstLogitRow = 0;
@@ -51,9 +52,11 @@ function settle(member: StepMember, rows: RowReader): StepResult {
   const outcome = matchOutcome(plan, tokenIds.length, tokenIds.at(-1) ?? -1);
   const isOver = sequence.finishReason !== undefined;
   const drafts = isOver ? [] : preDraft(member, rows, tokenIds, outcome);
+  const settled = { tokenIds, logprobs, outcome, nextDrafts: drafts };
+  const trace = sequence.options.isTraced ? traceStep(member, rows, settled) : undefined;
   sequence.commit(tokenIds, drafts, plan, outcome);
   const { numDraftRows: numDrafted } = plan;
-  return { tokenIds, logprobs, numRows, numDrafted, numAccepted: tokenIds.length, outcome };
+  return { tokenIds, logprobs, numRows, numDrafted, numAccepted: tokenIds.length, outcome, trace };
 }
 
 type Decided = Pick<StepResult, 'tokenIds' | 'logprobs'>;
@@ -63,7 +66,7 @@ type Decided = Pick<StepResult, 'tokenIds' | 'logprobs'>;
  * does an end token or the last token allowed, for now or at all. As many tokens are decided as draft rows are accepted.
  */
 function verify({ sequence, plan, layout }: StepMember, rows: RowReader): Decided {
-  const { drafts, options, numCompletionTokens, drawer } = sequence;
+  const { drafts, options, numLogprobs, numCompletionTokens, drawer } = sequence;
   const tokenIds: number[] = [];
   const logprobs: TokenLogprob[] = [];
   for (let accepted = 1; accepted <= plan.numDraftRows; accepted++) {
@@ -72,8 +75,7 @@ function verify({ sequence, plan, layout }: StepMember, rows: RowReader): Decide
     const isMixed = options.beta < 1 && firstMask !== undefined;
     const row = isMixed ? rows.mixed(causalRow, firstMask, options.beta) : rows.row(causalRow);
     const { best } = drawer.draw(row, sequence.tokenIds.length + accepted - 1);
-    if (options.numLogprobs !== undefined)
-      logprobs.push(tokenLogprobs(rows.row(causalRow), best, options.numLogprobs));
+    if (numLogprobs !== undefined) logprobs.push(tokenLogprobs(rows.row(causalRow), best, numLogprobs));
     tokenIds.push(best);
     drawer.push(best);
     sequence.finishReason = sequence.finishAfter(best, numCompletionTokens + accepted);
@@ -102,9 +104,11 @@ function preDraft(member: StepMember, rows: RowReader, decided: number[], index:
   // Row 0 of a block stands at the decided token: its first mask, of no use here, or the correction, whose causal
   // logits predict the same position as the first mask (row 1) and are the better draft of it.
   while (drafts.length < numDrafts && !options.stopTokenIds.has(drafts.at(-1)?.tokenId ?? -1)) {
-    const row = firstRow + (isCorrected && drafts.length === 0 ? 0 : drafts.length + 1);
-    const { best, secondBest, margin } = drawer.propose(rows.row(row), position + drafts.length);
-    drafts.push({ tokenId: best, secondBest, margin });
+    const index = firstRow + (isCorrected && drafts.length === 0 ? 0 : drafts.length + 1);
+    const row = rows.row(index);
+    const { best, secondBest, margin } = drawer.propose(row, position + drafts.length);
+    const draft = { tokenId: best, secondBest, margin };
+    drafts.push(options.isTraced ? { ...draft, odds: keepOdds(row, index) } : draft);
     drawer.push(best);
   }
   drawer.pop(drafts.length);

@@ -4,6 +4,9 @@ import type { FinishReason } from '@tidar/shared/protocol.ts';
 import type { GenerateOptions } from '../decode/generate.ts';
 import type { Device } from '../device/open.ts';
 import type { TokenLogprob } from '../engine/sampling/logprobs.ts';
+import type { AnswerForm } from './answer-form.ts';
+import type { AnswerPiece } from './answer-reader.ts';
+import type { PassTrace } from '../engine/trace.ts';
 import type { ModelFolder } from '../model/folder.ts';
 
 /** How the engine shares its model out. */
@@ -38,6 +41,8 @@ export interface EngineRequest {
   /** Tokens of each choice that are granted so far: a text pauses there until it is extended. Absent: all. */
   readonly endToken?: number | undefined;
   readonly stop: readonly string[];
+  /** Absent: the text is the answer as it stands. */
+  readonly form?: AnswerForm | undefined;
   /** Who waits in turns with others, and who may share kept prefixes. */
   readonly tenant: string;
 }
@@ -67,6 +72,8 @@ export interface PassStats {
   readonly milliseconds: number;
   readonly numSequences: number;
   readonly plan: string;
+  /** Of each pass, where they are asked for. */
+  readonly traces?: readonly PassTrace[] | undefined;
   /** Of the draft model before it. */
   readonly drafting?: { readonly numPasses: number; readonly milliseconds: number } | undefined;
 }
@@ -80,16 +87,15 @@ export type EngineEvent =
       readonly promptLogprobs?: readonly (TokenLogprob | null)[];
     }
   /** Text may lag behind its tokens until the last ones, so that the text so far follows from the tokens so far. */
-  | {
+  | (AnswerPiece & {
       readonly type: 'step';
       readonly choice: number;
       readonly tokenIds: number[];
-      readonly text: string;
       /** The choice finishes with it. */
       readonly isLast: boolean;
       readonly logprobs?: readonly TokenLogprob[];
       readonly pass: PassStats;
-    }
+    })
   /** Once a choice. */
   | { readonly type: 'finish'; readonly choice: number; readonly finishReason: FinishReason }
   /** Once, last. */

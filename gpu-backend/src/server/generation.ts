@@ -7,12 +7,16 @@ import type {
   ModelInfo,
   StepStats,
 } from '@tidar/shared/protocol.ts';
+import type { PassTrace } from '@tidar/shared/trace.ts';
+import { joined } from './answer-reader.ts';
+import { type TraceContext, traceFields } from '@tidar/shared/trace-context.ts';
 import type { Backend } from './backend.ts';
 import type { EngineEvent } from './engine-messages.ts';
 import type { Entry } from './journal/records.ts';
 import { hashTokens } from './journal/token-blob.ts';
 import type { PreparedRequest } from './prompt.ts';
 import { describeLogprob } from './token-text.ts';
+import { describeTrace } from './trace-text.ts';
 
 type Event<Type extends EngineEvent['type']> = Extract<EngineEvent, { type: Type }>;
 
@@ -36,6 +40,7 @@ export interface GenerationOrigin {
   readonly receivedAt: number;
   /** Steps that the journal has of it before its own. */
   readonly numSteps: number;
+  readonly trace: TraceContext;
 }
 
 /** An accepted request while its text is generated: turns the engine's events into those of the protocol. */
@@ -45,6 +50,7 @@ export class Generation {
   readonly #request: GenerateRequest;
   readonly #prepared: PreparedRequest;
   readonly #receivedAt: number;
+  readonly #trace: TraceContext;
   /** Of each choice, the resumed ones included. */
   readonly #tokenIds: number[][];
   readonly #finishReasons: (FinishReason | null)[];
@@ -56,13 +62,14 @@ export class Generation {
     host: GenerationHost,
     model: ModelInfo,
     request: GenerateRequest,
-    { prepared, receivedAt, numSteps }: GenerationOrigin,
+    { prepared, receivedAt, numSteps, trace }: GenerationOrigin,
   ) {
     this.#host = host;
     this.#model = model;
     this.#request = request;
     this.#prepared = prepared;
     this.#receivedAt = receivedAt;
+    this.#trace = trace;
     this.#numSteps = numSteps;
     this.#tokenIds = prepared.resumedIds.map((tokenIds) => [...tokenIds]);
     this.#finishReasons = prepared.resumedIds.map(() => null);
@@ -139,7 +146,7 @@ export class Generation {
     return this.#told(event, { type: 'start', numCachedTokens, promptLogprobs: scores });
   }
 
-  #step({ choice, tokenIds, text, isLast, logprobs, pass }: Event<'step'>): Told {
+  #step({ choice, tokenIds, isLast, logprobs, pass, ...piece }: Event<'step'>): Told {
     this.#tokenIds[choice]?.push(...tokenIds);
     this.#host.metrics.onPass(pass, tokenIds.length);
     if (!this.#sawToken && tokenIds.length > 0) {
@@ -151,12 +158,17 @@ export class Generation {
       type: 'step' as const,
       choice,
       token_ids: tokenIds,
-      text,
+      ...joined(piece, { text: '' }),
       ...(scores === undefined ? {} : { logprobs: scores }),
       ...(this.#request.trace === 'none' ? {} : { stats: statsOf(pass) }),
+      ...(this.#request.trace === 'full' ? { trace: this.#traceOf(pass, tokenIds.length) } : {}),
     };
     const seq = this.#numSteps++;
     return this.#told(event, { type: 'step', seq, choice, tokenIds, isLast, logprobs: scores });
+  }
+
+  #traceOf({ traces = [] }: Event<'step'>['pass'], numTokens: number): PassTrace[] {
+    return traces.map((trace) => describeTrace(trace, numTokens, this.#host.folder.tokenizer));
   }
 
   #finish({ choice, finishReason }: Event<'finish'>): Told {
@@ -183,14 +195,15 @@ export class Generation {
 
   #logEnd(outcome: string, numForwardPasses?: number, internal?: string): void {
     this.#host.log('request_end', {
-      requestId: this.#request.request_id,
+      request_id: this.#request.request_id,
+      ...traceFields(this.#trace),
       outcome,
-      numChoices: this.#tokenIds.length,
-      numPromptTokens: this.#prepared.promptIds.length,
-      numCachedTokens: this.#numCachedTokens,
-      numCompletionTokens: this.#numCompletionTokens,
-      numForwardPasses,
-      milliseconds: Math.round(this.#seconds() * 1000),
+      choices: this.#tokenIds.length,
+      prompt_tokens: this.#prepared.promptIds.length,
+      cached_tokens: this.#numCachedTokens,
+      completion_tokens: this.#numCompletionTokens,
+      forward_passes: numForwardPasses,
+      ms: Math.round(this.#seconds() * 1000),
       internal,
     });
   }

@@ -15,6 +15,7 @@ export function passOf(
     milliseconds,
     numSequences,
     plan: planName(active),
+    ...(result.trace && { traces: [result.trace] }),
   };
   if (drafting === undefined) return pass;
   return { ...pass, drafting: { numPasses: drafting.numPasses, milliseconds: drafting.milliseconds } };
@@ -30,6 +31,7 @@ export function withSilent(silent: PassStats | undefined, pass: PassStats): Pass
     numDrafted: silent.numDrafted + pass.numDrafted,
     numAccepted: silent.numAccepted + pass.numAccepted,
     milliseconds: silent.milliseconds + pass.milliseconds,
+    ...(pass.traces && { traces: [...(silent.traces ?? []), ...pass.traces] }),
   };
 }
 

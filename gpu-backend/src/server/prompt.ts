@@ -5,10 +5,13 @@ import { assertOptions, roomFor } from '../decode/check-options.ts';
 import type { Capabilities } from '../decode/check-options.ts';
 import type { Decoder } from '../decode/decoder.ts';
 import type { GenerateOptions } from '../decode/generate.ts';
+import type { GrammarSpec } from '../engine/grammar/spec.ts';
 import type { Sampling } from '../engine/sampling/settings.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { ModelFolder } from '../model/folder.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
+import { answerFormOf, toolSpecOf } from './answer-form.ts';
+import { chatPromptIds } from './chat-prompt.ts';
 import type { EngineRequest } from './engine-messages.ts';
 import { assertRequest } from './request-checks.ts';
 
@@ -32,7 +35,9 @@ export function prepareRequest(
   const { config, tokenizer } = folder;
   const { num_choices: numChoices, resume } = request;
   const promptIds = resume?.prompt_token_ids ?? tokenise(request.input, tokenizer);
-  const options = toOptions(request, promptIds, config);
+  const form = answerFormOf(request, promptIds, tokenizer);
+  const grammar = toolSpecOf(request, form, tokenizer) ?? request.grammar;
+  const options = toOptions(request, promptIds, config, grammar);
   const { maxTokens } = options;
   assertOptions(options, config, capabilities);
   assertRequest(request, { promptIds, maxTokens, vocabSize: config.vocabSize, tokenizer });
@@ -42,6 +47,7 @@ export function prepareRequest(
     endToken: lease.end_token,
     ...(resume === undefined ? {} : { committedByChoice: resume.token_ids }),
     stop: request.stop,
+    ...(form === undefined ? {} : { form }),
     tenant: lease.tenant,
   };
   return {
@@ -59,15 +65,16 @@ function tokenise(input: GenerateInput, tokenizer: Tokenizer | undefined): numbe
     });
   }
   // Text is taken as it is: a caller that wants a beginning-of-text token writes it.
-  return input.type === 'chat' ? tokenizer.encodeChat(input.messages) : tokenizer.encode(input.text);
+  return input.type === 'chat' ? chatPromptIds(input, tokenizer) : tokenizer.encode(input.text);
 }
 
 function toOptions(
   request: GenerateRequest,
   promptIds: readonly number[],
   config: ModelConfig,
+  grammar: GrammarSpec | undefined,
 ): GenerateOptions {
-  const { logprobs, prompt_logprobs: promptLogprobs, grammar } = request;
+  const { logprobs, prompt_logprobs: promptLogprobs } = request;
   const decoder = toDecoder(request.decoder);
   return {
     promptIds,
@@ -79,6 +86,7 @@ function toOptions(
     ignoreEos: request.ignore_eos,
     ...(logprobs === undefined ? {} : { logprobs }),
     ...(promptLogprobs === undefined ? {} : { promptLogprobs }),
+    ...(request.trace === 'full' ? { isTraced: true } : {}),
     ...(grammar === undefined ? {} : { grammar }),
   };
 }

@@ -6,6 +6,7 @@ import type { Active } from '../engine/active.ts';
 import type { Engine, Turn } from '../engine/engine.ts';
 import type { CompiledGrammar } from '../engine/grammar/compiled-grammar.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
+import { joined } from './answer-reader.ts';
 import type { EngineRequest, FromEngine } from './engine-messages.ts';
 import { toEngineError } from './engine-messages.ts';
 import { OpenRequest } from './open-request.ts';
@@ -139,7 +140,7 @@ export class Scheduler {
       if (isAdmitted) this.#admit(open, active);
       // The text of what it was resumed with went out before, to its last character.
       if (finishReason === undefined) continue;
-      const isStopped = choice.filter?.flush().stopped ?? false;
+      const isStopped = choice.reader?.flush().stopped ?? false;
       this.#finish({ open, choice }, isStopped ? 'stop' : finishReason);
     }
     return true;
@@ -179,20 +180,21 @@ export class Scheduler {
     if (tokenIds.length === 0) return;
     this.#admit(open, active);
     open.numCredits -= 1;
-    const kept = choice.filter?.push(tokenIds) ?? { text: '', keptTokenIds: tokenIds, stopped: false };
+    const kept = choice.reader?.push(tokenIds) ?? { text: '', keptTokenIds: tokenIds, stopped: false };
     const numKept = kept.keptTokenIds.length;
     if (kept.stopped) {
       active.sequence.cutTo(active.sequence.numCompletionTokens - tokenIds.length + numKept);
     }
-    const { finishReason } = active.sequence;
-    const rest = finishReason === undefined ? undefined : choice.filter?.flush();
+    const { finishReason, options } = active.sequence;
+    const isScored = options.numLogprobs !== undefined && logprobs.length > 0;
+    const rest = finishReason === undefined ? undefined : choice.reader?.flush();
     open.emit({
       type: 'step',
       choice: choice.index,
       tokenIds: kept.keptTokenIds,
-      text: kept.text + (rest?.text ?? ''),
+      ...joined(kept, rest ?? { text: '' }),
       isLast: finishReason !== undefined,
-      ...(logprobs.length === 0 ? {} : { logprobs: logprobs.slice(0, numKept) }),
+      ...(isScored ? { logprobs: logprobs.slice(0, numKept) } : {}),
       pass,
     });
     if (finishReason !== undefined) this.#finish(place, rest?.stopped === true ? 'stop' : finishReason);

@@ -3,6 +3,7 @@ import type { RowReader } from '../row-reader.ts';
 import { tokenLogprobs } from '../sampling/logprobs.ts';
 import type { Sequence } from '../sequence.ts';
 import type { StepResult } from '../step-result.ts';
+import { traceDenoising } from '../trace.ts';
 import type { Block } from './block.ts';
 import type { DiffusionOptions } from './options.ts';
 
@@ -23,16 +24,20 @@ interface Denoising {
 }
 
 /** One pass over the block under way: some of its masks become tokens, and its leading tokens are decided. */
-export function denoise({ sequence, layout }: StepMember, rows: RowReader): StepResult {
+export function denoise(member: StepMember, rows: RowReader): StepResult {
+  const { sequence, layout } = member;
   const { block, options } = sequence;
   const [firstRow = -1] = layout.outcomeRows;
   if (block === undefined || options.diffusion === undefined) throw new RangeError('no block is under way');
   const numDrafted = block.numMasks;
+  const before = [...block.tokenIds];
   const pass = { sequence, block, diffusion: options.diffusion, rows, firstRow };
   if (options.diffusion.strategy === 'left-to-right') fixLeftmost(pass, options.diffusion.tokensPerPass);
   else for (const guess of mostProbable(allGuesses(pass), options.diffusion)) fix(pass, guess);
   const numAccepted = numDrafted - block.numMasks;
-  return { ...sequence.commitBlock(), numRows: layout.numRows, numDrafted, numAccepted, outcome: -1 };
+  const decided = sequence.commitBlock();
+  const trace = options.isTraced ? traceDenoising(member, { block, before }, decided.logprobs) : undefined;
+  return { ...decided, numRows: layout.numRows, numDrafted, numAccepted, outcome: -1, trace };
 }
 
 /** In order, so that each is drawn knowing all before it; how probable it is does not matter. */
@@ -71,7 +76,7 @@ function fix(
   { sequence, block, rows, firstRow }: Denoising,
   { offset, tokenId: drawn }: Pick<Guess, 'offset' | 'tokenId'>,
 ): number {
-  const { numLogprobs } = sequence.options;
+  const { numLogprobs } = sequence;
   const tokenId = sequence.tokenIds[block.start + offset] ?? drawn;
   const row = rows.row(firstRow + offset);
   block.fix(
