@@ -1,5 +1,6 @@
 import { ADAPTER_ROWS } from '../model/adapter.ts';
 import type { FolderOptions } from '../model/folder.ts';
+import { QUANTIZATIONS } from '../model/quantization/scheme.ts';
 import { numberFlag, oneOf, stringFlag, wholeNumber } from './flags.ts';
 import type { ParsedFlags } from './flags.ts';
 
@@ -11,12 +12,14 @@ export const FOLDER_FLAGS = {
   'block-size': text,
   adapter: text,
   'adapter-rows': text,
+  quantize: text,
 } as const;
 
 export const FOLDER_HELP = `  --mask-token ID      TiDAR's mask token and block size, where config.json has no
   --block-size N       fields for them or others are wanted
   --adapter PATH       a PEFT folder (LoRA); 'none' leaves out the one that the model brings
-  --adapter-rows NAME  masks: it acts on drafts alone; all: as if merged (masks where the model drafts)`;
+  --adapter-rows NAME  masks: it acts on drafts alone; all: as if merged (masks where the model drafts)
+  --quantize NAME      int8 or int4: products' weights in so many bits; less memory, other numbers`;
 
 export function parseFolderFlags(flags: ParsedFlags): FolderOptions {
   return {
@@ -24,6 +27,7 @@ export function parseFolderFlags(flags: ParsedFlags): FolderOptions {
     blockSize: numberFlag(flags, 'block-size', undefined, wholeNumber(1)),
     adapter: stringFlag(flags, 'adapter'),
     adapterRows: oneOf(flags, 'adapter-rows', ADAPTER_ROWS),
+    quantize: oneOf(flags, 'quantize', QUANTIZATIONS),
   };
 }
 
@@ -34,6 +38,7 @@ export function folderArguments(options: FolderOptions): string[] {
     'block-size': options.blockSize,
     adapter: options.adapter,
     'adapter-rows': options.adapterRows,
+    quantize: options.quantize,
   } satisfies Record<keyof typeof FOLDER_FLAGS, unknown>;
   return Object.entries(values).flatMap(([flag, value]) =>
     value === undefined ? [] : [`--${flag}`, String(value)],

@@ -11,6 +11,8 @@ import type { Adapter, AdapterRows } from './adapter.ts';
 import type { ModelConfig } from './config.ts';
 import { parseModelConfig } from './config.ts';
 import { hashFiles } from './fingerprint.ts';
+import type { QuantizedWeights } from './quantization/file.ts';
+import type { Quantization } from './quantization/scheme.ts';
 import { invalidFile, readJson } from './json-file.ts';
 import { withTidarFields } from './tidar-fields.ts';
 import type { TidarFields } from './tidar-fields.ts';
@@ -32,6 +34,8 @@ export interface FolderOptions extends TidarFields {
   readonly adapter?: string | undefined;
   /** 'masks' where the model has a diffusion mode. */
   readonly adapterRows?: AdapterRows | undefined;
+  /** Products' weights in fewer bits; absent: as the folder has them. */
+  readonly quantize?: Quantization | undefined;
 }
 
 /** A model folder of which no weight was read. */
@@ -43,6 +47,7 @@ export interface ModelOutline {
   /** Every tensor that the architecture needs, and no other. */
   tensors: ReadonlyMap<string, TensorRef>;
   adapter?: Adapter;
+  quantization?: Quantization;
 }
 
 /** A checked Hugging Face model folder. The weights stay in their files. */
@@ -51,6 +56,8 @@ export interface ModelFolder extends ModelOutline {
   tokenizer?: Tokenizer;
   /** SHA-256 of everything in the folder that decides the output; see `fingerprint`. */
   contentHash: string;
+  /** While it is loaded; see `withQuantizedWeights`. */
+  quantized?: QuantizedWeights;
 }
 
 const CONFIG_FILE = 'config.json';
@@ -98,7 +105,14 @@ export function outlineFolder(path: string, options: FolderOptions = {}): ModelO
   const config = withTidarFields(withGenerationConfig(modelConfig, absolute), options);
   const tensors = findTensors(absolute, config);
   const adapter = findAdapter(absolute, config, options);
-  return { path: absolute, name, config, tensors, ...(adapter ? { adapter } : {}) };
+  return {
+    path: absolute,
+    name,
+    config,
+    tensors,
+    ...(adapter ? { adapter } : {}),
+    ...(options.quantize === undefined ? {} : { quantization: options.quantize }),
+  };
 }
 
 /** Reads one weight into memory as float32. */
@@ -135,9 +149,13 @@ function hashedFiles({ path, adapter }: ModelOutline): string[] {
 }
 
 /** What else decides the output; nothing for a folder that is taken as it is, whose hash is that of its files. */
-function settingsOf({ config, adapter }: ModelOutline, options: FolderOptions): unknown[] {
+function settingsOf({ config, adapter, quantization }: ModelOutline, options: FolderOptions): unknown[] {
   const isOverridden = options.maskTokenId !== undefined || options.blockSize !== undefined;
-  return [...(isOverridden ? [config.tidar] : []), ...(adapter ? [adapter.rows] : [])];
+  return [
+    ...(isOverridden ? [config.tidar] : []),
+    ...(adapter ? [adapter.rows] : []),
+    ...(quantization ? [quantization] : []),
+  ];
 }
 
 /** generation_config.json may name more end tokens than config.json does: generation ends at any of them. */

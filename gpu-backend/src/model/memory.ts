@@ -3,6 +3,7 @@ import { TidarError } from '@tidar/shared/errors.ts';
 import { adapterTensors } from './adapter.ts';
 import type { ModelConfig } from './config.ts';
 import type { ModelOutline } from './folder.ts';
+import { heldBytes, productShapes } from './quantization/scheme.ts';
 import { numElements } from './safetensors.ts';
 
 /** What a model takes, in bytes, where its products are computed in some type. */
@@ -33,14 +34,16 @@ export function countParameters({ tensors }: Pick<ModelOutline, 'tensors'>): num
  * token table is read where it lies. Measured: see docs/models.md.
  */
 export function cpuMemory(outline: ModelOutline): MemoryNeed {
-  const { config, adapter } = outline;
+  const { config, adapter, quantization } = outline;
   const tensors = [...outline.tensors.values()];
   const table = outline.tensors.get('model.embed_tokens.weight');
   const multiplied = config.tieWordEmbeddings ? tensors : tensors.filter((tensor) => tensor !== table);
-  const held = [...multiplied, ...adapterTensors(adapter)];
+  const products = quantization === undefined ? [] : productShapes(config, quantization);
+  const inFewerBits = new Set(products.flatMap(({ weights }) => weights));
+  const held = [...multiplied, ...adapterTensors(adapter)].filter(({ name }) => !inFewerBits.has(name));
   const elements = held.reduce((sum, { shape }) => sum + numElements(shape), 0);
   return {
-    weights: 4 * elements,
+    weights: 4 * elements + products.reduce((sum, product) => sum + heldBytes(product), 0),
     mapped: table?.byteLength ?? 0,
     ...perToken(config, 4),
   };

@@ -6,13 +6,14 @@ import { LENGTH_BYTES, numElements } from './safetensors.ts';
 
 /** A tensor to be written; the data is always float32 and is rounded on the way to what dtype says. */
 export interface TensorToWrite extends TensorHeader {
+  dtype: FloatDtype;
   data: Float32Array;
 }
 
 /** What a file's header says of a tensor beside its place. */
 export interface TensorHeader {
   name: string;
-  dtype: FloatDtype;
+  dtype: FloatDtype | 'U8';
   shape: readonly number[];
 }
 
@@ -44,7 +45,7 @@ export function writeSafetensors(
 }
 
 function elementBytes({ dtype }: TensorHeader): number {
-  return dtype === 'F32' ? 4 : 2;
+  return dtype === 'F32' ? 4 : dtype === 'U8' ? 1 : 2;
 }
 
 export function tensorBytes(tensor: TensorHeader): number {
@@ -106,8 +107,12 @@ function writeDurably(path: string, chunks: readonly Uint8Array[]): void {
   }
 }
 
-export function writeAll(file: number, bytes: Uint8Array): void {
-  for (let numWritten = 0; numWritten < bytes.length;) numWritten += writeSync(file, bytes, numWritten);
+/** Writes where the last write ended, or from `position` on. */
+export function writeAll(file: number, bytes: Uint8Array, position?: number): void {
+  for (let numWritten = 0; numWritten < bytes.length;) {
+    const at = position === undefined ? null : position + numWritten;
+    numWritten += writeSync(file, bytes, numWritten, bytes.length - numWritten, at);
+  }
 }
 
 /** Makes the rename itself durable. */

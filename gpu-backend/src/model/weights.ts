@@ -9,11 +9,10 @@ import type { SafetensorsEntry } from './safetensors.ts';
 import { readFully, readSafetensorsHeader } from './safetensors.ts';
 import { expectedTensors, nameInFile } from './tensor-names.ts';
 
-/** One weight: bytes [byteOffset, byteOffset + byteLength) of a file, little-endian, in row-major order. */
-export interface TensorRef {
-  /** As Hugging Face's Llama calls it, whatever the file does. */
+/** What lies in a file: bytes [byteOffset, byteOffset + byteLength) of a file, little-endian, in row-major order. */
+export interface StoredTensor {
   name: string;
-  dtype: FloatDtype;
+  dtype: FloatDtype | 'U8';
   shape: number[];
   /** Relative to the folder, for sentences. */
   fileName: string;
@@ -21,6 +20,11 @@ export interface TensorRef {
   path: string;
   byteOffset: number;
   byteLength: number;
+}
+
+/** One weight; `name` is as Hugging Face's Llama calls it, whatever the file does. */
+export interface TensorRef extends StoredTensor {
+  dtype: FloatDtype;
 }
 
 /** A tensor of a file, which nothing was asked of yet. */
@@ -113,10 +117,16 @@ function refuseSurprises(names: readonly string[], config: ModelConfig, whole: s
 
 /** Reads one weight into memory as float32. */
 export function readTensorRef(tensor: TensorRef): Float32Array {
-  const bytes = new Uint8Array(tensor.byteLength);
+  return readRows(tensor, 0, tensor.shape[0] ?? 1);
+}
+
+/** Reads rows [start, end) of a weight as float32. */
+export function readRows(tensor: TensorRef, start: number, end: number): Float32Array {
+  const rowBytes = tensor.byteLength / (tensor.shape[0] ?? 1);
+  const bytes = new Uint8Array((end - start) * rowBytes);
   const file = openSync(tensor.path, 'r');
   try {
-    if (!readFully(file, bytes, tensor.byteOffset)) {
+    if (!readFully(file, bytes, tensor.byteOffset + start * rowBytes)) {
       throw invalidFile(
         tensor.fileName,
         `tensor ${tensor.name}: the file became shorter after it was opened.`,

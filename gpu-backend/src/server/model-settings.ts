@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ADAPTER_ROWS } from '../model/adapter.ts';
+import { QUANTIZATIONS } from '../model/quantization/scheme.ts';
 
 /** What an operator says of the model folder beside its path; see `FolderOptions`. */
 export const MODEL_SETTINGS = {
@@ -23,6 +24,11 @@ export const MODEL_SETTINGS = {
     env: 'ADAPTER_ROWS',
     help: "rows that it acts on: 'masks', which only draft, or 'all', as if it were merged",
   },
+  quantize: {
+    flag: 'quantize',
+    env: 'QUANTIZE',
+    help: "'int8' or 'int4': products' weights in so many bits; less memory, other numbers",
+  },
 } as const;
 
 const count = (least: number): z.ZodType<number, string> =>
@@ -37,4 +43,5 @@ export const modelSettingsSchema = {
   blockSize: count(1).optional(),
   adapter: z.string().min(1, 'is empty').optional(),
   adapterRows: z.enum(ADAPTER_ROWS, "expected 'masks' or 'all'").optional(),
+  quantize: z.enum(QUANTIZATIONS, "expected 'int8' or 'int4'").optional(),
 };

@@ -1,8 +1,9 @@
 import { spawnSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { ALLOCATOR_ENVIRONMENT } from '../../device/allocator-environment.ts';
-import { outlineFolder } from '../../model/folder.ts';
+import { loadModelFolder, outlineFolder } from '../../model/folder.ts';
 import { cpuMemory } from '../../model/memory.ts';
+import { quantizedWeights } from '../../model/quantization/file.ts';
 import { temporaryFolder } from '../../model/testing/temporary-folder.ts';
 import { writeRandomModel } from './write.ts';
 
@@ -12,7 +13,8 @@ const SCRIPT = `
   const { loadModelFolder } = await import('./gpu-backend/src/model/folder.ts');
   const { openModel } = await import('./gpu-backend/src/device/open.ts');
   const kib = (field) => Number(new RegExp(field + ':\\\\s+(\\\\d+)').exec(readFileSync('/proc/self/status', 'utf8'))[1]);
-  const folder = loadModelFolder(process.argv[1]);
+  const [path, quantize] = process.argv.slice(1);
+  const folder = loadModelFolder(path, { quantize });
   globalThis.gc();
   const before = kib('RssAnon');
   const session = await openModel(folder, { numThreads: 1 });
@@ -43,18 +45,25 @@ const MODEL = {
 };
 
 describe.runIf(process.platform === 'linux')('loading a model', () => {
-  it.each(['BF16', 'F32'] as const)('holds weights in %s once, as the stated need says', (dtype) => {
+  it.each([
+    ['BF16', undefined],
+    ['F32', undefined],
+    ['BF16', 'int4'],
+  ] as const)('holds weights in %s once, as the stated need says (quantized: %s)', (dtype, quantize) => {
     const folder = temporaryFolder();
     writeRandomModel(folder, MODEL, dtype);
-    const args = ['--expose-gc', '--input-type=module', '--eval', SCRIPT, folder];
+    // Packing them, which is done once, leaves garbage in a process.
+    if (quantize !== undefined) quantizedWeights(loadModelFolder(folder, { quantize }), quantize);
+    const more = quantize === undefined ? [] : [quantize];
+    const args = ['--expose-gc', '--input-type=module', '--eval', SCRIPT, folder, ...more];
     const child = spawnSync(process.execPath, args, {
       encoding: 'utf8',
       env: { ...process.env, ...ALLOCATOR_ENVIRONMENT },
     });
     expect(child.stderr).toBe('');
     const grown = JSON.parse(child.stdout) as number;
-    const { weights } = cpuMemory(outlineFolder(folder));
-    expect(weights).toBeGreaterThan(200e6);
+    const { weights } = cpuMemory(outlineFolder(folder, { quantize }));
+    expect(weights).toBeGreaterThan(quantize === undefined ? 200e6 : 40e6);
     expect(grown / weights).toBeGreaterThan(0.9);
     expect(grown / weights).toBeLessThan(1.2);
   });

@@ -1,8 +1,8 @@
-import type { TensorRef } from '../weights.ts';
+import type { StoredTensor } from '../weights.ts';
 
 /** A dimension: a fixed size, or the name of one that each run chooses. */
 export type Dim = number | string;
-export type ElementType = 'float32' | 'float16' | 'bfloat16' | 'int32' | 'int64' | 'bool';
+export type ElementType = 'float32' | 'float16' | 'bfloat16' | 'uint8' | 'int32' | 'int64' | 'bool';
 
 /** One tensor in the graph: the output of a node, an input or an initializer. */
 export interface Value {
@@ -25,7 +25,7 @@ export type ConstantData = Float32Array | Int32Array | BigInt64Array | Uint8Arra
 
 export type Initializer =
   | { readonly kind: 'inline'; readonly value: Value; readonly data: ConstantData }
-  | { readonly kind: 'external'; readonly value: Value; readonly tensor: TensorRef };
+  | { readonly kind: 'external'; readonly value: Value; readonly tensor: StoredTensor };
 
 /** The operator sets that every graph of this project declares. */
 export const OPSETS: Readonly<Record<string, number>> = { '': 24, 'com.microsoft': 1 };
@@ -33,10 +33,11 @@ export const OPSETS: Readonly<Record<string, number>> = { '': 24, 'com.microsoft
 /** ONNX writes an output that is not wanted as an empty name. */
 const OMITTED: Value = { name: '', type: 'float32', shape: [] };
 
-const ELEMENT_TYPES: Readonly<Record<TensorRef['dtype'], ElementType>> = {
+const ELEMENT_TYPES: Readonly<Record<StoredTensor['dtype'], ElementType>> = {
   F32: 'float32',
   F16: 'float16',
   BF16: 'bfloat16',
+  U8: 'uint8',
 };
 
 /**
@@ -91,7 +92,7 @@ export class GraphBuilder {
   }
 
   /** A weight that stays in the safetensors file and is mapped from there. */
-  external(tensor: TensorRef): Value {
+  external(tensor: StoredTensor): Value {
     const value: Value = { name: tensor.name, type: ELEMENT_TYPES[tensor.dtype], shape: tensor.shape };
     this.initializers.push({ kind: 'external', value, tensor });
     return value;

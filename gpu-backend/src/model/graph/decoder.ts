@@ -1,6 +1,6 @@
 import type { ModelConfig } from '../config.ts';
 import type { GraphBuilder, Value } from './builder.ts';
-import { add, cast, gatherRows, gemm, mul, rmsNorm, silu } from './ops.ts';
+import { add, cast, concat, gatherRows, gemm, mul, rmsNorm, silu } from './ops.ts';
 
 /** Where a graph gets its weights from: mapped files when serving, graph inputs when training. */
 export type WeightSource = (name: string) => Value;
@@ -20,12 +20,19 @@ export type AddNorm = (x: Value, update: Value, scale: Value) => { sum: Value; n
  */
 export type Adapt = (layer: number, weight: string, input: Value, product: Value) => Value;
 
+/**
+ * x · wᵀ + bias for weights below each other, by their whole names: [rows, in] → [rows, all their outputs]. Serving may
+ * have them in fewer bits.
+ */
+export type Multiply = (x: Value, weights: readonly string[], biases?: readonly string[]) => Value;
+
 export interface DecoderParts {
   /** int32 or int64 [rows] */
   readonly tokenIds: Value;
   readonly mix: Mix;
   readonly addNorm?: AddNorm;
   readonly adapt?: Adapt | undefined;
+  readonly multiply?: Multiply;
 }
 
 /**
@@ -38,14 +45,14 @@ export function decoderHidden(
   weight: WeightSource,
   parts: DecoderParts,
 ): Value {
-  const addNorm = parts.addNorm ?? plainAddNorm(b, config);
+  const { addNorm = plainAddNorm(b, config), multiply = floatProducts(b, weight) } = parts;
   let hidden = cast(b, gatherRows(b, weight('model.embed_tokens.weight'), parts.tokenIds), 'float32');
   let update: Value | undefined;
   for (let layer = 0; layer < config.numLayers; layer += 1) {
     const scoped: WeightSource = (name) => weight(`model.layers.${layer}.${name}`);
     const before = joined(b, config, addNorm, hidden, update, scoped('input_layernorm.weight'));
     const product: Product = (name, x) => {
-      const plain = linear(b, x, scoped(name));
+      const plain = multiply(x, [`model.layers.${layer}.${name}`]);
       return parts.adapt === undefined ? plain : parts.adapt(layer, name, x, plain);
     };
     const mixed = product('self_attn.o_proj.weight', parts.mix(layer, scoped, before.normed));
@@ -62,10 +69,25 @@ export function decoderLogits(
   config: ModelConfig,
   weight: WeightSource,
   hidden: Value,
+  multiply: Multiply = floatProducts(b, weight),
 ): Value {
   const normed = norm(b, config, hidden, weight('model.norm.weight'));
   const head = config.tieWordEmbeddings ? 'model.embed_tokens.weight' : 'lm_head.weight';
-  return linear(b, normed, weight(head));
+  return multiply(normed, [head]);
+}
+
+/** Products of weights as they are; several are joined once, when onnxruntime loads the graph. */
+export function floatProducts(b: GraphBuilder, weight: WeightSource): Multiply {
+  const joined = (names: readonly string[]): Value => joinedRows(b, weight, names);
+  return (x, weights, biases) =>
+    linear(b, x, joined(weights), biases === undefined ? undefined : joined(biases));
+}
+
+/** Tensors below each other, as float32. */
+export function joinedRows(b: GraphBuilder, weight: WeightSource, names: readonly string[]): Value {
+  const parts = names.map((name) => cast(b, weight(name), 'float32'));
+  const [only] = parts;
+  return parts.length === 1 && only !== undefined ? only : concat(b, parts, 0);
 }
 
 /** x [rows, in] times one of a layer's weights, as an adapter has it. */

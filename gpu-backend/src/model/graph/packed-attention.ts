@@ -1,7 +1,6 @@
 import type { ModelConfig } from '../config.ts';
 import type { Dim, GraphBuilder, Value } from './builder.ts';
-import type { Adapt, Mix, WeightSource } from './decoder.ts';
-import { linear } from './decoder.ts';
+import type { Adapt, Mix, Multiply, WeightSource } from './decoder.ts';
 import { cast, concat, gatherRows, mul, reshape, rmsNorm, rotary, slice } from './ops.ts';
 
 export const cacheName = (kind: 'key' | 'value', layer: number): string => `cache.${layer}.${kind}`;
@@ -34,11 +33,18 @@ export interface PackedRows {
 }
 
 /** Attention over the caches of a batch, which are written in place; their inputs and outputs join the graph. */
-export function packedMix(b: GraphBuilder, config: ModelConfig, rows: PackedRows, adapt?: Adapt): Mix {
+export function packedMix(
+  b: GraphBuilder,
+  config: ModelConfig,
+  rows: PackedRows,
+  { multiply, adapt }: { multiply: Multiply; adapt?: Adapt | undefined },
+): Mix {
   const { numHeads, numKeyValueHeads, headDim } = config;
   return (layer, weight, normed) => {
     const projected = (kinds: readonly Kind[]): Value => {
-      const plain = project(b, config, weight, normed, kinds);
+      const names = (suffix: string): string[] =>
+        kinds.map((kind) => `model.layers.${layer}.self_attn.${kind}_proj.${suffix}`);
+      const plain = multiply(normed, names('weight'), config.attentionBias ? names('bias') : undefined);
       return adapt === undefined
         ? plain
         : adaptParts(b, config, kinds, plain, (kind, part) =>
@@ -84,22 +90,6 @@ function adaptParts(
     parts.map(({ adapted }) => adapted),
     1,
   );
-}
-
-/** Several projections by one product: onnxruntime joins the weights once, when it loads the graph. */
-function project(
-  b: GraphBuilder,
-  config: ModelConfig,
-  weight: WeightSource,
-  normed: Value,
-  kinds: readonly Kind[],
-): Value {
-  const joined = (suffix: string): Value => {
-    const parts = kinds.map((kind) => cast(b, weight(`self_attn.${kind}_proj.${suffix}`), 'float32'));
-    const [only] = parts;
-    return parts.length === 1 && only !== undefined ? only : concat(b, parts, 0);
-  };
-  return linear(b, normed, joined('weight'), config.attentionBias ? joined('bias') : undefined);
 }
 
 /** Queries and keys [rows, (heads + keyValueHeads) · headDim] → rotated, [rows · (heads + keyValueHeads), headDim]. */

@@ -16,15 +16,18 @@ const DATA_TYPES: Readonly<Record<ElementType, DataType>> = {
   float32: DataType.FLOAT,
   float16: DataType.FLOAT16,
   bfloat16: DataType.BFLOAT16,
+  uint8: DataType.UINT8,
   int32: DataType.INT32,
   int64: DataType.INT64,
   bool: DataType.BOOL,
 };
 
-/** Encodes the graph as an ONNX model file. External weights are referred to by their place in their common folder. */
-export function serializeModel(builder: GraphBuilder, graphName: string): Uint8Array {
-  const external = builder.initializers.flatMap((each) => (each.kind === 'external' ? [each.tensor] : []));
-  const folder = commonFolder(external);
+/** Encodes the graph as an ONNX model file. External weights are referred to by their place in `folder`. */
+export function serializeModel(
+  builder: GraphBuilder,
+  graphName: string,
+  folder = commonFolder(externalTensors(builder)),
+): Uint8Array {
   const model = create(ModelProtoSchema, {
     irVersion: IR_VERSION,
     producerName: 'tidar',
@@ -38,6 +41,10 @@ export function serializeModel(builder: GraphBuilder, graphName: string): Uint8A
     },
   });
   return toBinary(ModelProtoSchema, model);
+}
+
+function externalTensors({ initializers }: GraphBuilder) {
+  return initializers.flatMap((each) => (each.kind === 'external' ? [each.tensor] : []));
 }
 
 function valueInfo(builder: GraphBuilder, value: Value) {

@@ -1,12 +1,14 @@
 import type { ModelConfig } from '../config.ts';
 import { adapterTensors } from '../adapter.ts';
 import type { Adapter } from '../adapter.ts';
+import type { QuantizedWeights } from '../quantization/file.ts';
 import { commonFolder } from '../weights.ts';
 import type { TensorRef } from '../weights.ts';
 import { GraphBuilder } from './builder.ts';
 import type { Value } from './builder.ts';
-import { decoderHidden, decoderLogits } from './decoder.ts';
+import { decoderHidden, decoderLogits, floatProducts } from './decoder.ts';
 import type { AddNorm } from './decoder.ts';
+import { quantizedProducts } from './quantized.ts';
 import { cast, gatherRows, MICROSOFT, slice, sub } from './ops.ts';
 import { adapterOf } from './adapt.ts';
 import { additiveMask, packedMix } from './packed-attention.ts';
@@ -23,6 +25,8 @@ export interface ServedModel {
   readonly config: ModelConfig;
   readonly tensors: ReadonlyMap<string, TensorRef>;
   readonly adapter?: Adapter | undefined;
+  /** Products' weights in fewer bits, in place of the folder's own. */
+  readonly quantized?: QuantizedWeights | undefined;
 }
 
 /**
@@ -41,24 +45,28 @@ export interface ServedModel {
  * and each cache again: bind the same buffer as input and output, and it is written in place.
  */
 export function servingGraph(model: ServedModel, options: ServingOptions): Uint8Array {
-  const { config, tensors, adapter } = model;
+  const { config, tensors, adapter, quantized } = model;
   const b = new GraphBuilder();
   const weight = weightsFromFile(b, tensors);
   const tokenIds = b.input('token_ids', 'int32', ['rows']);
   const gatedBy = { tokenIds, maskTokenId: config.tidar?.maskTokenId };
   const adapt = adapter === undefined ? undefined : adapterOf(b, adapter, gatedBy);
-  const mix = packedMix(b, config, rowInputs(b, config), adapt);
+  const multiply =
+    quantized === undefined ? floatProducts(b, weight) : quantizedProducts(b, weight, quantized.products);
+  const mix = packedMix(b, config, rowInputs(b, config), { multiply, adapt });
   const logitRows = b.input('logit_rows', 'int32', ['logit_rows']);
-  const hidden = decoderHidden(b, config, weight, { tokenIds, mix, addNorm: fusedAddNorm(b, config), adapt });
-  const logits = decoderLogits(b, config, weight, gatherRows(b, hidden, logitRows));
+  const addNorm = fusedAddNorm(b, config);
+  const hidden = decoderHidden(b, config, weight, { tokenIds, mix, addNorm, adapt, multiply });
+  const logits = decoderLogits(b, config, weight, gatherRows(b, hidden, logitRows), multiply);
   b.output('logits', logits);
   if (options.candidates) outputCandidates(b, logits);
-  return serializeModel(b, 'tidar_step');
+  return serializeModel(b, 'tidar_step', externalFolder(model));
 }
 
 /** The folder that the graph's places of weights are counted from. */
-export function externalFolder({ tensors, adapter }: ServedModel): string {
-  return commonFolder([...tensors.values(), ...adapterTensors(adapter)]);
+export function externalFolder({ tensors, adapter, quantized }: ServedModel): string {
+  const packed = [...(quantized?.products.values() ?? [])].map((product) => product.packed);
+  return commonFolder([...tensors.values(), ...adapterTensors(adapter), ...packed]);
 }
 
 function weightsFromFile(b: GraphBuilder, tensors: ReadonlyMap<string, TensorRef>) {
