@@ -1,5 +1,7 @@
 import { z } from 'zod';
 
+const MAX_MESSAGE_LENGTH = 500;
+
 interface ErrorTraits {
   httpStatus: number;
   /** The `type` of OpenAI's error object. */
@@ -35,6 +37,8 @@ export const ERRORS = {
   model_not_found: badRequest(404),
   not_found: badRequest(404),
   method_not_allowed: badRequest(405),
+  /** The rest of a request did not come in time. */
+  request_timeout: { ...badRequest(408), retryable: true },
   conflict: badRequest(409),
   /** The first request with this Idempotency-Key still runs. */
   idempotency_in_flight: { ...badRequest(409), retryable: true, retryAfterMs: 2000 },
@@ -99,7 +103,7 @@ export class TidarError extends Error {
   readonly retryAfterMs: number | undefined;
 
   constructor(code: ErrorCode, message: string, options: ErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(cut(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'TidarError';
     this.code = code;
     this.param = options.param;
@@ -122,6 +126,13 @@ export class TidarError extends Error {
       ...(object.retry_after_ms === undefined ? {} : { retryAfterMs: object.retry_after_ms }),
     });
   }
+}
+
+/** A sentence is read by a person: what quotes something endless is cut. */
+function cut(message: string): string {
+  return message.length <= MAX_MESSAGE_LENGTH
+    ? message
+    : `${message.slice(0, MAX_MESSAGE_LENGTH)}…`.toWellFormed();
 }
 
 /** Any thrown value as a TidarError; what was not expected keeps its message inside. */

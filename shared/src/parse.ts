@@ -1,5 +1,6 @@
 import type { z } from 'zod';
 import { TidarError } from './errors.ts';
+import { parseJsonText, pathName } from './json.ts';
 
 type Issue = z.core.$ZodIssue;
 
@@ -13,14 +14,7 @@ export function parse<Schema extends z.ZodType>(schema: Schema, value: unknown):
 
 /** Parses JSON text, then its value. */
 export function parseJson<Schema extends z.ZodType>(schema: Schema, text: string): z.output<Schema> {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    const detail = error instanceof Error ? error.message : String(error);
-    throw new TidarError('invalid_json', `The body is not valid JSON: ${detail}.`);
-  }
-  return parse(schema, value);
+  return parse(schema, parseJsonText(text));
 }
 
 function refusal(outer: Issue): TidarError {
@@ -45,11 +39,3 @@ function deepest(issue: Issue, path: PropertyKey[]): { issue: Issue; path: Prope
 
 const isWrongShape = (issue: Issue): boolean =>
   issue.path.length === 0 && (issue.code === 'invalid_type' || issue.code === 'invalid_value');
-
-/** `messages[0].content`, as OpenAI names parameters. */
-function pathName(path: readonly PropertyKey[]): string {
-  return path.reduce<string>((name, key) => {
-    if (typeof key === 'number') return `${name}[${key}]`;
-    return name === '' ? String(key) : `${name}.${String(key)}`;
-  }, '');
-}
