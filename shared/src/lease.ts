@@ -58,7 +58,7 @@ export function parseLeaseSecrets(text: string): string[] {
   return parseSecrets(text, 'LEASE_SECRETS');
 }
 
-/** `v3.<payload>.<mac>`, both in base64url; the MAC covers everything before it. */
+/** `v4.<payload>.<mac>`, both in base64url; the MAC covers everything before it. */
 export async function signLease(payload: LeasePayload, secret: string): Promise<string> {
   const text = JSON.stringify(leasePayloadSchema.parse(payload));
   const signed = `v${LEASE_VERSION}.${toBase64Url(utf8(text))}`;

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { chatInputSchema, jsonObjectSchema, toolCallPieceSchema } from './chat.ts';
 import { decoderSchema } from './decoder.ts';
 import { errorObjectSchema, TidarError } from './errors.ts';
 import { wholeWithin, within } from './numbers.ts';
@@ -6,7 +7,7 @@ import { encodeSse, type SseMessage } from './sse.ts';
 import { passTraceSchema } from './trace.ts';
 
 /** Goes up with every change that a peer of the version before would misread. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 export const MAX_STOP_STRINGS = 4;
 export const MAX_CHOICES = 16;
 export const MAX_TOP_LOGPROBS = 20;
@@ -63,12 +64,7 @@ export const samplingParamsSchema = z.strictObject({
 });
 export type SamplingParams = z.infer<typeof samplingParamsSchema>;
 
-/** By hand and not z.record, whose copy would lose a property that is called __proto__. */
-const jsonObject = z.custom<Record<string, unknown>>(
-  (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
-  'expected an object',
-);
-export const jsonSchemaSchema = z.union([jsonObject, z.boolean()], 'expected a JSON schema');
+export const jsonSchemaSchema = z.union([jsonObjectSchema, z.boolean()], 'expected a JSON schema');
 export const grammarTextSchema = z
   .string('expected a string')
   .min(1, 'expected a non-empty string')
@@ -83,17 +79,8 @@ export const grammarSchema = z.discriminatedUnion('type', [
 ]);
 export type Grammar = z.infer<typeof grammarSchema>;
 
-export const chatMessageSchema = z.strictObject({
-  role: z.enum(['system', 'user', 'assistant']),
-  content: z.string(),
-});
-export type ChatMessage = z.infer<typeof chatMessageSchema>;
-
 export const generateInputSchema = z.discriminatedUnion('type', [
-  z.strictObject({
-    type: z.literal('chat'),
-    messages: z.array(chatMessageSchema).min(1, 'expected a message'),
-  }),
+  chatInputSchema,
   z.strictObject({ type: z.literal('text'), text: z.string() }),
   z.strictObject({ type: z.literal('tokens'), token_ids: tokenIds.min(1, 'expected a token') }),
 ]);
@@ -155,7 +142,7 @@ export const stepStatsSchema = z.object({
 });
 export type StepStats = z.infer<typeof stepStatsSchema>;
 
-export const finishReasonSchema = z.enum(['stop', 'length']);
+export const finishReasonSchema = z.enum(['stop', 'length', 'tool_calls']);
 export type FinishReason = z.infer<typeof finishReasonSchema>;
 
 /** A token as a text shows it; `bytes` is null where it stands for none, as special tokens do. */
@@ -184,12 +171,16 @@ export const startEventSchema = z.object({
   model: z.string(),
 });
 
-/** The tokens that one forward pass decided, and the text that they complete (held-back text comes later). */
+/** The tokens that one forward pass decided, and what they complete of the answer (what is held back comes later). */
 export const stepEventSchema = z.object({
   type: z.literal('step'),
   choice: count,
   token_ids: tokenIds,
   text: z.string(),
+  /** Of a chat whose model thinks: what it thought, which is no part of the text. */
+  reasoning: z.string().optional(),
+  /** Calls of tools come after all text. */
+  tool_calls: z.array(toolCallPieceSchema).optional(),
   /** One for each token of the step. */
   logprobs: z.array(tokenLogprobSchema).optional(),
   stats: stepStatsSchema.optional(),

@@ -1,12 +1,13 @@
 import { TidarError } from '@tidar/shared/errors.ts';
-import type { ChatMessage, GenerateRequest, ModelInfo } from '@tidar/shared/protocol.ts';
+import type { ChatInput, ChatMessage, Tool } from '@tidar/shared/chat.ts';
+import type { GenerateRequest, ModelInfo } from '@tidar/shared/protocol.ts';
 import type { ChatRequest } from './chat-schema.ts';
 import { assertFits, generateRequestOf, grammarOf, type NamedGrammar } from './generate-request.ts';
 
 /** The backend's request for a chat completion. */
 export function toGenerateRequest(chat: ChatRequest, model: ModelInfo, requestId: string): GenerateRequest {
   const parts = {
-    input: { type: 'chat' as const, messages: chat.messages.map(toMessage) },
+    input: inputOf(chat),
     maxTokens: maxTokensOf(chat, model),
     logprobs: logprobsOf(chat),
     grammar: grammarOf(chat, formatsOf(chat)),
@@ -16,11 +17,52 @@ export function toGenerateRequest(chat: ChatRequest, model: ModelInfo, requestId
   return generateRequestOf(chat, parts, model, requestId);
 }
 
-function toMessage({ role, content }: ChatRequest['messages'][number]): ChatMessage {
+function inputOf(chat: ChatRequest): ChatInput {
+  const { tools, tool_choice: choice, parallel_tool_calls: parallel, chat_template_kwargs: variables } = chat;
+  const known = (tools ?? []).map((tool) => toTool(tool.function));
+  const named = typeof choice === 'object' && choice !== null ? choice.function.name : undefined;
+  if (named !== undefined && !known.some(({ name }) => name === named)) {
+    const message = `'tool_choice' names the function '${named}', which 'tools' does not have.`;
+    throw new TidarError('invalid_request', message, { param: 'tool_choice' });
+  }
   return {
-    role: role === 'developer' ? 'system' : role,
-    content: typeof content === 'string' ? content : content.map(({ text }) => text).join(''),
+    type: 'chat',
+    // Before the messages, as in the prompt: requests with the same tools begin alike.
+    ...(known.length === 0 ? {} : { tools: known }),
+    ...(choice == null ? {} : { tool_choice: typeof choice === 'string' ? choice : choice.function }),
+    ...(parallel == null ? {} : { parallel_tool_calls: parallel }),
+    ...(variables == null ? {} : { template_variables: variables }),
+    messages: chat.messages.map(toMessage),
   };
+}
+
+type AskedTool = NonNullable<ChatRequest['tools']>[number]['function'];
+
+function toTool({ name, description, parameters, strict }: AskedTool): Tool {
+  return {
+    name,
+    ...(description == null ? {} : { description }),
+    ...(parameters == null ? {} : { parameters }),
+    strict: strict ?? false,
+  };
+}
+
+function toMessage(message: ChatRequest['messages'][number]): ChatMessage {
+  const content = textOf(message.content);
+  if (message.role === 'tool') return { role: 'tool', content, tool_call_id: message.tool_call_id };
+  if (message.role !== 'assistant')
+    return { role: message.role === 'developer' ? 'system' : message.role, content };
+  const calls = (message.tool_calls ?? []).map(({ id, function: called }) => ({ id, ...called }));
+  return {
+    role: 'assistant',
+    content,
+    ...(message.reasoning_content == null ? {} : { reasoning: message.reasoning_content }),
+    ...(calls.length === 0 ? {} : { tool_calls: calls }),
+  };
+}
+
+function textOf(content: ChatRequest['messages'][number]['content']): string {
+  return typeof content === 'string' ? content : (content ?? []).map(({ text }) => text).join('');
 }
 
 function maxTokensOf(chat: ChatRequest, model: ModelInfo): number | undefined {

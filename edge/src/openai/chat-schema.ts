@@ -1,8 +1,22 @@
 import { jsonSchemaSchema, topLogprobsSchema } from '@tidar/shared/protocol.ts';
 import { z } from 'zod';
-import { commonParameters, flag, only, tokenLimit, unsupported } from './common-schema.ts';
-
-const MAX_METADATA_PAIRS = 16;
+import {
+  commonParameters,
+  flag,
+  metadata,
+  only,
+  schemaName,
+  tokenLimit,
+  unsupported,
+} from './common-schema.ts';
+import {
+  parallelToolCallsSchema,
+  templateVariablesSchema,
+  toolCallIdSchema,
+  toolCallsSchema,
+  toolChoiceSchema,
+  toolsSchema,
+} from './tool-schema.ts';
 
 const textPart = z.strictObject({
   type: z.literal('text', "only parts of type 'text' are supported"),
@@ -13,28 +27,44 @@ const content = z.union(
   'expected a string or a list of text parts',
 );
 
+const reasoning = z.string('expected a string').nullish();
+
 const promptMessage = z.strictObject({ role: z.enum(['system', 'developer', 'user']), content });
 /** Takes an answer's message as it was given, so that a client may send it back unchanged. */
 const assistantMessage = z.strictObject({
   role: z.literal('assistant'),
-  content,
+  /** Null beside calls. */
+  content: content.nullish(),
+  reasoning_content: reasoning,
   refusal: z.null('expected null').optional(),
   annotations: z.array(z.never()).max(0, 'expected an empty list').nullish(),
   audio: unsupported,
   function_call: unsupported,
-  tool_calls: z.array(z.never()).max(0, 'tools are not supported yet').nullish(),
+  tool_calls: toolCallsSchema,
 });
-const message = z.discriminatedUnion('role', [promptMessage, assistantMessage], {
-  error: "expected an object with role 'system', 'developer', 'user' or 'assistant'",
+const toolMessage = z.strictObject({ role: z.literal('tool'), content, tool_call_id: toolCallIdSchema });
+const message = z.discriminatedUnion('role', [promptMessage, assistantMessage, toolMessage], {
+  error: "expected an object with role 'system', 'developer', 'user', 'assistant' or 'tool'",
 });
-
-const metadata = z
-  .record(z.string().max(64), z.string('expected a string').max(512, 'expected at most 512 characters'))
-  .refine(
-    (record) => Object.keys(record).length <= MAX_METADATA_PAIRS,
-    `expected at most ${MAX_METADATA_PAIRS} pairs`,
-  )
-  .nullish();
+const messages = z
+  .array(message, 'expected a list of messages')
+  .min(1, 'expected at least one message')
+  .superRefine((all, context) => {
+    const refuse = (path: PropertyKey[], text: string): void =>
+      context.addIssue({ code: 'custom', path, message: text, input: all });
+    const called = new Set<string>();
+    for (const [index, each] of all.entries()) {
+      if (each.role === 'tool' && !called.has(each.tool_call_id))
+        return refuse(
+          [index, 'tool_call_id'],
+          "expected the id of a call in an assistant's message before it",
+        );
+      if (each.role !== 'assistant') continue;
+      for (const { id } of each.tool_calls ?? []) called.add(id);
+      const isEmpty = each.content == null && (each.tool_calls ?? []).length === 0;
+      if (isEmpty) return refuse([index, 'content'], 'expected a string or a list of text parts');
+    }
+  });
 
 const jsonSchemaFormat = z.strictObject({
   name: z.string('expected a name').regex(/^[\w-]{1,64}$/, 'expected 1 to 64 letters, digits, _ or -'),
@@ -58,21 +88,22 @@ const responseFormat = z
 /** The body of `POST /v1/chat/completions`: every parameter is honoured or refused by its name. */
 export const chatRequestSchema = z.strictObject({
   ...commonParameters,
-  messages: z.array(message, 'expected a list of messages').min(1, 'expected at least one message'),
+  messages,
   max_tokens: tokenLimit,
   max_completion_tokens: tokenLimit,
   metadata,
   logprobs: flag.nullish(),
   top_logprobs: topLogprobsSchema.nullish(),
   store: only(false),
-  tools: z.array(z.unknown()).max(0, 'tools are not supported yet').nullish(),
-  tool_choice: only('none'),
+  tools: toolsSchema,
+  tool_choice: toolChoiceSchema,
+  parallel_tool_calls: parallelToolCallsSchema,
+  chat_template_kwargs: templateVariablesSchema,
   response_format: responseFormat,
   audio: unsupported,
   function_call: unsupported,
   functions: unsupported,
   modalities: unsupported,
-  parallel_tool_calls: unsupported,
   prediction: unsupported,
   prompt_cache_key: unsupported,
   prompt_cache_retention: unsupported,

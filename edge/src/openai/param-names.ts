@@ -35,10 +35,20 @@ export const chatNames =
     return commonName(param, chat);
   };
 
+    if (param.startsWith('template_variables'))
+      return param.replace('template_variables', 'chat_template_kwargs');
+    if (isFormOfCalls(param, chat)) return 'tools';
 /** What a completion calls them. */
 export const completionNames =
   (asked: CompletionRequest): Names =>
   (param) => {
+/** The form of a text that has no other is that of the calls in it. */
+function isFormOfCalls(param: string, chat: ChatRequest): boolean {
+  const hasForm = chat.response_format != null && chat.response_format.type !== 'text';
+  const isOwn = !hasForm && chat.tidar?.regex === undefined && chat.tidar?.grammar === undefined;
+  return isOwn && chat.tools != null && /^(grammar|response_format)(\.|$)/.test(param);
+}
+
     if (param === 'input' || param === 'messages') return 'prompt';
     if (param === 'logprobs') return param;
     if (param === 'prompt_logprobs' && asked.echo === true) return 'logprobs';

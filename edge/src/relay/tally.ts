@@ -53,7 +53,7 @@ export class Tally {
   }
 
   /** By its limit, if that cut any of its choices. */
-  get reason(): FinishReason {
+  get reason(): Exclude<FinishReason, 'tool_calls'> {
     return this.finishReasons.includes('length') ? 'length' : 'stop';
   }
 

@@ -31,7 +31,11 @@ export interface ChatTemplateOptions {
 }
 
 /** Renders messages to the model's own chat form; throws `invalid_request` with the template's sentence. */
-export type ChatTemplate = (messages: readonly ChatMessage[], options?: ChatTemplateOptions) => string;
+export interface ChatTemplate {
+  (messages: readonly ChatMessage[], options?: ChatTemplateOptions): string;
+  /** Its text, which tells what it knows. */
+  readonly source: string;
+}
 
 /** Parses a Hugging Face chat template. `specialTokens` are its variables: bos_token, eos_token and so on. */
 export function parseChatTemplate(
@@ -40,7 +44,10 @@ export function parseChatTemplate(
   fileName: string,
 ): ChatTemplate {
   const template = parse(source, fileName);
-  return (messages, { addGenerationPrompt = true, tools, variables = {} } = {}) => {
+  const render = (
+    messages: readonly ChatMessage[],
+    { addGenerationPrompt = true, tools, variables = {} }: ChatTemplateOptions = {},
+  ): string => {
     const given = {
       ...specialTokens,
       ...variables,
@@ -57,6 +64,14 @@ export function parseChatTemplate(
       );
     }
   };
+  return Object.assign(render, { source });
+}
+
+/** One template for chats with tools, and one for the others, as some models bring them. */
+export function withToolTemplate(plain: ChatTemplate, forTools: ChatTemplate): ChatTemplate {
+  const render: (...given: Parameters<ChatTemplate>) => string = (messages, options) =>
+    (options?.tools === undefined ? plain : forTools)(messages, options);
+  return Object.assign(render, { source: `${plain.source}\n${forTools.source}` });
 }
 
 function parse(source: string, fileName: string): Template {

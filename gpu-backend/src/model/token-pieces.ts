@@ -73,11 +73,10 @@ export function makePieceDecoder(decoder: unknown, fileName: string): PieceDecod
   );
 }
 
-/** A stream over a table of pieces by token id; an id without a piece (special, unused) gives no text. */
-export function makeTextStream(
-  pieces: readonly (TokenPiece | undefined)[],
-  decoder: PieceDecoder,
-): TextStream {
+/** What a token id stands for; one without a piece (special, unused) gives no text. */
+export type PieceTable = (id: number) => TokenPiece | undefined;
+
+export function makeTextStream(pieceOf: PieceTable, decoder: PieceDecoder): TextStream {
   const newUtf8Decoder = (): TextDecoder => new TextDecoder('utf-8', { ignoreBOM: true });
   let utf8 = newUtf8Decoder();
   let numSpacesToStrip = decoder.numLeadingSpacesStripped;
@@ -98,7 +97,7 @@ export function makeTextStream(
 
   return {
     push: (ids) => {
-      const known = ids.map((id) => pieces[id]).filter((piece) => piece !== undefined);
+      const known = ids.map(pieceOf).filter((piece) => piece !== undefined);
       return strip(known.map(decodePiece).join(''));
     },
     flush: () => strip(flushBytes()),

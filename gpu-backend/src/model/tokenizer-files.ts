@@ -1,8 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
+import type { CallFormName } from './answer/forms.ts';
 import type { ChatTemplate } from './chat-template.ts';
-import { parseChatTemplate } from './chat-template.ts';
+import { parseChatTemplate, withToolTemplate } from './chat-template.ts';
 import type { ModelConfig } from './config.ts';
 import { invalidFile, readJson } from './json-file.ts';
 import type { Tokenizer, TokenizerJson } from './tokenizer.ts';
@@ -32,11 +33,15 @@ interface TokenizerOutline {
 }
 
 /** Loads a folder's tokenizer and chat template; undefined where the folder has no tokenizer.json. */
-export function loadTokenizer(folder: string, config: ModelConfig): Tokenizer | undefined {
+export function loadTokenizer(
+  folder: string,
+  config: ModelConfig,
+  callForm?: CallFormName | 'none',
+): Tokenizer | undefined {
   const outline = outlineTokenizer(folder, config);
   if (outline === undefined) return undefined;
   const { json, ...parts } = outline;
-  return makeTokenizer(json, { fileName: TOKENIZER_FILE, ...parts });
+  return makeTokenizer(json, { fileName: TOKENIZER_FILE, callForm, ...parts });
 }
 
 /** Reads and checks the files; a vocabulary is made usable only by `loadTokenizer`, which takes its time. */
@@ -105,6 +110,11 @@ function loadChatTemplate(folder: string, tokenizerConfig: TokenizerConfig): Cha
   if (existsSync(path)) return parseChatTemplate(readFileSync(path, 'utf8'), variables, CHAT_TEMPLATE_FILE);
   const field = tokenizerConfig.chat_template;
   if (field === null || field === undefined) return undefined;
-  const source = typeof field === 'string' ? field : field.find(({ name }) => name === 'default')?.template;
-  return source === undefined ? undefined : parseChatTemplate(source, variables, TOKENIZER_CONFIG_FILE);
+  const parsed = (name: string): ChatTemplate | undefined => {
+    const source = typeof field === 'string' ? field : field.find((each) => each.name === name)?.template;
+    return source === undefined ? undefined : parseChatTemplate(source, variables, TOKENIZER_CONFIG_FILE);
+  };
+  const [plain, forTools] =
+    typeof field === 'string' ? [parsed('')] : [parsed('default'), parsed('tool_use')];
+  return plain && (forTools === undefined ? plain : withToolTemplate(plain, forTools));
 }

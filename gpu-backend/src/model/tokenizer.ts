@@ -2,9 +2,11 @@ import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { TidarError } from '@tidar/shared/errors.ts';
 import { z } from 'zod';
 import type { ChatMessage, ChatTemplate, ChatTemplateOptions } from './chat-template.ts';
+import type { AnswerMarks, CallFormName } from './answer/forms.ts';
+import { findMarks } from './answer/forms.ts';
 import { invalidFile } from './json-file.ts';
 import { makeSpecialTokenGuard } from './special-tokens.ts';
-import type { PieceDecoder, TextStream, TokenPiece } from './token-pieces.ts';
+import type { PieceDecoder, PieceTable, TextStream, TokenPiece } from './token-pieces.ts';
 import { makePieceDecoder, makeTextStream } from './token-pieces.ts';
 
 /** Text to token ids and back, for one model. */
@@ -14,6 +16,10 @@ export interface Tokenizer {
   readonly bosTokenId?: number;
   readonly eosTokenIds: readonly number[];
   readonly hasChatTemplate: boolean;
+  /** The text of the chat template; empty where there is none. */
+  readonly templateSource: string;
+  /** How the model writes thoughts and calls, as its template or its operator tells. */
+  readonly marks: AnswerMarks;
   /** Adds no special tokens of its own; the text of a special token becomes that token. */
   encode(text: string): number[];
   /** The text of the ids; special tokens have none. */
@@ -22,8 +28,10 @@ export interface Tokenizer {
   bytesOf(id: number): Uint8Array | undefined;
   /** What a special token is called in tokenizer.json; undefined for all others. */
   specialName(id: number): string | undefined;
-  /** Decodes as tokens come: the parts joined equal `decode` of all. */
-  stream(): TextStream;
+  /** Whether a special token is called so. */
+  isSpecial(name: string): boolean;
+  /** Decodes as tokens come: the parts joined equal `decode` of all. Special tokens of these names are spelled. */
+  stream(spelled?: readonly string[]): TextStream;
   /** The chat form as text. To run it use `encodeChat`: here content can pass for a special token. */
   applyChatTemplate(messages: readonly ChatMessage[], options?: ChatTemplateOptions): string;
   /** The chat form as token ids; special tokens are only those that the template wrote. */
@@ -37,6 +45,8 @@ export interface TokenizerParts {
   chatTemplate?: ChatTemplate;
   bosTokenId?: number;
   eosTokenIds: readonly number[];
+  /** In place of what the template shows of it. */
+  callForm?: CallFormName | 'none' | undefined;
 }
 
 const addedTokenSchema = z.looseObject({
@@ -80,19 +90,24 @@ export function findTokenId(json: TokenizerJson, token: string): number | undefi
 
 /** Builds a tokenizer from a parsed tokenizer.json. */
 export function makeTokenizer(json: TokenizerJson, parts: Omit<TokenizerParts, 'json'>): Tokenizer {
-  const { fileName, chatTemplate, bosTokenId, eosTokenIds } = parts;
+  const { fileName, chatTemplate, bosTokenId, eosTokenIds, callForm } = parts;
+  const templateSource = chatTemplate?.source ?? '';
   const decoder = makePieceDecoder(json.decoder, fileName);
   const pieces = makePieces(json, decoder);
   const encoders = makeEncoders(json, fileName, chatTemplate);
-  const stream = (): TextStream => makeTextStream(pieces, decoder);
   const specialNames = new Map(
     json.added_tokens.filter(({ special }) => special).map(({ id, content }) => [id, content]),
   );
+  const specials = new Set(specialNames.values());
+  const stream = (spelled: readonly string[] = []): TextStream =>
+    makeTextStream(withSpelled(pieces, specialNames, spelled), decoder);
   return {
     vocabSize: pieces.length,
     ...(bosTokenId === undefined ? {} : { bosTokenId }),
     eosTokenIds,
     hasChatTemplate: chatTemplate !== undefined,
+    templateSource,
+    marks: findMarks(templateSource, callForm),
     ...encoders,
     decode: (ids) => {
       const text = stream();
@@ -100,6 +115,7 @@ export function makeTokenizer(json: TokenizerJson, parts: Omit<TokenizerParts, '
     },
     bytesOf: (tokenId) => pieceBytes(pieces[tokenId]),
     specialName: (id) => specialNames.get(id),
+    isSpecial: (name) => specials.has(name),
     stream,
     applyChatTemplate: (messages, options) => requireTemplate(chatTemplate)(messages, options),
   };
@@ -118,6 +134,22 @@ function makePieces(json: TokenizerJson, decoder: PieceDecoder): (TokenPiece | u
     pieces[id] = special ? undefined : { type: 'text', text: content };
   }
   return pieces;
+}
+
+/** The same pieces, and the names of these special tokens for their texts. */
+function withSpelled(
+  pieces: readonly (TokenPiece | undefined)[],
+  specialNames: ReadonlyMap<number, string>,
+  spelled: readonly string[],
+): PieceTable {
+  const texts = new Map(
+    [...specialNames].filter(([, name]) => spelled.includes(name)).map(([id, text]) => [id, text]),
+  );
+  if (texts.size === 0) return (id) => pieces[id];
+  return (id) => {
+    const text = texts.get(id);
+    return text === undefined ? pieces[id] : { type: 'text', text };
+  };
 }
 
 function pieceBytes(piece: TokenPiece | undefined): Uint8Array | undefined {
@@ -158,8 +190,12 @@ function makeEncoders(
     encode: (text) => encodeRenamed(guard.rename(text)),
     encodeChat: (messages, options) => {
       const guarded = messages.map(({ role, ...fields }) => ({ role, ...guard.guardAll(fields) }));
-      const tools = options?.tools === undefined ? {} : { tools: guard.guardAll(options.tools) };
-      return encodeRenamed(guard.rename(requireTemplate(chatTemplate)(guarded, { ...options, ...tools })));
+      const { tools, variables } = options ?? {};
+      const rest = {
+        ...(tools === undefined ? {} : { tools: guard.guardAll(tools) }),
+        ...(variables === undefined ? {} : { variables: guard.guardAll(variables) }),
+      };
+      return encodeRenamed(guard.rename(requireTemplate(chatTemplate)(guarded, { ...options, ...rest })));
     },
   };
 }

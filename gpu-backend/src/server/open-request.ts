@@ -1,15 +1,15 @@
 import type { FinishReason } from '@tidar/shared/protocol.ts';
-import { StopStringFilter } from '../decode/stop-strings.ts';
 import type { Active } from '../engine/active.ts';
 import type { CompiledGrammar } from '../engine/grammar/compiled-grammar.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
+import { AnswerReader } from './answer-reader.ts';
 import type { EngineEvent, EngineRequest, PassStats } from './engine-messages.ts';
 
 /** One text of a request. */
 export interface Choice {
   readonly index: number;
   /** Absent where the model has no tokenizer. */
-  readonly filter: StopStringFilter | undefined;
+  readonly reader: AnswerReader | undefined;
   /** Set while it has a place in the engine. */
   active: Active | undefined;
   /** What it was resumed with ends by a stop string, which the engine knows nothing of. */
@@ -50,10 +50,12 @@ export class OpenRequest {
     this.#endToken = request.endToken ?? Infinity;
     this.#emit = options.emit;
     this.choices = Array.from({ length: request.numChoices }, (_, index) => {
-      const filter = options.tokenizer && new StopStringFilter(options.tokenizer.stream(), request.stop);
+      const { stop, form } = request;
+      const { tokenizer } = options;
+      const reader = tokenizer && new AnswerReader({ tokenizer, stop, form, choice: index });
       // A resumed text's beginning was sent before; what was held back of it comes with the next tokens.
-      const wasStopped = filter?.push(this.committedIds(index)).stopped ?? false;
-      return { index, filter, active: undefined, wasStopped, silentPasses: undefined, isFinished: false };
+      const wasStopped = reader?.push(this.committedIds(index)).stopped ?? false;
+      return { index, reader, active: undefined, wasStopped, silentPasses: undefined, isFinished: false };
     });
   }
 
@@ -93,7 +95,12 @@ export class OpenRequest {
   /** Ends one choice; with the last one, the request. */
   finish(choice: Choice, finishReason: FinishReason): void {
     choice.isFinished = true;
-    this.emit({ type: 'finish', choice: choice.index, finishReason });
+    const hasCalled = finishReason === 'stop' && choice.reader?.endsInCalls === true;
+    this.emit({
+      type: 'finish',
+      choice: choice.index,
+      finishReason: hasCalled ? 'tool_calls' : finishReason,
+    });
     if (this.isEnded) this.emit({ type: 'end', numForwardPasses: this.numForwardPasses });
   }
 }

@@ -1,6 +1,7 @@
 import { errorBody, TidarError } from '@tidar/shared/errors.ts';
 import { encodeGenerateEvent } from '@tidar/shared/protocol.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
+import type { AnswerForm } from './answer-form.ts';
 import { eventStream } from './event-stream.ts';
 import type { Journal } from './journal/journal.ts';
 import type { GenerationRecord } from './journal/records.ts';
@@ -27,6 +28,7 @@ export interface ReadOptions {
   readonly journal: Journal;
   readonly tokenizer: Tokenizer | undefined;
   readonly stop: readonly string[];
+  readonly form: AnswerForm | undefined;
   /** Completion tokens of each choice that the reader has. */
   readonly from: readonly number[];
   readonly found: Found;

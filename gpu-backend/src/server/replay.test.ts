@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { GenerateEvent } from '@tidar/shared/protocol.ts';
+import type { FinishReason, GenerateEvent } from '@tidar/shared/protocol.ts';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { sampled } from '../engine/testing.ts';
@@ -31,7 +31,7 @@ afterAll(async () => {
 /** The entries of what the engine told, as a generation writes them. */
 function entriesOf(events: readonly EngineEvent[], numChoices: number): Entry[] {
   const tokenIds = Array.from({ length: numChoices }, (): number[] => []);
-  const finishReasons = Array.from({ length: numChoices }, (): 'stop' | 'length' | null => null);
+  const finishReasons = Array.from({ length: numChoices }, (): FinishReason | null => null);
   let seq = 0;
   return events.map((event): Entry => {
     if (event.type === 'admitted') return { type: 'start', numCachedTokens: event.numCachedTokens };

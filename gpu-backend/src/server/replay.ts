@@ -1,18 +1,22 @@
 import { setImmediate } from 'node:timers/promises';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { GenerateEvent, StartEvent, StepEvent } from '@tidar/shared/protocol.ts';
-import { StopStringFilter } from '../decode/stop-strings.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
+import type { AnswerForm } from './answer-form.ts';
+import type { AnswerPiece } from './answer-reader.ts';
+import { AnswerReader, isEmptyPiece, joined } from './answer-reader.ts';
 import { usageOf } from './journal-answer.ts';
 import type { Journal } from './journal/journal.ts';
 import type { GenerationRecord, StepRecord } from './journal/records.ts';
 
 /** Steps that are read at a time: others' events wait for no more. */
 const BATCH = 256;
+const NOTHING: AnswerPiece = { text: '' };
 
 export interface ReplayOptions {
   readonly tokenizer: Tokenizer | undefined;
   readonly stop: readonly string[];
+  readonly form?: AnswerForm | undefined;
   /** What the reader has. */
   readonly progress: Progress;
   /** Steps that the journal has by now; later ones come from the engine. */
@@ -60,7 +64,9 @@ export async function* replay(
 ): AsyncGenerator<Replayed, void, undefined> {
   const { progress, numSteps } = options;
   const counts = [...progress.counts];
-  const choices = (progress.choices ??= record.finishReasons.map(() => new ReplayedChoice(options)));
+  const choices = (progress.choices ??= record.finishReasons.map(
+    (_, choice) => new ReplayedChoice(options, choice),
+  ));
   choices.forEach((one, choice) => one.skipTo(counts[choice] ?? 0));
   if (record.numCachedTokens !== undefined && !progress.isStarted)
     yield { event: startOf(record), counts: [...counts] };
@@ -87,8 +93,9 @@ export async function* replay(
   function* finishOf(choice: number): Generator<Replayed, void, undefined> {
     const reason = record.finishReasons[choice] ?? null;
     if (reason === null || progress.finished.has(choice)) return;
-    const text = choices[choice]?.rest() ?? '';
-    if (text !== '') yield { event: { type: 'step', choice, token_ids: [], text }, counts: [...counts] };
+    const rest = choices[choice]?.rest() ?? NOTHING;
+    if (!isEmptyPiece(rest))
+      yield { event: { type: 'step', choice, token_ids: [], ...rest }, counts: [...counts] };
     yield { event: { type: 'finish', choice, finish_reason: reason }, counts: [...counts] };
   }
 }
@@ -105,14 +112,14 @@ export function assertFrom(from: readonly number[], counts: readonly number[]): 
 }
 
 class ReplayedChoice {
-  readonly #filter: StopStringFilter | undefined;
+  readonly #reader: AnswerReader | undefined;
   #numTokens = 0;
   /** Tokens still to come that the reader has already. */
   #numToSkip = 0;
   #hasRest = false;
 
-  constructor({ tokenizer, stop }: ReplayOptions) {
-    this.#filter = tokenizer && new StopStringFilter(tokenizer.stream(), stop);
+  constructor({ tokenizer, stop, form }: ReplayOptions, choice: number) {
+    this.#reader = tokenizer && new AnswerReader({ tokenizer, stop, form, choice });
   }
 
   skipTo(numTokens: number): void {
@@ -124,25 +131,25 @@ class ReplayedChoice {
     const numSkipped = Math.min(this.#numToSkip, tokenIds.length);
     this.#numTokens += tokenIds.length;
     this.#numToSkip -= numSkipped;
-    this.#filter?.push(tokenIds.slice(0, numSkipped));
+    this.#reader?.push(tokenIds.slice(0, numSkipped));
     const rest = tokenIds.slice(numSkipped);
     this.#hasRest = rest.length > 0;
     if (rest.length === 0) return undefined;
-    const text = this.#filter?.push(rest).text ?? '';
+    const piece = this.#reader?.push(rest) ?? NOTHING;
     return {
       type: 'step',
       choice,
       token_ids: rest,
-      text: text + (isLast ? this.rest() : ''),
+      ...joined(piece, isLast ? this.rest() : NOTHING),
       ...(logprobs === undefined ? {} : { logprobs: logprobs.slice(numSkipped) }),
     };
   }
 
   /** What is held back at the choice's end: told once, and only to whom its last step is. */
-  rest(): string {
-    if (!this.#hasRest) return '';
+  rest(): AnswerPiece {
+    if (!this.#hasRest) return NOTHING;
     this.#hasRest = false;
-    return this.#filter?.flush().text ?? '';
+    return joined(this.#reader?.flush() ?? NOTHING, NOTHING);
   }
 }
 

@@ -4,6 +4,8 @@ import { readRequestSchema } from '@tidar/shared/journal.ts';
 import type { LeasePayload, LeasePurpose } from '@tidar/shared/lease.ts';
 import { parseJson } from '@tidar/shared/parse.ts';
 import type { GenerateRequest } from '@tidar/shared/protocol.ts';
+import { type TraceContext, traceFields } from '@tidar/shared/trace-context.ts';
+import { answerFormOf } from './answer-form.ts';
 import type { Backend } from './backend.ts';
 import { decodeUtf8 } from './body.ts';
 import { journalAnswer } from './journal-answer.ts';
@@ -39,13 +41,14 @@ export function streamOf(backend: Backend, record: GenerationRecord, from: reado
   const { journal, folder, generations } = backend;
   const { id, requestId, attempt, request } = record;
   if (request === undefined) throw notKept();
-  const { stop } = JSON.parse(request) as GenerateRequest;
+  const asked = JSON.parse(request) as GenerateRequest;
   const live = generations.find(requestId, attempt)?.attach();
   generations.forgetting.onReader(id);
   return readerResponse({
     journal,
     tokenizer: folder.tokenizer,
-    stop,
+    stop: asked.stop,
+    form: answerFormOf(asked, record.promptIds ?? [], folder.tokenizer),
     from,
     found: { record, live },
     findAgain: (behind) => ({

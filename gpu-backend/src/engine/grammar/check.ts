@@ -25,6 +25,7 @@ function countParts(expression: Expression): number {
       return 1 + expression.text.length;
     case 'chars':
     case 'rule':
+    case 'special':
       return 1;
     case 'sequence':
       return expression.parts.reduce((sum, part) => sum + countParts(part), 1);
@@ -56,6 +57,7 @@ export function rulesThatEnd(grammar: Grammar): ReadonlySet<string> {
 function canEnd(expression: Expression, ending: ReadonlySet<string>): boolean {
   switch (expression.type) {
     case 'text':
+    case 'special':
       return true;
     case 'chars':
       return expression.ranges.length > 0;
@@ -101,6 +103,7 @@ function isNullable(expression: Expression, nullable: ReadonlySet<string>): bool
     case 'text':
       return expression.text === '';
     case 'chars':
+    case 'special':
       return false;
     case 'sequence':
       return expression.parts.every((part) => isNullable(part, nullable));
@@ -118,6 +121,7 @@ function firstRules(expression: Expression, nullable: ReadonlySet<string>): stri
   switch (expression.type) {
     case 'text':
     case 'chars':
+    case 'special':
       return [];
     case 'sequence': {
       const end = expression.parts.findIndex((part) => !isNullable(part, nullable));

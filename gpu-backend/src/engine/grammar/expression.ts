@@ -4,6 +4,8 @@ export type CharRange = readonly [from: number, to: number];
 /** A grammar's right-hand side: schemas, regular expressions and EBNF all become this. */
 export type Expression =
   | { readonly type: 'text'; readonly text: string }
+  /** A special token, by its name: it has no text, and no text stands for it. */
+  | { readonly type: 'special'; readonly name: string }
   /** One character of sorted, disjoint ranges. */
   | { readonly type: 'chars'; readonly ranges: readonly CharRange[] }
   | { readonly type: 'sequence'; readonly parts: readonly Expression[] }
@@ -31,6 +33,7 @@ export const text = (value: string): Expression => ({ type: 'text', text: value.
 /** The characters of a text, each whole. */
 export const charsOf = (value: string): string[] => Array.from(value);
 export const EMPTY = text('');
+export const special = (name: string): Expression => ({ type: 'special', name });
 export const rule = (name: string): Expression => ({ type: 'rule', name });
 
 export function sequence(...parts: readonly Expression[]): Expression {

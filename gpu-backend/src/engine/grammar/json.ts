@@ -101,7 +101,8 @@ export function inJsonString(expression: Expression): Expression {
     case 'repeat':
       return repeat(inJsonString(expression.body), expression.min, expression.max);
     case 'rule':
-      throw new RangeError(`rule ${expression.name} inside a string`);
+    case 'special':
+      throw new RangeError(`${expression.type} ${expression.name} inside a string`);
   }
 }
 

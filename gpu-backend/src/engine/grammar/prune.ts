@@ -21,6 +21,7 @@ function rulesIn(expression: Expression): string[] {
   switch (expression.type) {
     case 'text':
     case 'chars':
+    case 'special':
       return [];
     case 'sequence':
       return expression.parts.flatMap(rulesIn);
@@ -37,6 +38,7 @@ function rulesIn(expression: Expression): string[] {
 function pruneExpression(expression: Expression, ending: ReadonlySet<string>): Expression | undefined {
   switch (expression.type) {
     case 'text':
+    case 'special':
       return expression;
     case 'chars':
       return expression.ranges.length > 0 ? expression : undefined;

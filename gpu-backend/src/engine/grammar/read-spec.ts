@@ -7,6 +7,7 @@ import { GRAMMAR_LIMITS, refuse } from './refuse.ts';
 import { wholeMatch } from './regex.ts';
 import { jsonObjectGrammar, schemaGrammar } from './schema/convert.ts';
 import type { GrammarSpec } from './spec.ts';
+import { toolGrammar } from './tools/tool-grammar.ts';
 
 /** Checks a spec and reads it as a grammar; refuses by `invalid_request` what is wrong or not supported. */
 export function readSpec(spec: GrammarSpec): Grammar {
@@ -26,6 +27,8 @@ function toGrammar(spec: GrammarSpec): Grammar {
       return new Map([[ROOT, { body: wholeMatch(spec.pattern) }]]);
     case 'grammar':
       return parseEbnf(spec.ebnf);
+    case 'tool_calls':
+      return toolGrammar(spec, toGrammar);
   }
 }
 

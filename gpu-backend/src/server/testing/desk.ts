@@ -1,6 +1,5 @@
 import { fileURLToPath } from 'node:url';
 import type { GenerateOptions } from '../../decode/generate.ts';
-import { StopStringFilter } from '../../decode/stop-strings.ts';
 import type { ModelSession } from '../../device/device.ts';
 import { openModel } from '../../device/open.ts';
 import { Engine } from '../../engine/engine.ts';
@@ -8,6 +7,7 @@ import { FIXED_PLANS } from '../../engine/plan-chooser.ts';
 import { sampled } from '../../engine/testing.ts';
 import { loadModelFolder } from '../../model/folder.ts';
 import type { Tokenizer } from '../../model/tokenizer.ts';
+import { AnswerReader } from '../answer-reader.ts';
 import type { EngineError, EngineEvent, EngineRequest, FromEngine } from '../engine-messages.ts';
 import { openGrammars } from '../grammars.ts';
 import type { CompileGrammar } from '../grammars.ts';
@@ -88,13 +88,13 @@ export class Demo {
   }
 
   /** What a reader has of a choice after so many of its tokens. */
-  textAfter(answer: Answer, { stop }: EngineRequest, choice: number, numTokens: number): string {
+  textAfter(answer: Answer, { stop, form }: EngineRequest, choice: number, numTokens: number): string {
     const whole = answer.choices[choice];
     if (whole === undefined) throw new RangeError(`there is no choice ${choice}`);
     const { tokenIds, text } = whole;
     if (numTokens === tokenIds.length) return text;
-    const filter = new StopStringFilter(this.tokenizer.stream(), stop);
-    return filter.push(tokenIds.slice(0, numTokens)).text;
+    const reader = new AnswerReader({ tokenizer: this.tokenizer, stop, form, choice });
+    return reader.push(tokenIds.slice(0, numTokens)).text;
   }
 }
 

@@ -3,6 +3,7 @@ import type { EngineGrammar } from '../grammar-engine.ts';
 import type { GrammarState } from '../grammar-state.ts';
 import type { AutomatonState } from './automaton.ts';
 import { Automaton } from './automaton.ts';
+import { grammarBytes } from '../vocabulary.ts';
 import type { TokenTrie } from './token-trie.ts';
 
 /** States after which texts that start begin a new automaton; a state is a few hundred bytes. */
@@ -82,13 +83,13 @@ class ReadText implements GrammarState {
   accept(tokenId: number): boolean {
     const state = this.#state;
     if (state === null) return false;
-    const { endTokenIds, bytesOf } = this.#reader.trie.vocabulary;
-    if (endTokenIds.includes(tokenId)) {
+    const { vocabulary } = this.#reader.trie;
+    if (vocabulary.endTokenIds.includes(tokenId)) {
       if (state.canEnd) this.#history.push(null);
       return state.canEnd;
     }
-    const bytes = bytesOf(tokenId);
-    const next = bytes === undefined || bytes.length === 0 ? null : this.#reader.read(state, bytes);
+    const bytes = grammarBytes(vocabulary, tokenId);
+    const next = bytes === undefined ? null : this.#reader.read(state, bytes);
     if (next !== null) this.#history.push(next);
     return next !== null;
   }

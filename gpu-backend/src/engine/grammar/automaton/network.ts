@@ -1,5 +1,6 @@
 import type { Expression, Grammar } from '../expression.ts';
 import { charsOf, ROOT } from '../expression.ts';
+import { specialBytes } from '../vocabulary.ts';
 import type { ByteRange } from './utf8.ts';
 import { utf8Bytes, utf8Sequences } from './utf8.ts';
 
@@ -82,6 +83,12 @@ export class Network {
           to,
         );
       }
+      case 'special':
+        return this.#addBytes(
+          specialBytes(expression.name).map((byte): ByteRange => [byte, byte]),
+          from,
+          to,
+        );
       case 'chars':
         for (const bytes of expression.ranges.flatMap(utf8Sequences)) this.#addBytes(bytes, from, to);
         return;

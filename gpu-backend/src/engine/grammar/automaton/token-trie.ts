@@ -1,4 +1,5 @@
 import type { Vocabulary } from '../vocabulary.ts';
+import { grammarBytes } from '../vocabulary.ts';
 import type { Automaton, AutomatonState } from './automaton.ts';
 
 /** The tokens of a vocabulary in the order of their bytes, so that what they share is read once. */
@@ -18,8 +19,8 @@ export class TokenTrie {
     this.vocabulary = vocabulary;
     const tokens: { id: number; bytes: Uint8Array; key: string }[] = [];
     for (let id = 0; id < vocabulary.size; id++) {
-      const bytes = vocabulary.bytesOf(id) ?? new Uint8Array(0);
-      if (bytes.length === 0 || vocabulary.endTokenIds.includes(id)) continue;
+      const bytes = vocabulary.endTokenIds.includes(id) ? undefined : grammarBytes(vocabulary, id);
+      if (bytes === undefined) continue;
       tokens.push({ id, bytes, key: Buffer.from(bytes).toString('latin1') }); // strings compare faster than bytes
     }
     tokens.sort((a, b) => (a.key < b.key ? -1 : Number(a.key > b.key)));

@@ -36,6 +36,8 @@ function emitExpression(expression: Expression, nameOf: (name: string) => string
       return `(${emitted(expression.body)})${emitCount(expression.min, expression.max)}`;
     case 'rule':
       return nameOf(expression.name);
+    case 'special':
+      throw new RangeError(`xgrammar knows no special tokens, so none called ${expression.name}`);
   }
 }
 

@@ -1,0 +1,74 @@
+import type { GenerateRequest } from '@tidar/shared/protocol.ts';
+import type { ToolCallsSpec } from '../engine/grammar/spec.ts';
+import type { AnswerMarks } from '../model/answer/forms.ts';
+import { markNames } from '../model/answer/forms.ts';
+import type { Tokenizer } from '../model/tokenizer.ts';
+
+/** How the text of a chat is taken apart. Plain data: it crosses threads. */
+export interface AnswerForm {
+  /** With calls only where the request lets the model call. */
+  readonly marks: AnswerMarks;
+  /** The prompt ends within a thought. */
+  readonly isThinking: boolean;
+  /** What the ids of calls are made of. */
+  readonly requestId: string;
+}
+
+/** How far back a prompt is read for the mark that opens a thought. */
+const NUM_LAST_TOKENS = 16;
+
+type Asked = Pick<GenerateRequest, 'input' | 'grammar' | 'request_id'>;
+
+/** Undefined where the text is the answer as it stands. It follows from the request and its prompt alone. */
+export function answerFormOf(
+  { input, grammar, request_id: requestId }: Asked,
+  promptIds: readonly number[],
+  tokenizer: Tokenizer | undefined,
+): AnswerForm | undefined {
+  if (tokenizer === undefined || input.type !== 'chat') return undefined;
+  const { thoughts, calls } = tokenizer.marks;
+  const mayCall = input.tools !== undefined && input.tool_choice !== 'none';
+  // A text of a given form begins with its first token.
+  const mayThink = thoughts !== undefined && (mayCall || grammar === undefined);
+  const marks = {
+    ...(mayThink ? { thoughts } : {}),
+    ...(mayCall && calls !== undefined ? { calls } : {}),
+  };
+  if (markNames(marks).length === 0 && marks.calls === undefined) return undefined;
+  return { marks, isThinking: mayThink && endsInThought(promptIds, marks, tokenizer), requestId };
+}
+
+function endsInThought(
+  promptIds: readonly number[],
+  { thoughts }: AnswerMarks,
+  tokenizer: Tokenizer,
+): boolean {
+  if (thoughts === undefined) return false;
+  const stream = tokenizer.stream([thoughts.open, thoughts.close]);
+  return (stream.push(promptIds.slice(-NUM_LAST_TOKENS)) + stream.flush()).trimEnd().endsWith(thoughts.open);
+}
+
+/** The grammar of a chat with tools; undefined where the model may not call, or has no form for it. */
+export function toolSpecOf(
+  { input, grammar }: Pick<GenerateRequest, 'input' | 'grammar'>,
+  form: AnswerForm | undefined,
+  tokenizer: Tokenizer | undefined,
+): ToolCallsSpec | undefined {
+  if (input.type !== 'chat' || form?.marks.calls === undefined || tokenizer === undefined) return undefined;
+  const { tools = [], tool_choice: choice = 'auto', parallel_tool_calls: isParallel = true } = input;
+  const named = typeof choice === 'string' ? undefined : choice.name;
+  const specials = new Set(markNames(form.marks).filter((mark) => tokenizer.isSpecial(mark)));
+  return {
+    type: 'tool_calls',
+    mode: choice === 'auto' ? 'auto' : 'required',
+    form: form.marks.calls,
+    tools: tools
+      .filter(({ name }) => named === undefined || name === named)
+      .map(({ name, parameters, strict }) => ({ name, parameters, strict })),
+    isParallel: isParallel && named === undefined,
+    specialMarks: [...specials],
+    thoughts: form.marks.thoughts,
+    isThinking: form.isThinking,
+    text: grammar,
+  };
+}
