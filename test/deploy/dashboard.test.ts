@@ -64,7 +64,7 @@ beforeAll(async () => {
   const body = JSON.stringify({
     request_id: 'one',
     model: backend.model.id,
-    input: { type: 'tokens', token_ids: [5, 6, 7] },
+    input: { type: 'chat', messages: [{ role: 'user', content: 'What is the capital of France?' }] },
     max_tokens: 8,
     ignore_eos: true,
     sampling: { temperature: 0, seed: '1' },
@@ -74,7 +74,7 @@ beforeAll(async () => {
   await (await backend.post('{}')).text();
   const text = await (await fetch(`${backend.url}/metrics`)).text();
   exported = new Map();
-  for (const [, name = '', labels = ''] of text.matchAll(/^(\w+)(?:\{([^}]*)\})? \S+$/gm)) {
+  for (const [, name = '', labels = ''] of text.matchAll(/^([\w:]+)(?:\{([^}]*)\})? \S+$/gm)) {
     const known = exported.get(name) ?? new Set();
     for (const [, label = ''] of labels.matchAll(/(\w+)="/g)) known.add(label);
     exported.set(name, known);
@@ -103,7 +103,7 @@ describe('the dashboard', () => {
       labels: ['a', 'b'],
     });
     expect(exported.has('x_total')).toBe(false);
-    expect(exported.get('plan_rows_total')).toEqual(new Set(['plan']));
+    expect(exported.get('tidar_plan_rows_total')).toEqual(new Set(['plan', 'model_name', 'engine']));
   });
 
   it('shows every metric that a backend exports', () => {

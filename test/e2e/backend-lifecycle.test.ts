@@ -91,13 +91,13 @@ describe('a client that leaves, where it has no grace', () => {
     const leaver = new AbortController();
     const left = await openStream(running, NUM_LONG_TOKENS, leaver.signal);
     const waiting = running.post(requestBody(greedy.length));
-    await until(async () => (await running.metric('num_requests_waiting')) === 1);
+    await until(async () => (await running.metric('vllm:num_requests_waiting')) === 1);
     leaver.abort();
     await expect(left.rest).rejects.toThrow();
     expect(tokenIdsOf(await readEvents(await waiting))).toEqual(greedy);
-    expect(await running.metric('num_requests_running')).toBe(0);
-    expect(await running.metric('request_failure_total{code="cancelled"}')).toBe(1);
-    expect(await running.metric('forward_passes_total')).toBeLessThan(NUM_LONG_TOKENS);
+    expect(await running.metric('vllm:num_requests_running')).toBe(0);
+    expect(await running.metric('tidar_request_failure_total{code="cancelled"}')).toBe(1);
+    expect(await running.metric('tidar_forward_passes_total')).toBeLessThan(NUM_LONG_TOKENS);
   });
 
   it('leaves the queue too', async () => {
@@ -106,10 +106,10 @@ describe('a client that leaves, where it has no grace', () => {
     const second = new AbortController();
     const streams = [await openStream(running, NUM_LONG_TOKENS, first.signal)];
     const queued = await running.post(requestBody(1), undefined, second.signal);
-    await until(async () => (await running.metric('num_requests_waiting')) === 1);
+    await until(async () => (await running.metric('vllm:num_requests_waiting')) === 1);
     second.abort();
     await expect(queued.text()).rejects.toThrow();
-    await until(async () => (await running.metric('num_requests_waiting')) === 0);
+    await until(async () => (await running.metric('vllm:num_requests_waiting')) === 0);
     first.abort();
     await expect(streams[0]!.rest).rejects.toThrow();
   });
@@ -121,7 +121,7 @@ describe('a backend with all that it can take', () => {
     const leaver = new AbortController();
     const active = await openStream(running, NUM_LONG_TOKENS, leaver.signal);
     const waiting = running.post(requestBody(greedy.length));
-    await until(async () => (await running.metric('num_requests_waiting')) === 1);
+    await until(async () => (await running.metric('vllm:num_requests_waiting')) === 1);
     const body = requestBody(greedy.length);
     const lease = await running.lease(body);
     const refused = await running.post(body, lease);
@@ -173,7 +173,7 @@ describe('SIGTERM', () => {
     const running = await start('--max-concurrent', '2', '--drain-seconds', '0');
     const streams = await Promise.all([1, 2].map(() => openStream(running, NUM_LONG_TOKENS)));
     const waiting = running.post(requestBody(NUM_LONG_TOKENS)).then(readEvents);
-    await until(async () => (await running.metric('num_requests_waiting')) === 1);
+    await until(async () => (await running.metric('vllm:num_requests_waiting')) === 1);
     const stopped = running.stop('SIGTERM');
     for (const rest of [...streams.map((stream) => stream.rest), waiting]) {
       const events = await rest;

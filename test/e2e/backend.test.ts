@@ -134,7 +134,11 @@ describe('a generation over SSE', () => {
   });
 
   it('is counted under the names that vLLM uses', async () => {
-    const names = ['generation_tokens_total', 'prompt_tokens_total', 'spec_decode_num_draft_tokens_total'];
+    const names = [
+      'vllm:generation_tokens_total',
+      'vllm:prompt_tokens_total',
+      'vllm:spec_decode_num_draft_tokens_total',
+    ];
     const before = await Promise.all(names.map((name) => backend.metric(name)));
     const events = await readEvents(await backend.post(requestBody({ trace: 'stats' })));
     const after = await Promise.all(names.map((name) => backend.metric(name)));

@@ -43,6 +43,24 @@ describe('a backend that knows of an edge', () => {
     });
   });
 
+  it('tells it what passes took, once it has served one', async () => {
+    expect(heartbeats[0]).not.toHaveProperty('slot_curve');
+    const body = JSON.stringify({
+      request_id: 'one',
+      model: backend.model.id,
+      input: { type: 'tokens', token_ids: [5, 6, 7] },
+      max_tokens: 8,
+      ignore_eos: true,
+      sampling: { temperature: 0, seed: '1' },
+      decoder: { type: 'ar' },
+    });
+    await (await backend.post(body)).text();
+    await expect.poll(() => heartbeats.at(-1)?.slot_curve, { timeout: 10_000 }).toHaveLength(1);
+    const [[numTexts, milliseconds] = []] = heartbeats.at(-1)?.slot_curve ?? [];
+    expect(numTexts).toBe(1);
+    expect(milliseconds).toBeGreaterThan(0);
+  });
+
   it('says that it drains before it is gone', async () => {
     expect(await backend.stop('SIGTERM')).toBe(0);
     expect(heartbeats.at(-1)).toMatchObject({ draining: true });

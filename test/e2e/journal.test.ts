@@ -165,8 +165,8 @@ describe('the log', () => {
     await readEvents(await backend.post(bodyOf(newId())));
     expect(backend.output).toContain('request_end');
     expect(backend.output).not.toContain(prompt.join(','));
-    expect(await backend.metric('journal_generations')).toBeGreaterThan(0);
-    expect(await backend.metric('journal_bytes')).toBeGreaterThan(0);
-    expect(await backend.metric('journal_entries_total')).toBeGreaterThan(10);
+    expect(await backend.metric('tidar_journal_generations')).toBeGreaterThan(0);
+    expect(await backend.metric('tidar_journal_bytes')).toBeGreaterThan(0);
+    expect(await backend.metric('tidar_journal_entries_total')).toBeGreaterThan(10);
   });
 });

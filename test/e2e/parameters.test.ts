@@ -177,7 +177,7 @@ describe('a prompt that was seen before', () => {
     expect(cached(warm)).toBeLessThan(warm.usage.prompt_tokens);
     expect([textOf(warm), textOf(other)]).toEqual([textOf(cold), textOf(cold)]);
     expect((await first!.usage()).total.cached_tokens).toBe(cached(warm));
-    expect(await backend.metric('prefix_cache_hits_total')).toBeGreaterThanOrEqual(cached(warm));
+    expect(await backend.metric('vllm:prefix_cache_hits_total')).toBeGreaterThanOrEqual(cached(warm));
   });
 });
 

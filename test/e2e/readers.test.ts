@@ -110,7 +110,7 @@ describe('a client that leaves', () => {
     expect(answer.token_counts[0]).toBeLessThan(16000);
     expect(answer.usage.completion_tokens).toBe(answer.token_counts[0]! + answer.token_counts[1]!);
     expect(answer.tokens_hash).toBe(await hashTokenIds(answer.token_ids!));
-    expect(await backend.metric('num_requests_running')).toBe(0);
+    expect(await backend.metric('vllm:num_requests_running')).toBe(0);
   });
 });
 

@@ -166,12 +166,14 @@ export class BackendProcess {
     });
   }
 
-  /** A metric's value, summed over its labels. */
+  /** A metric's value, summed over those of its labels that are not named. */
   async metric(name: string): Promise<number> {
     const text = await (await fetch(`${this.url}/metrics`)).text();
+    const [, series = name, labels] = /^([^{]+)\{(.+)\}$/.exec(name) ?? [];
     const values = text
       .split('\n')
-      .filter((line) => line.startsWith(`${name} `) || line.startsWith(`${name}{`));
+      .filter((line) => line.startsWith(`${series} `) || line.startsWith(`${series}{`))
+      .filter((line) => labels === undefined || line.includes(labels));
     if (values.length === 0) throw new Error(`no metric ${name}`);
     return values.reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' '))), 0);
   }

@@ -73,8 +73,8 @@ export class Engine {
     return this.#active.size;
   }
 
-  /** Kept prefixes, and how often sequences gave up their slots: for metrics and tests. */
-  get residence(): Pick<Residence, 'prefixes' | 'numYields'> {
+  /** Kept prefixes, memory, and how often sequences gave up their slots: for metrics and tests. */
+  get residence(): Pick<Residence, 'prefixes' | 'usage' | 'numYields'> {
     return this.#residence;
   }
 

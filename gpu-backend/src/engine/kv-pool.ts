@@ -68,6 +68,13 @@ export class KvPool {
     return slot;
   }
 
+  /** Of the slots that are taken, with the columns that they do not use yet. */
+  get numTakenBytes(): number {
+    const ofSlab = ({ capacity, slots }: OwnSlab): number => capacity * slots.length;
+    const numColumns = [...this.#slabs.values()].reduce((total, slab) => total + ofSlab(slab), 0);
+    return numColumns * this.#session.numBytesPerColumn;
+  }
+
   /** Says which columns a slot must keep. */
   keep(slot: Slot, numColumns: number): void {
     own(slot).numColumns = numColumns;

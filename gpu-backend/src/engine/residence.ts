@@ -32,6 +32,7 @@ export class Residence {
   readonly prefixes: PrefixCache;
   readonly #session: ModelSession;
   readonly #pool: KvPool;
+  readonly #maxBytes: number;
   #numYields = 0;
 
   constructor(session: ModelSession, options: ResidenceOptions) {
@@ -39,6 +40,7 @@ export class Residence {
     const { maxCacheBytes: maxBytes, prefixCacheBytes: maxPrefixCacheBytes } = options;
     const maxColumns = config.maxPositions + MOST_PLAN_ROWS;
     this.#session = session;
+    this.#maxBytes = maxBytes;
     this.prefixes = new PrefixCache({ maxBytes: maxPrefixCacheBytes, numBytesPerColumn });
     const { smallestCapacity = SMALLEST_CAPACITY } = options;
     const limits = { maxBytes, maxPrefixCacheBytes, numBytesPerColumn, maxColumns, smallestCapacity };
@@ -52,6 +54,11 @@ export class Residence {
   /** How often a sequence gave up its slot for want of memory. */
   get numYields(): number {
     return this.#numYields;
+  }
+
+  /** Share of the memory for caches that sequences have. */
+  get usage(): number {
+    return this.#pool.numTakenBytes / this.#maxBytes;
   }
 
   /** Gives a sequence a slot, with the columns of the longest kept prefix; false where there is no memory for it now. */

@@ -1,7 +1,8 @@
 import { errorBody, retryAfterHeader, TidarError, toTidarError } from '@tidar/shared/errors.ts';
 import type { Health } from '@tidar/shared/protocol.ts';
 import { PROTOCOL_VERSION } from '@tidar/shared/protocol.ts';
-import { Hono } from 'hono';
+import { requestIdIn, type TraceContext, traceFields, traceOf } from '@tidar/shared/trace-context.ts';
+import { type Context, Hono } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import type { Backend } from './backend.ts';
 import { handleGenerate } from './generate-route.ts';
@@ -9,18 +10,30 @@ import { handleRead, handleRenew } from './requests-route.ts';
 
 const MAX_BODY_BYTES = 8 << 20;
 
+interface AppEnv {
+  Variables: { trace: TraceContext };
+}
+
 /** The backend's HTTP interface. Whoever reaches it must hold a lease for anything that takes work. */
-export function createApp(backend: Backend): Hono {
-  const app = new Hono();
+export function createApp(backend: Backend): Hono<AppEnv> {
+  const app = new Hono<AppEnv>();
+  app.use(async (context, next) => {
+    context.set('trace', traceOf(context.req.raw.headers));
+    await next();
+  });
   const limitBody = bodyLimit({
     maxSize: MAX_BODY_BYTES,
     onError: () => {
       throw new TidarError('payload_too_large', `The body is larger than ${MAX_BODY_BYTES} bytes.`);
     },
   });
-  app.post(GENERATE, limitBody, (context) => handleGenerate(backend, context.req.raw));
-  app.post(READ, limitBody, (context) => handleRead(backend, context.req.param('id'), context.req.raw));
-  app.post(RENEW, limitBody, (context) => handleRenew(backend, context.req.param('id'), context.req.raw));
+  app.post(GENERATE, limitBody, (context) => handleGenerate(backend, context.req.raw, context.get('trace')));
+  app.post(READ, limitBody, (context) =>
+    handleRead(backend, context.req.param('id'), context.req.raw, context.get('trace')),
+  );
+  app.post(RENEW, limitBody, (context) =>
+    handleRenew(backend, context.req.param('id'), context.req.raw, context.get('trace')),
+  );
   app.get('/v1/models', (context) =>
     context.json({ protocol_version: PROTOCOL_VERSION, models: [backend.model] }),
   );
@@ -39,7 +52,7 @@ export function createApp(backend: Backend): Hono {
   app.notFound((context) => {
     throw new TidarError('not_found', `There is no ${context.req.path} here.`);
   });
-  app.onError((thrown, context) => errorResponse(backend, thrown, context.req.path));
+  app.onError((thrown, context) => errorResponse(backend, thrown, context));
   return app;
 }
 
@@ -60,11 +73,15 @@ function health(backend: Backend): Health {
   return { status: backend.generations.isDraining ? 'draining' : 'ok', models: [backend.model.id] };
 }
 
-function errorResponse(backend: Backend, thrown: unknown, path: string): Response {
+function errorResponse(
+  backend: Backend,
+  thrown: unknown,
+  { req, var: { trace } }: Context<AppEnv>,
+): Response {
   const error = toTidarError(thrown);
-  if (path === GENERATE) backend.metrics.onError(error.code);
-  if (error.internal !== undefined) {
-    backend.log('request_refused', { code: error.code, message: error.message, internal: error.internal });
-  }
+  if (req.path === GENERATE) backend.metrics.onError(error.code);
+  const { code, message, internal } = error;
+  const fields = { request_id: requestIdIn(req.raw.headers), ...traceFields(trace), code, message, internal };
+  backend.log('request_refused', fields);
   return Response.json(errorBody(error), { status: error.httpStatus, headers: retryAfterHeader(error) });
 }

@@ -30,7 +30,7 @@ export class Backend {
     this.folder = folder;
     this.engine = engine;
     this.log = log;
-    this.metrics = new Metrics(engine);
+    this.metrics = new Metrics(engine, folder.name);
     this.journal = new Journal({
       path: config.journalPath,
       retentionMs: config.journalRetentionMs,

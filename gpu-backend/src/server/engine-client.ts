@@ -5,6 +5,7 @@ import { startWorker, workerData } from './engine-start.ts';
 import type {
   EngineEvent,
   EngineRequest,
+  EngineState,
   EngineWorkerData,
   FromEngine,
   ToEngine,
@@ -14,12 +15,15 @@ import type { Log } from './log.ts';
 
 /** Steps of each choice that the engine may be ahead of who reads them. */
 export const CREDIT_WINDOW = 16;
+const NO_STATE: EngineState = { cacheUsage: 0, numYields: 0 };
 const RESTART_DELAY_MS = 1000;
 const RESTART_PERIOD_MS = 5 * 60_000;
 
 export interface EngineClientOptions extends EngineWorkerData {
   readonly maxWaiting: number;
   readonly log: Log;
+  /** Told what will run the model, before it is loaded. */
+  readonly onOpening?: ((lines: readonly (readonly [label: string, text: string])[]) => void) | undefined;
   /** The model can't be opened, or the engine crashed twice: the process has nothing left to serve. */
   readonly onFatal: (error: TidarError) => void;
   /** The engine's thread; a test keeps it to end it. */
@@ -68,6 +72,7 @@ export class EngineClient {
   #numPlacesTaken = 0;
   #worker: Worker | undefined;
   #runtime: string | undefined;
+  #state = NO_STATE;
   #nextId = 1;
   #lastCrashAt = -Infinity;
   #isClosing = false;
@@ -103,6 +108,10 @@ export class EngineClient {
 
   get numRunning(): number {
     return this.#open.size - this.#queue.size;
+  }
+
+  get state(): EngineState {
+    return this.#state;
   }
 
   get numWaiting(): number {
@@ -217,10 +226,15 @@ export class EngineClient {
 
   #receive(message: FromEngine): void {
     switch (message.type) {
+      case 'opening':
+        return this.#options.onOpening?.(message.lines);
       case 'ready':
         this.#runtime = message.runtime;
         for (const note of message.notes) this.#options.log('engine_note', { note });
         return this.#whenReady.resolve(message.runtime);
+      case 'state':
+        this.#state = message.state;
+        return;
       case 'failed':
         return this.#giveUp(fromEngineError(message.error));
       case 'event':
@@ -245,12 +259,13 @@ export class EngineClient {
     if (worker !== this.#worker) return;
     this.#worker = undefined;
     this.#runtime = undefined;
+    this.#state = NO_STATE;
     this.#failOpen();
     if (this.#isClosing) return;
     const crashedAt = performance.now();
     const isSecond = crashedAt - this.#lastCrashAt < RESTART_PERIOD_MS;
     this.#lastCrashAt = crashedAt;
-    this.#options.log('engine_crashed', { exitCode, restarts: !isSecond });
+    this.#options.log('engine_crashed', { exit_code: exitCode, restarts: !isSecond });
     if (isSecond)
       return this.#giveUp(new TidarError('internal', 'The engine crashed twice within five minutes.'));
     setTimeout(() => {

@@ -2,12 +2,14 @@ import type { ErrorCode } from '@tidar/shared/errors.ts';
 import { TidarError, toTidarError } from '@tidar/shared/errors.ts';
 import type { FinishReason } from '@tidar/shared/protocol.ts';
 import type { GenerateOptions } from '../decode/generate.ts';
-import type { Device } from '../device/open.ts';
+import type { CudaOptions } from '../device/cuda/options.ts';
+import type { DeviceName } from '../device/names.ts';
 import type { TokenLogprob } from '../engine/sampling/logprobs.ts';
 import type { AnswerForm } from './answer-form.ts';
 import type { AnswerPiece } from './answer-reader.ts';
 import type { PassTrace } from '../engine/trace.ts';
 import type { ModelFolder } from '../model/folder.ts';
+import type { Precision } from '../model/precision.ts';
 
 /** How the engine shares its model out. */
 export interface EngineLimits {
@@ -29,7 +31,9 @@ export interface EngineWorkerData extends EngineLimits {
   /** Of the draft model; absent: no text can have one. */
   readonly draftFolder?: Omit<ModelFolder, 'tokenizer'> | undefined;
   readonly numThreads: number;
-  readonly device?: Device | undefined;
+  readonly device?: DeviceName | undefined;
+  readonly precision?: Precision | undefined;
+  readonly cuda?: CudaOptions | undefined;
 }
 
 export interface EngineRequest {
@@ -101,6 +105,14 @@ export type EngineEvent =
   /** Once, last. */
   | { readonly type: 'end'; readonly numForwardPasses: number };
 
+/** What only the engine's thread sees, told a few times a second. */
+export interface EngineState {
+  /** Share of the memory for caches that texts have. */
+  readonly cacheUsage: number;
+  /** How often a text gave up its memory to another, since the thread began. */
+  readonly numYields: number;
+}
+
 /** A TidarError as it crosses threads. */
 export interface EngineError {
   readonly code: ErrorCode;
@@ -113,9 +125,12 @@ export interface EngineError {
 
 /** From the engine's thread to the main one. Every submitted id gets exactly one `end` event or `error`. */
 export type FromEngine =
+  /** What will run the model, before it is loaded: lines for the operator, a label and a text each. */
+  | { readonly type: 'opening'; readonly lines: readonly (readonly [label: string, text: string])[] }
   | { readonly type: 'ready'; readonly runtime: string; readonly notes: readonly string[] }
   /** The model could not be opened; the thread ends. */
   | { readonly type: 'failed'; readonly error: EngineError }
+  | { readonly type: 'state'; readonly state: EngineState }
   | { readonly type: 'event'; readonly id: number; readonly event: EngineEvent }
   | { readonly type: 'error'; readonly id: number; readonly error: EngineError };
 

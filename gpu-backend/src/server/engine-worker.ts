@@ -1,6 +1,8 @@
 import { setImmediate } from 'node:timers/promises';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
+import { describeChoice } from '../device/choose.ts';
+import type { Choice } from '../device/choose.ts';
 import type { ModelSession } from '../device/device.ts';
 import { openModel, RUNTIME_VERSION } from '../device/open.ts';
 import { loadTokenizer } from '../model/tokenizer-files.ts';
@@ -11,6 +13,7 @@ import { toEngineError } from './engine-messages.ts';
 import { Mailbox } from './mailbox.ts';
 import { runtimeName } from './runtime.ts';
 import { Scheduler } from './scheduler.ts';
+import { StateReporter } from './state-reporter.ts';
 
 // The engine's thread: it owns the model and every sequence, and runs one forward pass at a time.
 
@@ -35,16 +38,13 @@ interface Opened {
   readonly draft: ModelSession | undefined;
 }
 
-async function open({
-  folder,
-  draftFolder,
-  numThreads,
-  device,
-}: EngineWorkerData): Promise<Opened | undefined> {
-  const options = { numThreads, ...(device === undefined ? {} : { device }) };
+async function open(data: EngineWorkerData): Promise<Opened | undefined> {
+  const { folder, draftFolder, numThreads, device, precision, cuda } = data;
+  const options = { numThreads, device, precision, cuda };
+  const onChoice = (choice: Choice): void => emit({ type: 'opening', lines: describeChoice(choice) });
   try {
     const draft = draftFolder && (await openModel(draftFolder, options));
-    return { model: await openModel(folder, options), draft };
+    return { model: await openModel(folder, { ...options, onChoice }), draft };
   } catch (error) {
     emit({ type: 'failed', error: toEngineError(error) });
     return undefined;
@@ -58,14 +58,17 @@ async function serve({ model, draft }: Opened, data: EngineWorkerData): Promise<
   const scheduler = new Scheduler({ engine, tokenizer, sharePrefixes, emit });
   const mailbox = new Mailbox(scheduler, await openGrammars(tokenizer, folder.config));
   port.on('message', (message: ToEngine) => mailbox.take(message));
-  emit({ type: 'ready', runtime: runtimeName(RUNTIME_VERSION), notes });
+  emit({ type: 'ready', runtime: runtimeName(RUNTIME_VERSION, model.gpu), notes });
+  const reporter = new StateReporter(engine.residence, (state) => emit({ type: 'state', state }));
   while (!mailbox.isClosed) {
     if (await scheduler.step()) {
+      reporter.tell(performance.now());
       // Messages arrive between macrotasks only: without this a long generation could not be cancelled.
       await setImmediate();
       continue;
     }
     scheduler.checkIntegrity();
+    reporter.tell();
     await mailbox.next();
   }
   close();

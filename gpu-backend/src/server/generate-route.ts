@@ -1,6 +1,7 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import { parseJson } from '@tidar/shared/parse.ts';
 import { generateRequestSchema } from '@tidar/shared/protocol.ts';
+import type { TraceContext } from '@tidar/shared/trace-context.ts';
 import type { Backend } from './backend.ts';
 import { decodeUtf8 } from './body.ts';
 import type { CheckedRequest } from './generations.ts';
@@ -12,10 +13,14 @@ import { streamOf } from './requests-route.ts';
  * `POST /v1/generate`. What is wrong before the start throws, and becomes an HTTP error; from then on the answer is a
  * stream of events that exactly one `end` or `error` closes.
  */
-export async function handleGenerate(backend: Backend, httpRequest: Request): Promise<Response> {
+export async function handleGenerate(
+  backend: Backend,
+  httpRequest: Request,
+  trace: TraceContext,
+): Promise<Response> {
   const receivedAt = performance.now();
   backend.generations.assertTaking();
-  const checked = await checkRequest(backend, httpRequest, receivedAt);
+  const checked = { ...(await checkRequest(backend, httpRequest, receivedAt)), trace };
   const { lease, prepared } = checked;
   // While the request was read, draining may have begun.
   backend.generations.assertTaking();
@@ -33,7 +38,7 @@ async function checkRequest(
   { model, folder, config, instance }: Backend,
   httpRequest: Request,
   receivedAt: number,
-): Promise<CheckedRequest> {
+): Promise<Omit<CheckedRequest, 'trace'>> {
   const body = new Uint8Array(await httpRequest.arrayBuffer());
   const gate = { secrets: config.leaseSecrets, instance, fingerprint: model.fingerprint };
   const authorization = httpRequest.headers.get('authorization') ?? undefined;

@@ -1,3 +1,4 @@
+import { traceOf } from '@tidar/shared/trace-context.ts';
 import { hashTokenIds } from '@tidar/shared/lease.ts';
 import { parse } from '@tidar/shared/parse.ts';
 import type { GenerateEvent, GenerateRequestInput } from '@tidar/shared/protocol.ts';
@@ -59,7 +60,10 @@ function tell(
     decoder: { type: 'ar' },
     ...changes,
   });
-  const metrics = new Metrics({ numRunning: 0, numWaiting: 0 });
+  const metrics = new Metrics(
+    { numRunning: 0, numWaiting: 0, state: { cacheUsage: 0.25, numYields: 3 } },
+    'm',
+  );
   const host = { metrics, log: () => undefined, folder: { tokenizer: loadTiny() } };
   const whole = {
     promptIds: [1, 2, 3],
@@ -67,7 +71,12 @@ function tell(
     engineRequest: undefined as never,
     ...prepared,
   };
-  const origin = { prepared: whole, receivedAt: performance.now(), numSteps: 0 };
+  const origin = {
+    prepared: whole,
+    receivedAt: performance.now(),
+    numSteps: 0,
+    trace: traceOf(new Headers()),
+  };
   const generation = new Generation(host, MODEL, request, origin);
   const told = engineEvents.map((event) =>
     event instanceof TidarError ? generation.fail(event) : generation.take(event),
@@ -216,24 +225,32 @@ describe('a generation', () => {
 });
 
 describe('metrics', () => {
+  /** All have the labels of the model and its engine. */
+  const nameOf = (line: string): string => {
+    expect(line).toContain('model_name="m",engine="0"');
+    return line
+      .slice(0, line.lastIndexOf(' '))
+      .replace(/,?model_name="m",engine="0"/, '')
+      .replace('{}', '');
+  };
   const values = async (metrics: Metrics): Promise<Record<string, number>> =>
     Object.fromEntries(
       (await metrics.render())
         .split('\n')
         .filter((line) => line !== '' && !line.startsWith('#'))
-        .map((line) => [line.slice(0, line.lastIndexOf(' ')), Number(line.slice(line.lastIndexOf(' ')))]),
+        .map((line) => [nameOf(line), Number(line.slice(line.lastIndexOf(' ')))]),
     );
 
   it('count a prompt and what the prefix cache had of it once, and the cache not where it is not asked', async () => {
     const { metrics } = tell([admitted, finish(0), finish(1), end], { num_choices: 2 });
     expect(await values(metrics)).toMatchObject({
-      prompt_tokens_total: 3,
-      prefix_cache_queries_total: 3,
-      prefix_cache_hits_total: 2,
-      'request_success_total{finished_reason="stop"}': 2,
+      'vllm:prompt_tokens_total': 3,
+      'vllm:prefix_cache_queries_total': 3,
+      'vllm:prefix_cache_hits_total': 2,
+      'vllm:request_success_total{finished_reason="stop"}': 2,
     });
     const scored = tell([{ ...admitted, numCachedTokens: 0, promptLogprobs: [null] }, finish(0), end]);
-    expect(await values(scored.metrics)).toMatchObject({ prefix_cache_queries_total: 0 });
+    expect(await values(scored.metrics)).toMatchObject({ 'vllm:prefix_cache_queries_total': 0 });
   });
 
   it('count a pass once, though each of its sequences tells of it, and rows by plan', async () => {
@@ -242,14 +259,19 @@ describe('metrics', () => {
       num_choices: 2,
     });
     expect(await values(metrics)).toMatchObject({
-      forward_passes_total: 1,
-      forward_pass_sequences_sum: 4,
-      forward_pass_sequences_count: 2,
-      forward_rows_total: 40,
-      'plan_rows_total{plan="auto"}': 40,
-      generation_tokens_total: 6,
-      spec_decode_num_draft_tokens_total: 6,
-      spec_decode_num_accepted_tokens_total: 4,
+      tidar_forward_passes_total: 1,
+      tidar_forward_pass_sequences_sum: 4,
+      tidar_forward_pass_sequences_count: 2,
+      tidar_forward_rows_total: 40,
+      'tidar_plan_rows_total{plan="auto"}': 40,
+      'vllm:generation_tokens_total': 6,
+      'vllm:spec_decode_num_draft_tokens_total': 6,
+      'vllm:spec_decode_num_accepted_tokens_total': 4,
+      'vllm:spec_decode_num_accepted_tokens_per_pos_total{position="0"}': 2,
+      'vllm:spec_decode_num_accepted_tokens_per_pos_total{position="1"}': 2,
+      'vllm:kv_cache_usage_perc': 0.25,
+      'vllm:num_preemptions_total': 3,
+      'vllm:inter_token_latency_seconds_count': 0,
     });
   });
 });

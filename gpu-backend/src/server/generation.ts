@@ -56,6 +56,8 @@ export class Generation {
   readonly #finishReasons: (FinishReason | null)[];
   #numCachedTokens = 0;
   #numSteps: number;
+  /** By choice, in seconds since it was received. */
+  readonly #lastStepAt: (number | undefined)[] = [];
   #sawToken = false;
 
   constructor(
@@ -149,9 +151,13 @@ export class Generation {
   #step({ choice, tokenIds, isLast, logprobs, pass, ...piece }: Event<'step'>): Told {
     this.#tokenIds[choice]?.push(...tokenIds);
     this.#host.metrics.onPass(pass, tokenIds.length);
+    const now = this.#seconds();
+    const last = this.#lastStepAt[choice];
+    this.#lastStepAt[choice] = now;
+    if (last !== undefined) this.#host.metrics.onStep(now - last);
     if (!this.#sawToken && tokenIds.length > 0) {
       this.#sawToken = true;
-      this.#host.metrics.onFirstToken(this.#seconds());
+      this.#host.metrics.onFirstToken(now);
     }
     const scores = logprobs?.map((logprob) => describeLogprob(logprob, this.#host.folder.tokenizer));
     const event = {

@@ -1,6 +1,7 @@
 import { TidarError, toTidarError } from '@tidar/shared/errors.ts';
 import type { LeasePayload } from '@tidar/shared/lease.ts';
 import type { GenerateRequest, ModelInfo } from '@tidar/shared/protocol.ts';
+import type { TraceContext } from '@tidar/shared/trace-context.ts';
 import type { EngineClient } from './engine-client.ts';
 import { Forgetting } from './forgetting.ts';
 import { Generation } from './generation.ts';
@@ -26,6 +27,7 @@ export interface CheckedRequest {
   readonly prepared: PreparedRequest;
   /** By `performance.now()`. */
   readonly receivedAt: number;
+  readonly trace: TraceContext;
 }
 
 /** The generations that run, one a request, and whether new ones are taken. */
@@ -108,11 +110,11 @@ export class Generations {
 
   #create(checked: CheckedRequest, { id, numSteps }: JournalPlace): RunningGeneration {
     const { engine, host, journal, clientGraceMs, sliceWaitMs } = this.#options;
-    const { model, request, lease, prepared, receivedAt } = checked;
+    const { model, request, lease, prepared, receivedAt, trace } = checked;
     const running: RunningGeneration = new RunningGeneration({
       id,
       numSteps,
-      generation: new Generation(host, model, request, { prepared, receivedAt, numSteps }),
+      generation: new Generation(host, model, request, { prepared, receivedAt, numSteps, trace }),
       journal,
       lease,
       clientGraceMs,

@@ -62,7 +62,8 @@ export class Heartbeats {
   }
 
   #heartbeat(): Heartbeat {
-    const { engine, config, generations, instance } = this.#backend;
+    const { engine, config, generations, instance, metrics } = this.#backend;
+    const { curve } = metrics.slotTimes;
     return {
       address: instance,
       protocol_version: PROTOCOL_VERSION,
@@ -72,6 +73,8 @@ export class Heartbeats {
         queued: engine.numWaiting,
         max_concurrent: config.maxConcurrent,
       },
+      // Before the first pass nothing was measured.
+      ...(curve.length === 0 ? {} : { slot_curve: curve }),
       draining: generations.isDraining,
       sent_at_ms: Date.now(),
     };

@@ -15,20 +15,34 @@ import { readerResponse } from './reader.ts';
 import { assertFrom } from './replay.ts';
 
 /** `POST /v1/requests/:id/lease`: a running generation may go on to a later token. */
-export async function handleRenew(backend: Backend, requestId: string, http: Request): Promise<Response> {
+export async function handleRenew(
+  backend: Backend,
+  requestId: string,
+  http: Request,
+  trace: TraceContext,
+): Promise<Response> {
   const { lease } = await checked(backend, 'renew', requestId, http);
   const running = backend.generations.find(requestId, lease.attempt);
   if (running === undefined) throw notRunning(known(backend, lease));
   const answer: RenewAnswer = { end_token: running.renew(lease) };
+  const { attempt } = lease;
+  backend.log('lease_renewed', { request_id: requestId, ...traceFields(trace), attempt, ...answer });
   return Response.json(answer);
 }
 
 /** `POST /v1/requests/:id`: what an attempt has generated, or its events from any token on. */
-export async function handleRead(backend: Backend, requestId: string, http: Request): Promise<Response> {
+export async function handleRead(
+  backend: Backend,
+  requestId: string,
+  http: Request,
+  trace: TraceContext,
+): Promise<Response> {
   const { lease, body } = await checked(backend, 'read', requestId, http);
   const { from, stream } = parseJson(readRequestSchema, decodeUtf8(body));
   const record = known(backend, lease);
-  const running = backend.generations.find(requestId, lease.attempt);
+  const { attempt } = lease;
+  backend.log('request_read', { request_id: requestId, ...traceFields(trace), attempt, stream });
+  const running = backend.generations.find(requestId, attempt);
   const answer = journalAnswer(backend.journal, record, running !== undefined);
   if (!stream) return Response.json(answer);
   const begin = from ?? answer.token_counts.map(() => 0);

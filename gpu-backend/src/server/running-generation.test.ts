@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { traceOf } from '@tidar/shared/trace-context.ts';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { LeasePayload } from '@tidar/shared/lease.ts';
 import { parse } from '@tidar/shared/parse.ts';
@@ -43,7 +44,7 @@ function begin({ isFull = false, endToken = 100, clientGraceMs = 60_000, sliceWa
     clientGraceMs,
     sliceWaitMs,
     host: {
-      metrics: new Metrics({ numRunning: 0, numWaiting: 0 }),
+      metrics: new Metrics({ numRunning: 0, numWaiting: 0, state: { cacheUsage: 0, numYields: 0 } }, 'm'),
       log: () => undefined,
       folder: { tokenizer: undefined },
     },
@@ -83,7 +84,14 @@ function begin({ isFull = false, endToken = 100, clientGraceMs = 60_000, sliceWa
   } as LeasePayload;
   const model = { id: 'm', fingerprint: 'fp' } as never;
   const prepared = { promptIds: [1], resumedIds: [[]], engineRequest: undefined as never };
-  const running = generations.start({ model, request, lease, prepared, receivedAt: performance.now() });
+  const running = generations.start({
+    model,
+    request,
+    lease,
+    prepared,
+    receivedAt: performance.now(),
+    trace: traceOf(new Headers()),
+  });
   return { running, engine: engine!, told, generations };
 }
 

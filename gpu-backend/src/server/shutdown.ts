@@ -30,7 +30,7 @@ export function shutDownOnSignal(backend: Backend, server: Server, heartbeats: H
 }
 
 async function shutDown(backend: Backend, server: Server, heartbeats: Heartbeats | undefined): Promise<void> {
-  backend.log('draining', { numGenerations: backend.generations.size });
+  backend.log('draining', { generations: backend.generations.size });
   const drained = backend.generations.drain(backend.config.drainLimitMs);
   await Promise.all([drained, heartbeats?.beat()]);
   const closed = new Promise<void>((resolve) => server.close(() => resolve()));
