@@ -2,6 +2,7 @@ import { TidarError, toTidarError } from '@tidar/shared/errors.ts';
 import { HEARTBEAT_PATH } from '@tidar/shared/heartbeat.ts';
 import { type Context, type Handler, Hono, type Next } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
+import { cors } from './cors.ts';
 import { type AppEnv, edgeConfig } from './env.ts';
 import { retryHeaders } from './ledger/client.ts';
 import { identify } from './identify.ts';
@@ -23,14 +24,16 @@ import {
   postAdminTokens,
   postRevokeToken,
 } from './routes/admin-tokens.ts';
-import { postChatCompletions, postCompletions } from './routes/completions.ts';
+import { postChatCompletions, postCompletions, postResponses } from './routes/completions.ts';
 import { postHeartbeat } from './routes/heartbeat.ts';
 import { getHealth } from './routes/health.ts';
 import { getModel, getModels } from './routes/models.ts';
 import { getOpenApi } from './routes/openapi.ts';
 import { getReceiptKeys, getRequest } from './routes/receipts.ts';
+import { getAsset, getPage } from './routes/pages.ts';
 import { getResponse } from './routes/responses.ts';
 import { getUsage } from './routes/usage.ts';
+import { responseHeaders } from './response-headers.ts';
 import { shield } from './shield.ts';
 
 type Method = 'GET' | 'POST' | 'PATCH';
@@ -39,6 +42,7 @@ type Method = 'GET' | 'POST' | 'PATCH';
 const ROUTES: Readonly<Record<string, Partial<Record<Method, Handler<AppEnv>>>>> = {
   '/v1/chat/completions': { POST: postChatCompletions },
   '/v1/completions': { POST: postCompletions },
+  '/v1/responses': { POST: postResponses },
   '/v1/responses/:id': { GET: getResponse },
   '/v1/models': { GET: getModels },
   '/v1/models/:id{.+}': { GET: getModel },
@@ -59,6 +63,9 @@ const ROUTES: Readonly<Record<string, Partial<Record<Method, Handler<AppEnv>>>>>
   '/admin/import/keys/:id': { POST: postKeyImport },
   [HEARTBEAT_PATH]: { POST: postHeartbeat },
   '/health': { GET: getHealth },
+  '/': { GET: getPage },
+  '/console': { GET: getPage },
+  '/assets/:name': { GET: getAsset },
   '/openapi.json': { GET: getOpenApi },
 };
 
@@ -66,8 +73,10 @@ const ROUTES: Readonly<Record<string, Partial<Record<Method, Handler<AppEnv>>>>>
 export function createApp(): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   app.use(identify);
+  app.use(responseHeaders);
   app.use(configure);
   app.use(shield);
+  app.use(cors);
   for (const [path, methods] of Object.entries(ROUTES)) {
     for (const [method, handler] of Object.entries(methods)) app.on(method, path, handler);
     app.all(path, methodNotAllowed(Object.keys(methods)));

@@ -43,6 +43,7 @@ export function attachReader(
       contextLength: row.context_length,
       sliceTokens: row.slice_tokens,
       includeUsage: row.include_usage === 1,
+      answerTerms: row.answer_terms ?? undefined,
     },
   };
 }

@@ -32,6 +32,7 @@ export function openRequest(sql: Sql, request: NewRequest, nowMs: number): void 
     slice_tokens: terms.sliceTokens,
     end_token: Math.min(terms.maxTokens, terms.sliceTokens),
     include_usage: terms.includeUsage ? 1 : 0,
+    answer_terms: terms.answerTerms ?? null,
   };
   const names = Object.keys(values);
   const places = names.map(() => '?').join(', ');

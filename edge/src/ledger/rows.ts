@@ -43,6 +43,7 @@ export interface RequestRow extends Record<string, SqlValue> {
   end_token: number;
   delivered: string;
   include_usage: number;
+  answer_terms: string | null;
   reader: number;
   reader_left: number;
   rule_loss_tokens: number;

@@ -178,4 +178,9 @@ export const MIGRATIONS: readonly string[] = [
   ALTER TABLE requests ADD COLUMN started_backend TEXT;
   UPDATE requests SET started_backend = backend WHERE started_attempt >= 0;
   `,
+  // An answer is read again in the form that it was given in.
+  `
+  -- JSON of AnswerTerms; null: of a release that did not say.
+  ALTER TABLE requests ADD COLUMN answer_terms TEXT;
+  `,
 ];

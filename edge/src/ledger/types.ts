@@ -41,6 +41,8 @@ export interface RequestTerms {
   sliceTokens: number;
   /** How its client wants a stream to end. */
   includeUsage: boolean;
+  /** What the routes tell of the answer's form, in JSON; absent: of a release that did not keep it. */
+  answerTerms?: string | undefined;
 }
 
 /** An Idempotency-Key and the request that it was sent with, both as SHA-256 in hex. */

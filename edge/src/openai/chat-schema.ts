@@ -67,7 +67,7 @@ const messages = z
   });
 
 const jsonSchemaFormat = z.strictObject({
-  name: z.string('expected a name').regex(/^[\w-]{1,64}$/, 'expected 1 to 64 letters, digits, _ or -'),
+  name: schemaName,
   description: z.null('the model is not shown it: put it into a message').optional(),
   schema: jsonSchemaSchema.optional(),
   /** Every schema is kept to the letter here; what cannot be is refused. */

@@ -26,6 +26,7 @@ import {
 import { z } from 'zod';
 
 const MAX_USER_LENGTH = 512;
+const MAX_METADATA_PAIRS = 16;
 const MAX_STOP_TOKEN_IDS = 128;
 
 /** A parameter of OpenAI's that can only have the value that changes nothing. */
@@ -76,6 +77,19 @@ const logitBias = z
     return pairs;
   })
   .nullish();
+
+export const metadata = z
+  .record(z.string().max(64), z.string('expected a string').max(512, 'expected at most 512 characters'))
+  .refine(
+    (record) => Object.keys(record).length <= MAX_METADATA_PAIRS,
+    `expected at most ${MAX_METADATA_PAIRS} pairs`,
+  )
+  .nullish();
+
+/** Of a form that the text must have. */
+export const schemaName = z
+  .string('expected a name')
+  .regex(/^[\w-]{1,64}$/, 'expected 1 to 64 letters, digits, _ or -');
 
 const DECODERS = ['ar', 'tidar', 'speculative', 'diffusion'] as const;
 

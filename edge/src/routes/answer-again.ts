@@ -5,7 +5,7 @@ import type { AppEnv } from '../env.ts';
 import { accepted, isRefused } from '../ledger/client.ts';
 import type { AnswerNews, Attachment } from '../ledger/types.ts';
 import type { Question } from '../openai/question.ts';
-import { parsePosition, type Position, startPosition } from '../relay/position.ts';
+import { type Position, startPosition } from '../relay/position.ts';
 import type { Relay } from '../relay/relay.ts';
 import {
   type AnswerForm,
@@ -16,6 +16,7 @@ import {
   wholeOf,
 } from './chat-answer.ts';
 import { attachRelay, type Caller, poolOf } from './chat-relay.ts';
+import { messagesBefore } from './earlier-answer.ts';
 import { AnswerKeeper, keptStream } from './keeper.ts';
 import { SseBlocks } from './sse-blocks.ts';
 
@@ -44,7 +45,8 @@ export class Repetition {
     // What cannot be answered at all is still told by a status.
     const first = await this.#news(0, false);
     const leave = async (): Promise<void> => this.#relay?.leave();
-    return streamResponse(this.#c, this.#follow(first), leave, { 'idempotent-replayed': 'true' });
+    const headers = { 'idempotent-replayed': 'true' };
+    return streamResponse(this.#c, this.#question.format, this.#follow(first), leave, headers);
   }
 
   async #whole(): Promise<Response> {
@@ -96,13 +98,14 @@ export class Repetition {
     isKept: boolean,
   ): AsyncGenerator<string, void, void> {
     const { numChoices } = attachment.terms;
+    const { format } = this.#question;
     const position =
-      resumedAt === undefined ? startPosition(numChoices) : parsePosition(resumedAt, numChoices);
+      resumedAt === undefined ? startPosition(numChoices) : format.placeOf(resumedAt, numChoices);
     if (position === undefined) throw invalidPlace();
     const relay = await this.#takeOver(attachment, position);
     const chunks = chunksOf(relay, { ...this.#form(attachment), resumedAt });
     // Where the client has more than was kept, what it gets would leave a gap there.
-    yield* isKept ? keptStream(chunks, this.#keeper(attachment, EVENT_STREAM)) : chunks;
+    yield* isKept ? keptStream(chunks, this.#keeper(attachment, EVENT_STREAM), format) : chunks;
   }
 
   async #takeOver(attachment: Attachment, position: Position): Promise<Relay> {
@@ -119,7 +122,8 @@ export class Repetition {
       const message = 'No backend of the same version as before can be reached. Try again soon.';
       throw new TidarError('backend_unavailable', message, { retryAfterMs: 2_000 });
     }
-    const request = this.#question.toGenerate(route.model, this.#requestId);
+    const before = await messagesBefore(this.#c, this.#caller, this.#question);
+    const request = this.#question.toGenerate(route.model, this.#requestId, before);
     return { ...request, sampling: { ...request.sampling, seed } };
   }
 
@@ -147,8 +151,8 @@ export class Repetition {
 
   #form({ createdMs, terms }: Attachment): AnswerForm {
     const { numChoices, includeUsage } = terms;
-    const { shape } = this.#question;
-    return { shape, requestId: this.#requestId, createdMs, numChoices, includeUsage };
+    const { format } = this.#question;
+    return { format, requestId: this.#requestId, createdMs, numChoices, includeUsage };
   }
 }
 

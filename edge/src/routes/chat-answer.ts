@@ -1,11 +1,8 @@
 import { toTidarError } from '@tidar/shared/errors.ts';
-import { encodeSse } from '@tidar/shared/sse.ts';
 import type { Context } from 'hono';
 import type { AppEnv } from '../env.ts';
 import { type Log, logError } from '../log.ts';
-import { answerChunks, type TextAnswer, wholeAnswer } from '../openai/answer.ts';
-import type { AnswerShape } from '../openai/answer-shape.ts';
-import { openAiErrorBody } from '../openai/errors.ts';
+import type { AnswerFormat, AnswerHead } from '../openai/answer-format.ts';
 import type { Relay } from '../relay/relay.ts';
 import { streamOf } from '../relay/stream.ts';
 
@@ -13,7 +10,7 @@ export const EVENT_STREAM = 'text/event-stream; charset=utf-8';
 export const JSON_TYPE = 'application/json';
 
 export interface AnswerForm {
-  shape: AnswerShape;
+  format: AnswerFormat;
   requestId: string;
   createdMs: number;
   numChoices: number;
@@ -24,27 +21,29 @@ export interface AnswerForm {
 
 /** The chunks of an answer that is relayed. */
 export function chunksOf(relay: Relay, form: AnswerForm): AsyncGenerator<string, void, void> {
-  const { includeUsage, resumedAt } = form;
-  return answerChunks(headOf(relay, form), relay.events, { includeUsage, resumedAt });
+  const { format, includeUsage, resumedAt } = form;
+  return format.chunks(headOf(relay, form), relay.events, { includeUsage, resumedAt });
 }
 
 /** The whole answer at once, as JSON. */
 export async function wholeOf(relay: Relay, form: AnswerForm): Promise<string> {
-  return JSON.stringify(await wholeAnswer(headOf(relay, form), relay.events));
+  return JSON.stringify(await form.format.whole(headOf(relay, form), relay.events));
 }
 
-function headOf(relay: Relay, { shape, requestId, createdMs, numChoices }: AnswerForm): TextAnswer {
-  return { shape, requestId, created: Math.floor(createdMs / 1000), start: relay.start, numChoices };
+function headOf(relay: Relay, { requestId, createdMs, numChoices }: AnswerForm): AnswerHead {
+  const { request } = relay.options;
+  return { requestId, created: Math.floor(createdMs / 1000), start: relay.start, numChoices, request };
 }
 
 /** A response of chunks; `leave` is called when the client has left. */
 export function streamResponse(
   c: Context<AppEnv>,
+  format: AnswerFormat,
   chunks: AsyncGenerator<string, void, void>,
   leave: () => Promise<void>,
   headers: Record<string, string> = {},
 ): Response {
-  const stream = streamOf(withErrorChunk(chunks, c.get('log')), {
+  const stream = streamOf(withErrorChunk(chunks, format, c.get('log')), {
     keepAliveMs: c.get('config').KEEP_ALIVE_MS,
     onCancel: leave,
   });
@@ -52,16 +51,21 @@ export function streamResponse(
   return c.body(stream, 200, { ...sse, ...headers });
 }
 
-/** A stream that fails says so and closes without `[DONE]`: its status line was sent long ago. */
+/** A stream that fails says so and closes without the last chunk of a whole one: its status line was sent long ago. */
 async function* withErrorChunk(
   chunks: AsyncGenerator<string, void, void>,
+  format: AnswerFormat,
   log: Log,
 ): AsyncGenerator<string, void, void> {
+  let last = '';
   try {
-    yield* chunks;
+    for await (const chunk of chunks) {
+      last = chunk;
+      yield chunk;
+    }
   } catch (thrown) {
     const error = toTidarError(thrown);
     logError(error, log);
-    yield encodeSse({ data: JSON.stringify(openAiErrorBody(error)) });
+    yield format.failure(error, last);
   }
 }

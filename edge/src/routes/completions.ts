@@ -8,7 +8,7 @@ import { accepted, admit, ledgerOf } from '../ledger/client.ts';
 import { priceOf } from '../ledger/price.ts';
 import type { Idempotency, NewRequest, RequestTerms } from '../ledger/types.ts';
 import { holdOf } from '../openai/generate-request.ts';
-import { chatQuestion, completionQuestion, type Question } from '../openai/question.ts';
+import { chatQuestion, completionQuestion, type Question, responseQuestion } from '../openai/question.ts';
 import type { Route } from '../relay/fleet.ts';
 import type { Relay } from '../relay/relay.ts';
 import { prefixKey } from '../relay/routing.ts';
@@ -23,6 +23,7 @@ import {
   wholeOf,
 } from './chat-answer.ts';
 import { beginRelay, type Caller, callerOf, type NewRelay, poolOf } from './chat-relay.ts';
+import { messagesBefore } from './earlier-answer.ts';
 import { idempotencyOf } from './idempotency.ts';
 import { AnswerKeeper, keptStream } from './keeper.ts';
 
@@ -36,12 +37,17 @@ export function postCompletions(c: Context<AppEnv>): Promise<Response> {
   return generate(c, completionQuestion);
 }
 
+/** `POST /v1/responses`. */
+export function postResponses(c: Context<AppEnv>): Promise<Response> {
+  return generate(c, responseQuestion);
+}
+
 /** Authenticate, parse, route, admit, start, relay. */
 async function generate(c: Context<AppEnv>, questionOf: (body: string) => Question): Promise<Response> {
   const { KEY_SECRETS } = c.get('config');
   const requestId = c.get('requestId');
   const key = await authenticate(c.req.header('authorization'), KEY_SECRETS);
-  const text = await readJsonText(c.req.raw);
+  const text = await readJsonText(c);
   const question = questionOf(text);
   const caller = await callerOf(key, ledgerOf(c.env, key.keyId));
   const idempotency = await idempotencyOf(c, text);
@@ -52,11 +58,12 @@ async function generate(c: Context<AppEnv>, questionOf: (body: string) => Questi
   }
   if (lastEventId !== undefined) throw nothingToResume();
 
+  const before = await messagesBefore(c, caller, question);
   const pool = poolOf(c, question.asked.model);
-  const routes = await pool.routes(prefixKey(caller.tenant, question.prefix));
+  const routes = await pool.routes(prefixKey(caller.tenant, question.prefix(before)));
   const [first] = routes;
   if (first === undefined) throw new Error('a model that is served has a route');
-  const request = question.toGenerate(first.model, requestId);
+  const request = question.toGenerate(first.model, requestId, before);
   const newRequest = newRequestOf(c, caller, { question, request, first, idempotency });
   const { headers, refusal, duplicateOf, grant, createdMs } = await admit(caller.ledger, newRequest);
   c.set('rateLimit', headers);
@@ -73,7 +80,7 @@ async function generate(c: Context<AppEnv>, questionOf: (body: string) => Questi
     createdMs: createdMs ?? Date.now(),
     numChoices,
     includeUsage,
-    shape: question.shape,
+    format: question.format,
   };
   return answer(c, relay, form, question, idempotency === undefined ? undefined : caller);
 }
@@ -115,7 +122,7 @@ function newRequestOf(
 }
 
 function termsOf(
-  { asked }: Question,
+  { asked, terms }: Question,
   request: GenerateRequest,
   { context_length: contextLength }: ModelInfo,
   backend: string,
@@ -128,6 +135,7 @@ function termsOf(
     contextLength,
     sliceTokens,
     includeUsage: asked.stream_options?.include_usage === true,
+    answerTerms: JSON.stringify(terms),
   };
 }
 
@@ -150,7 +158,7 @@ async function answer(
   c: Context<AppEnv>,
   relay: Relay,
   form: AnswerForm,
-  { asked }: Question,
+  { asked, format }: Question,
   keptFor: Caller | undefined,
 ): Promise<Response> {
   const keeper = (contentType: string): AnswerKeeper | undefined =>
@@ -162,8 +170,8 @@ async function answer(
   }
   const chunks = chunksOf(relay, form);
   const streamKeeper = keeper(EVENT_STREAM);
-  const kept = streamKeeper === undefined ? chunks : keptStream(chunks, streamKeeper);
-  return streamResponse(c, kept, () => relay.leave());
+  const kept = streamKeeper === undefined ? chunks : keptStream(chunks, streamKeeper, format);
+  return streamResponse(c, format, kept, () => relay.leave());
 }
 
 function nothingToResume(): TidarError {

@@ -1,6 +1,7 @@
 import { toTidarError } from '@tidar/shared/errors.ts';
 import type { LedgerStub } from '../ledger/client.ts';
 import { logError, logWith } from '../log.ts';
+import type { AnswerFormat } from '../openai/answer-format.ts';
 
 /** What comes in between is written together: each write waits for a disk. */
 const WRITE_EVERY_MS = 100;
@@ -61,9 +62,10 @@ export class AnswerKeeper {
 export async function* keptStream(
   chunks: AsyncGenerator<string, void, void>,
   keeper: AnswerKeeper,
+  format: AnswerFormat,
 ): AsyncGenerator<string, void, void> {
   for await (const chunk of chunks) {
-    if (chunk.startsWith('data: [DONE]')) await keeper.finish(chunk);
+    if (format.isLast(chunk)) await keeper.finish(chunk);
     else keeper.add(chunk);
     yield chunk;
   }
