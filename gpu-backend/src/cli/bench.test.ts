@@ -161,8 +161,9 @@ describe('the bench command', () => {
     expect(readFileSync(plot, 'utf8')).toContain(`npm run bench -- ${args[0]}`);
   });
 
-  it('tells the same as one JSON object, on either device', () => {
-    const { stdout } = run([...DECODE, '--device', 'node-binding', '--json']);
+  it('tells the same as one JSON object, on either device and with weights in fewer bits', () => {
+    const { stdout } = run([...DECODE, '--device', 'node-binding', '--quantize', 'int8', '--json']);
+    expect(stdout).toContain('llama-tidar in int8');
     const json = JSON.parse(stdout) as { lastLine: string; machine: string };
     expect(json.lastLine).toMatch(DECODE_LINE);
     expect(json.machine).toContain('node-binding');

@@ -2,7 +2,9 @@ import { availableParallelism, cpus, loadavg } from 'node:os';
 import type { ParseArgsOptionsConfig } from 'node:util';
 import { DEVICES, RUNTIME_VERSION } from '../../device/open.ts';
 import type { Device } from '../../device/open.ts';
-import { FlagError, numberFlag, stringFlag, wholeNumber } from '../flags.ts';
+import { QUANTIZATIONS } from '../../model/quantization/scheme.ts';
+import type { Quantization } from '../../model/quantization/scheme.ts';
+import { FlagError, numberFlag, oneOf, stringFlag, wholeNumber } from '../flags.ts';
 import type { NumberRange, ParsedFlags } from '../flags.ts';
 import { parseShapeName } from './shapes.ts';
 import type { ShapeName } from './shapes.ts';
@@ -26,6 +28,7 @@ export interface BenchOutput {
 export const COMMON_OPTIONS = {
   model: { type: 'string' },
   shape: { type: 'string' },
+  quantize: { type: 'string' },
   threads: { type: 'string' },
   device: { type: 'string' },
   json: { type: 'boolean' },
@@ -35,6 +38,7 @@ export const COMMON_OPTIONS = {
 
 export const COMMON_HELP = `  --model PATH       Hugging Face model folder (the demo model)
   --shape NAME       100m, 400m or vocab131k: random weights, with the demo model's acceptance replayed
+  --quantize NAME    int8 or int4: its products' weights in so many bits
   --threads N        threads of the forward pass (1)
   --device NAME      ${DEVICES.join(' or ')} (the one that serves)
   --json             one JSON object in place of the tables
@@ -45,6 +49,7 @@ export interface CommonFlags {
   /** Absent: the demo model. */
   readonly modelPath: string | undefined;
   readonly shape: ShapeName | undefined;
+  readonly quantize?: Quantization | undefined;
   readonly numThreads: number;
   readonly device: Device;
 }
@@ -60,6 +65,7 @@ export function commonFlags(flags: ParsedFlags): CommonFlags {
   return {
     modelPath,
     shape: shape === undefined ? undefined : parseShapeName(shape),
+    quantize: oneOf(flags, 'quantize', QUANTIZATIONS),
     numThreads: numberFlag(flags, 'threads', 1, wholeNumber(1, 256)),
     device,
   };

@@ -39,20 +39,22 @@ const FIXED_PROMPT_TOKENS = 12;
 export function openSubject({
   modelPath = DEMO_MODEL,
   shape,
-}: Pick<CommonFlags, 'modelPath' | 'shape'>): Subject {
+  quantize,
+}: Partial<Pick<CommonFlags, 'modelPath' | 'shape' | 'quantize'>>): Subject {
+  const bits = quantize === undefined ? '' : ` in ${quantize}`;
   if (shape !== undefined) {
     const trace = demoTrace();
-    const label = `${shape}, random weights, ${REPLAY_LABEL} (${trace.source})`;
-    return { folder: loadModelFolder(shapeFolder(shape)), label, trace };
+    const label = `${shape}${bits}, random weights, ${REPLAY_LABEL} (${trace.source})`;
+    return { folder: loadModelFolder(shapeFolder(shape), { quantize }), label, trace };
   }
   if (!existsSync(join(modelPath, 'config.json')))
     throw new FlagError(
       `No model in "${modelPath}" (no config.json there); give a model folder with --model.`,
     );
-  const folder = loadModelFolder(modelPath);
+  const folder = loadModelFolder(modelPath, { quantize });
   if (folder.config.tidar === undefined)
     throw new FlagError(`The model ${folder.name} has no diffusion mode: there is nothing to compare.`);
-  return { folder, label: folder.name };
+  return { folder, label: `${folder.name}${bits}` };
 }
 
 /** The same law for all plans: two rows at least. */

@@ -7,6 +7,7 @@ import { PLAIN_SAMPLING } from '../../engine/sampling/settings.ts';
 import { ShapeTimer } from '../../engine/time-shape.ts';
 import { loadModelFolder, outlineFolder } from '../../model/folder.ts';
 import { cpuMemory, describeMemory, formatBytes } from '../../model/memory.ts';
+import type { Quantization } from '../../model/quantization/scheme.ts';
 
 const DRAFT_LENGTH = 4;
 const CURVE_CONTEXT = 256;
@@ -14,6 +15,7 @@ const CURVE_ROWS = [2, 4, 8, 16, 20, 32, 64];
 const CURVE_RUNS = 2;
 
 export interface MeasureOptions {
+  readonly quantize: Quantization | undefined;
   readonly numThreads: number;
   readonly numPromptTokens: number;
   readonly maxTokens: number;
@@ -22,10 +24,10 @@ export interface MeasureOptions {
 
 /** Loads a folder and runs it once end to end: how long each part takes, and the memory after it. */
 export async function measureModel(path: string, options: MeasureOptions): Promise<void> {
-  const { say, numThreads } = options;
-  say(`stated: ${describeMemory(cpuMemory(outlineFolder(path)))}`);
+  const { say, numThreads, quantize } = options;
+  say(`stated: ${describeMemory(cpuMemory(outlineFolder(path, { quantize })))}`);
   const hashing = new Stopwatch();
-  const folder = loadModelFolder(path);
+  const folder = loadModelFolder(path, { quantize });
   say(`folder checked and hashed in ${hashing.told()}; ${memory()}`);
   const loading = new Stopwatch();
   const session = await openModel(folder, { numThreads });
