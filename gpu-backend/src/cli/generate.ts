@@ -1,5 +1,4 @@
 import { randomBytes } from 'node:crypto';
-import { styleText } from 'node:util';
 import { generate } from '../decode/generate.ts';
 import type { DecodeEvent, GenerateOptions } from '../decode/generate.ts';
 import { deviceKey, openPlanner } from '../decode/planner-file.ts';
@@ -16,6 +15,7 @@ import { GENERATE_HELP, parseGenerateFlags } from './generate-flags.ts';
 import type { GenerateFlags } from './generate-flags.ts';
 import { compileFormat, generateOptions } from './generate-options.ts';
 import { openCommandModel } from './open-model.ts';
+import { colouredByPass } from './pass-colour.ts';
 import { logprobLines, statistics } from './statistics.ts';
 import type { Step } from './statistics.ts';
 
@@ -30,8 +30,6 @@ interface Answer {
   /** One for each token, where --logprobs asks for them. */
   readonly logprobs?: readonly TokenLogprob[];
 }
-
-const COLOURS = ['cyan', 'yellow', 'green', 'magenta', 'blue', 'red'] as const;
 
 await runCommand('generate', main);
 
@@ -107,7 +105,7 @@ async function decode(
   let finishReason: FinishReason = 'length';
   const show = (piece: string): void => {
     text += piece;
-    if (!flags.json && piece !== '') process.stdout.write(coloured(piece, steps.length - 1));
+    if (!flags.json && piece !== '') process.stdout.write(colouredByPass(piece, steps.length - 1));
   };
   for await (const event of generate(engine, options, grammar === undefined ? {} : { grammar })) {
     if (event.type === 'end') {
@@ -159,10 +157,4 @@ function told(
   const textOf = (tokenId: number): string =>
     tokenizer === undefined ? String(tokenId) : JSON.stringify(tokenizer.decode([tokenId]));
   return [...logprobLines(logprobs, textOf), statistics(steps, options)].join('\n');
-}
-
-/** One colour for each forward pass; `styleText` leaves the text as it is off a terminal or with NO_COLOR set. */
-function coloured(text: string, pass: number): string {
-  const colour = COLOURS[pass % COLOURS.length] ?? 'cyan';
-  return styleText(colour, text, { stream: process.stdout });
 }

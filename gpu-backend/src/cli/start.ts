@@ -86,6 +86,7 @@ async function announceWhenReady(
     say('The backend is ready; waiting for the edge …');
     await whenHealthy(edgeUrl, signal);
     const key = await demoKey(edgeUrl, adminToken, state);
+    state.storeAddress(edgeUrl);
     if (model === undefined) throw new TidarError('internal', 'The backend serves no model.');
     say(`\n  address  ${edgeUrl}/v1\n  key      ${key}\n  model    ${model.id}\n`);
     say(

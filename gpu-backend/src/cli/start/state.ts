@@ -57,12 +57,16 @@ export class StartState {
   }
 
   get demoKey(): string | undefined {
-    const path = join(this.path, 'demo-key');
-    return existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined;
+    return readLine(join(this.path, 'demo-key'));
   }
 
   storeDemoKey(key: string): void {
     this.#write('demo-key', `${key}\n`);
+  }
+
+  /** Where the edge is now, for commands that come after. */
+  storeAddress(edgeUrl: string): void {
+    this.#write('address', `${edgeUrl}\n`);
   }
 
   #write(fileName: string, content: string): string {
@@ -81,6 +85,15 @@ export class StartState {
       ? processId
       : undefined;
   }
+}
+
+/** What the last start left in its folder for other commands: where its edge was, and the key for it. */
+export function readStarted(path: string): { address: string | undefined; demoKey: string | undefined } {
+  return { address: readLine(join(path, 'address')), demoKey: readLine(join(path, 'demo-key')) };
+}
+
+function readLine(path: string): string | undefined {
+  return existsSync(path) ? readFileSync(path, 'utf8').trim() : undefined;
 }
 
 function isAlive(processId: number): boolean {
