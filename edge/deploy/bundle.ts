@@ -5,11 +5,12 @@ import { unstable_readConfig as readConfig } from 'wrangler';
 import { z } from 'zod';
 import { REPOSITORY } from '../../gpu-backend/src/cli/start/repository.ts';
 import { WRANGLER_ENVIRONMENT, wranglerScript } from '../../gpu-backend/src/cli/start/wrangler.ts';
-import { WORKER_MODULE, writeDescription } from './worker-files.ts';
+import { buildPages } from './pages.ts';
+import { PAGES_FOLDER, WORKER_MODULE, writeDescription } from './worker-files.ts';
 import type { WorkerDescription } from './worker-files.ts';
 
-// Writes what `wrangler deploy` would upload to a folder, for workerd to serve: the Worker as one module, and what
-// wrangler.toml says of it. Usage: node edge/deploy/bundle.ts <folder>
+// Writes what `wrangler deploy` would upload to a folder, for workerd to serve: the Worker as one module, its pages, and
+// what wrangler.toml says of it. Usage: node edge/deploy/bundle.ts <folder>
 
 const CONFIG = join(REPOSITORY, 'wrangler.toml');
 
@@ -28,13 +29,15 @@ function buildModule(folder: string): void {
 }
 
 const named = z.array(z.object({ name: z.string() }));
-const bound = z.array(z.object({ binding: z.string() }));
+const bindingSchema = z.object({ binding: z.string() });
+const bound = z.array(bindingSchema);
 /** As wrangler reads it: what is absent is empty. */
 const configSchema = z.object({
   name: z.string(),
   compatibility_date: z.string(),
   compatibility_flags: z.array(z.string()),
   vars: z.record(z.string(), z.string()),
+  assets: bindingSchema,
   durable_objects: z.object({ bindings: z.array(z.object({ name: z.string(), class_name: z.string() })) }),
   migrations: z.array(z.object({ new_sqlite_classes: z.array(z.string()).default([]) })),
   ratelimits: named,
@@ -55,6 +58,7 @@ function describeWorker(): WorkerDescription {
     compatibilityFlags: config.compatibility_flags,
     vars: config.vars,
     durableObjects,
+    pagesBinding: config.assets.binding,
     missing: [
       ...config.ratelimits.map(({ name }) => name),
       ...[...config.analytics_engine_datasets, ...config.vpc_services].map(({ binding }) => binding),
@@ -68,4 +72,5 @@ const folder = resolve(target);
 rmSync(folder, { recursive: true, force: true });
 mkdirSync(folder, { recursive: true });
 buildModule(folder);
+await buildPages(join(folder, PAGES_FOLDER));
 writeDescription(folder, describeWorker());

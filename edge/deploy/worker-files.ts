@@ -8,6 +8,8 @@ const workerSchema = z.strictObject({
   compatibilityFlags: z.array(z.string()),
   vars: z.record(z.string(), z.string()),
   durableObjects: z.array(z.strictObject({ binding: z.string(), className: z.string() })),
+  /** What the Worker asks for files of its pages. */
+  pagesBinding: z.string(),
   /** Bindings that Cloudflare alone has. */
   missing: z.array(z.string()),
 });
@@ -17,6 +19,7 @@ export type WorkerDescription = z.infer<typeof workerSchema>;
 
 /** Of a folder that `edge/deploy/bundle.ts` wrote. */
 export const WORKER_MODULE = 'index.js';
+export const PAGES_FOLDER = 'pages';
 const DESCRIPTION = 'worker.json';
 
 export function writeDescription(folder: string, description: WorkerDescription): void {

@@ -1,9 +1,11 @@
-import { WORKER_MODULE } from './worker-files.ts';
+import { PAGES_FOLDER, WORKER_MODULE } from './worker-files.ts';
 import type { WorkerDescription } from './worker-files.ts';
 
 export interface ServeSettings {
   readonly host: string;
   readonly port: number;
+  /** An absolute path: of the Worker's files, beside the configuration. */
+  readonly workerPath: string;
   /** An absolute path: what the Durable Objects store. */
   readonly storagePath: string;
   /** Of the variables that workerd finds in its environment: their values stand in no file and no argument. */
@@ -17,11 +19,12 @@ export function addressOf({ host, port }: Pick<ServeSettings, 'host' | 'port'>):
 
 /** workerd's configuration, a Cap'n Proto text that lies beside the Worker's module. */
 export function workerdConfig(worker: WorkerDescription, settings: ServeSettings): string {
-  const { storagePath, variables } = settings;
+  const { workerPath, storagePath, variables } = settings;
   const bindings = [
     ...worker.durableObjects.map(
       ({ binding, className }) => `(name = ${text(binding)}, durableObjectNamespace = ${text(className)})`,
     ),
+    `(name = ${text(worker.pagesBinding)}, service = "pages")`,
     ...variables.map((name) => `(name = ${text(name)}, fromEnvironment = ${text(name)})`),
   ];
   // The key is miniflare's, so that a folder that wrangler dev filled can be taken over; it must never change.
@@ -35,6 +38,7 @@ const config :Workerd.Config = (
   logging = (structuredLogging = true),
   services = [
     (name = "worker", worker = .worker),
+    (name = "pages", disk = (path = ${text(`${workerPath}/${PAGES_FOLDER}`)})),
     (name = "storage", disk = (path = ${text(storagePath)}, writable = true)),
     # Backends stand in private networks.
     (name = "internet", network = (allow = ["public", "private"], tlsOptions = (trustBrowserCas = true))),

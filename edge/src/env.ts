@@ -14,6 +14,8 @@ export interface Bindings extends Record<EnvName, string | undefined> {
   LEDGER: DurableObjectNamespace<Ledger>;
   DIRECTORY: DurableObjectNamespace<Directory>;
   FLEET: DurableObjectNamespace<Fleet>;
+  /** The built pages, by their paths. */
+  PAGES?: Fetcher;
   /** Approximate and for each location: it keeps floods off, it is no limit. Absent: nothing is kept off. */
   FLOOD_SHIELD?: RateLimit;
 }

@@ -34,8 +34,9 @@ export function startWorkerd(
   const { host, port, statePath } = options;
   const storagePath = join(statePath, 'do');
   mkdirSync(storagePath, { recursive: true, mode: 0o700 });
-  const configPath = join(workerFolder(statePath), 'config.capnp');
-  const settings = { host, port, storagePath, variables: Object.keys(variables) };
+  const workerPath = workerFolder(statePath);
+  const configPath = join(workerPath, 'config.capnp');
+  const settings = { host, port, workerPath, storagePath, variables: Object.keys(variables) };
   writeFileSync(configPath, workerdConfig(worker, settings), { mode: 0o600 });
   return new Child({
     name: 'workerd',

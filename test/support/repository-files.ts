@@ -4,7 +4,15 @@ import type { SourceFile } from './structure.ts';
 
 export const repositoryRoot = path.join(import.meta.dirname, '..', '..');
 
-const SKIPPED_FOLDERS = new Set(['node_modules', '.git', '.runs', '.wrangler', 'coverage', 'fixtures']);
+const SKIPPED_FOLDERS = new Set([
+  'node_modules',
+  '.git',
+  '.runs',
+  '.wrangler',
+  'coverage',
+  'fixtures',
+  '.built',
+]);
 const TEXT_FILE = /\.(ts|mjs|js|json|md|toml|html|css|yml|yaml|svg)$|^\.(ci\/run|gitignore|npmrc|\w+rc)$/;
 
 /** Every text file of the repository, golden numbers and what git ignores left out. */
