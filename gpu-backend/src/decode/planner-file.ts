@@ -3,8 +3,8 @@ import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { ModelSession } from '../device/device.ts';
-import type { Device } from '../device/open.ts';
+import type { GpuInfo, ModelSession } from '../device/device.ts';
+import type { DeviceName } from '../device/names.ts';
 import { DEVICES, RUNTIME_VERSION } from '../device/open.ts';
 import type { PlanChooser } from '../engine/plan-chooser.ts';
 import { AcceptanceTable, acceptanceFileSchema } from '../engine/planner/acceptance-table.ts';
@@ -57,10 +57,14 @@ export function deviceKey({
   device,
   numThreads,
 }: {
-  device?: Device | undefined;
+  /** A session's GPU, or how its device was named. */
+  device?: DeviceName | GpuInfo | undefined;
   numThreads: number;
 }): string {
-  const parts = [device ?? DEVICES[0], `onnxruntime ${RUNTIME_VERSION}`, `graph ${GRAPH_VERSION}`];
+  const gpu =
+    typeof device === 'object' ? `${device.device} ${device.precision} ${device.hardware}` : undefined;
+  const cpu = device === 'node-binding' ? device : DEVICES[0];
+  const parts = [gpu ?? cpu, `onnxruntime ${RUNTIME_VERSION}`, `graph ${GRAPH_VERSION}`];
   return [...parts, `${numThreads} thread(s)`, cpus()[0]?.model.trim() || 'unknown CPU'].join(', ');
 }
 

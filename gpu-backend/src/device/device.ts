@@ -1,8 +1,22 @@
 import type { ModelConfig } from '../model/config.ts';
+import type { Precision } from '../model/precision.ts';
+import type { GpuDevice } from './names.ts';
+
+/** A GPU that runs a session. */
+export interface GpuInfo {
+  readonly device: GpuDevice;
+  /** "NVIDIA L4, compute 8.9", say: with the precision and onnxruntime's version it decides the numbers. */
+  readonly hardware: string;
+  readonly precision: Precision;
+  /** What caches may take where nothing else is said; absent: as for the CPU. */
+  readonly cacheBytes?: number | undefined;
+}
 
 /** A model loaded on a device. Runs are made one at a time. */
 export interface ModelSession {
   readonly config: ModelConfig;
+  /** Absent: the CPU. */
+  readonly gpu?: GpuInfo | undefined;
   /** Bytes that one cache column of one sequence takes, all layers. */
   readonly numBytesPerColumn: number;
   /** The most candidates that a row's output carries; 0: the vocabulary is small and rows are read whole. */

@@ -20,8 +20,6 @@ export async function openNodeSession(folder: ModelFolder, options: SessionOptio
   return new NodeSession(folder, options, await createSession(folder, options));
 }
 
-export const NODE_RUNTIME_VERSION: string = ort.env.versions.node ?? ort.env.versions.common;
-
 async function createSession(folder: ModelFolder, options: SessionOptions): Promise<ort.InferenceSession> {
   const candidates = maxCandidatesOf(folder.config, options) > 0;
   const graph = servingGraph(folder, { candidates });

@@ -1,23 +1,53 @@
 import type { ModelFolder } from '../model/folder.ts';
-import { assertFits, cpuMemory } from '../model/memory.ts';
+import { withQuantizedWeights } from '../model/quantization/file.ts';
+import { libraryPlace } from './c-api/library.ts';
 import { openCApiSession } from './c-api/session.ts';
+import { chooseDevice } from './choose.ts';
+import type { Choice, ChoiceOptions, Probe } from './choose.ts';
+import { DEFAULT_CUDA_OPTIONS } from './cuda/options.ts';
+import type { CudaOptions } from './cuda/options.ts';
 import type { ModelSession } from './device.ts';
-import { NODE_RUNTIME_VERSION, openNodeSession } from './node-binding.ts';
+import { CPU_DEVICES } from './names.ts';
+import type { Device, GpuDevice } from './names.ts';
 import type { SessionOptions } from './options.ts';
 
-export const RUNTIME_VERSION: string = NODE_RUNTIME_VERSION;
+export type { Device, DeviceName } from './names.ts';
 
-/** Every device that this machine has, the fastest first: the C API takes about 0.6 of the time of Node's binding. */
-export const DEVICES = ['c-api', 'node-binding'] as const;
-export type Device = (typeof DEVICES)[number];
+export const RUNTIME_VERSION: string = libraryPlace().version;
 
-export interface OpenOptions extends SessionOptions {
-  readonly device?: Device;
+/** Every device that all machines have. */
+export const DEVICES = CPU_DEVICES;
+
+export interface OpenOptions extends SessionOptions, ChoiceOptions {
+  readonly cuda?: CudaOptions | undefined;
+  /** Told what will run the model, and why, before any weight is read. */
+  readonly onChoice?: ((choice: Choice) => void) | undefined;
 }
 
-/** Opens a model folder on the fastest device, or on the one that is named; refuses one that has no room in memory. */
+type Open = (folder: ModelFolder, options: OpenOptions, choice: Choice) => Promise<ModelSession>;
+
+/** What one device needs is not loaded for another. */
+const OPENERS: Readonly<Record<Device, Open>> = {
+  'c-api': openCApiSession,
+  'node-binding': async (folder, options) =>
+    (await import('./node-binding.ts')).openNodeSession(folder, options),
+  cuda: async (folder, options, choice) =>
+    (await import('./cuda/session.ts')).openCudaSession(folder, options, choice),
+};
+
+/** How each GPU is looked for. */
+function probesFor({ cuda = DEFAULT_CUDA_OPTIONS }: OpenOptions): Readonly<Record<GpuDevice, Probe>> {
+  return {
+    cuda: async () => (await import('./cuda/probe.ts')).probeCuda(cuda),
+  };
+}
+
+/**
+ * Opens a model folder on the device that is named (absent: the faster way to the CPU), or on the one that `auto`
+ * finds; refuses one that has no room in its memory.
+ */
 export async function openModel(folder: ModelFolder, options: OpenOptions): Promise<ModelSession> {
-  assertFits(folder.name, cpuMemory(folder));
-  const { device = 'c-api' } = options;
-  return device === 'c-api' ? openCApiSession(folder, options) : openNodeSession(folder, options);
+  const choice = await chooseDevice(folder, options, probesFor(options));
+  options.onChoice?.(choice);
+  return withQuantizedWeights(folder, (served) => OPENERS[choice.device](served, options, choice));
 }

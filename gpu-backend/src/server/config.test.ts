@@ -11,16 +11,10 @@ describe('settings of the server', () => {
   it('have defaults that share nothing between keys and leave to the engine what it measures', () => {
     const config = parse();
     expect(config).toMatchObject({ prefixCacheBytes: 256 << 20, sharePrefixes: false });
-    for (const name of [
-      'maxCacheBytes',
-      'prefillChunkTokens',
-      'device',
-      'draftLength',
-      'draftModelPath',
-      'instance',
-    ]) {
+    for (const name of ['maxCacheBytes', 'prefillChunkTokens', 'draftLength', 'draftModelPath', 'instance']) {
       expect(config[name as keyof ServerConfig]).toBeUndefined();
     }
+    expect(config.device).toBe('auto');
   });
 
   it.each<[string, string[], Partial<ServerConfig>]>([
@@ -30,8 +24,14 @@ describe('settings of the server', () => {
     ['DRAFT_MODEL=small', ['--draft-model', 'small'], { draftModelPath: 'small' }],
     ['PREFILL_CHUNK=128', ['--prefill-chunk', '128'], { prefillChunkTokens: 128 }],
     ['BACKEND_DEVICE=node-binding', ['--device', 'node-binding'], { device: 'node-binding' }],
+    ['PRECISION=bfloat16', ['--precision', 'bfloat16'], { precision: 'bfloat16' }],
+    [
+      'BACKEND_CUDA=device=1,graphs=on',
+      ['--cuda', 'device=1,graphs=on'],
+      { cuda: { device: 1, graphs: 'on', arena: 'power-of-two', memoryMib: undefined } },
+    ],
   ])('are read from the environment as %s and from flags as %j', (variable, args, expected) => {
-    const [name = '', value = ''] = variable.split('=');
+    const [, name = '', value = ''] = /^(\w+)=(.*)$/.exec(variable) ?? [];
     expect(parse([], { [name]: value })).toMatchObject(expected);
     expect(parse(args)).toMatchObject(expected);
   });
@@ -46,7 +46,11 @@ describe('settings of the server', () => {
     [['--max-cache-mib', '0'], /^--max-cache-mib \(MAX_CACHE_MIB\) is "0": expected 1/],
     [['--prefix-cache-mib', '-1'], /prefix-cache-mib/],
     [['--prefill-chunk', 'all'], /^--prefill-chunk \(PREFILL_CHUNK\) is "all"/],
-    [['--device', 'cuda'], /^--device \(BACKEND_DEVICE\) is "cuda": expected 'c-api' or 'node-binding'\.$/],
+    [['--device', 'gpu'], /^--device \(BACKEND_DEVICE\) is "gpu": expected auto, cpu or cuda\.$/],
+    [
+      ['--cuda', 'graphs=maybe'],
+      /^--cuda \(BACKEND_CUDA\) is "graphs=maybe": expected device=N, memory-mib=N/,
+    ],
     [['--share-prefixes=yes'], /share-prefixes/],
   ])('refuse %j by a sentence', (args, sentence) => {
     expect(() => parse(args)).toThrow(sentence);

@@ -3,11 +3,12 @@ import { parseArgs } from 'node:util';
 import { parseLeaseSecrets } from '@tidar/shared/lease.ts';
 import { MAX_DRAFT_LENGTH } from '@tidar/shared/decoder.ts';
 import { z } from 'zod';
-import type { Device } from '../device/open.ts';
 import type { FolderOptions } from '../model/folder.ts';
+import { DEVICE_SETTINGS, deviceSettingsSchema } from './device-settings.ts';
+import type { DeviceConfig } from './device-settings.ts';
 import { MODEL_SETTINGS, modelSettingsSchema } from './model-settings.ts';
 
-export interface ServerConfig extends FolderOptions {
+export interface ServerConfig extends FolderOptions, DeviceConfig {
   readonly modelPath: string;
   /** What requests for speculative decoding draft with; absent: they are refused. */
   readonly draftModelPath?: string | undefined;
@@ -35,8 +36,6 @@ export interface ServerConfig extends FolderOptions {
   readonly sharePrefixes: boolean;
   /** Prompt tokens that one forward pass takes at most; absent: the engine chooses. */
   readonly prefillChunkTokens?: number | undefined;
-  /** What runs the model; absent: the one that measured better. */
-  readonly device?: Device | undefined;
   /** The file that keeps what was generated. */
   readonly journalPath: string;
   readonly journalRetentionMs: number;
@@ -47,9 +46,6 @@ export interface ServerConfig extends FolderOptions {
   /** The edge that is told of this backend by heartbeats; absent: none is. */
   readonly edge?: string | undefined;
 }
-
-/** By name only: to import them would load onnxruntime into the thread that serves HTTP. */
-const DEVICES = ['c-api', 'node-binding'] as const satisfies readonly Device[];
 
 const MEBIBYTE = 1 << 20;
 const HOUR_MS = 3_600_000;
@@ -134,7 +130,7 @@ export const SETTINGS = {
     help: "how long a text waits at the end of its lease's tokens, 10000 by default",
   },
   edge: { flag: 'edge', env: 'EDGE_URL', help: 'address of the edge to send heartbeats to; none by default' },
-  device: { flag: 'device', env: 'BACKEND_DEVICE', help: "what runs the model: 'c-api' or 'node-binding'" },
+  ...DEVICE_SETTINGS,
 } as const satisfies Record<string, Setting>;
 type SettingName = keyof typeof SETTINGS;
 
@@ -183,7 +179,7 @@ const schema = z.object({
   clientGraceMs: wholeNumber(0, 3_600_000).default(10_000),
   sliceWaitMs: wholeNumber(0, 3_600_000).default(10_000),
   edge: address.optional(),
-  device: z.enum(DEVICES, "expected 'c-api' or 'node-binding'").optional(),
+  ...deviceSettingsSchema,
   leaseSecrets: secrets,
 });
 
@@ -212,7 +208,7 @@ export function parseServerConfig(
     maxCacheMib,
     prefixCacheMib,
     prefillChunk,
-    device,
+    precision,
     journal,
     journalRetentionHours,
     ...rest
@@ -222,7 +218,7 @@ export function parseServerConfig(
     prefixCacheBytes: prefixCacheMib * MEBIBYTE,
     ...(maxCacheMib === undefined ? {} : { maxCacheBytes: maxCacheMib * MEBIBYTE }),
     ...(prefillChunk === undefined ? {} : { prefillChunkTokens: prefillChunk }),
-    ...(device === undefined ? {} : { device }),
+    ...(precision === undefined ? {} : { precision }),
     modelPath: model,
     ...(draftModel === undefined ? {} : { draftModelPath: draftModel }),
     ...chooseThreads(threads, availableParallelism()),
@@ -236,16 +232,18 @@ export function parseServerConfig(
 /** What the engine is to know: all of how it runs, none of the secrets. */
 export function engineSettings(config: ServerConfig) {
   const { numThreads, maxConcurrent, maxWaiting, maxCacheBytes } = config;
-  const { prefixCacheBytes, sharePrefixes, prefillChunkTokens, device } = config;
+  const { prefixCacheBytes, sharePrefixes, prefillChunkTokens, device, precision, cuda } = config;
   return {
     numThreads,
     maxConcurrent,
     maxWaiting,
     prefixCacheBytes,
     sharePrefixes,
+    device,
+    cuda,
+    ...(precision === undefined ? {} : { precision }),
     ...(maxCacheBytes === undefined ? {} : { maxCacheBytes }),
     ...(prefillChunkTokens === undefined ? {} : { prefillChunkTokens }),
-    ...(device === undefined ? {} : { device }),
   };
 }
 

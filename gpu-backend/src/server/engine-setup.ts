@@ -30,8 +30,9 @@ export async function createEngine(
   const { chooser, notes, save } = await openChooser(session, data);
   // The same columns fit in either model's caches.
   const share = session.numBytesPerColumn / (session.numBytesPerColumn + (draft?.numBytesPerColumn ?? 0));
-  const drafter = draft && modelDrafter(draft, session.config.vocabSize, limitsOf(data, 1 - share));
-  const engine = new Engine(session, { ...limitsOf(data, share), chooser, drafter });
+  const limits = (part: number) => limitsOf(data, part, session.gpu?.cacheBytes);
+  const drafter = draft && modelDrafter(draft, session.config.vocabSize, limits(1 - share));
+  const engine = new Engine(session, { ...limits(share), chooser, drafter });
   const close = (): void => {
     engine.dispose();
     save();
@@ -39,9 +40,9 @@ export async function createEngine(
   return { engine, notes, close };
 }
 
-/** What an engine may use that has this share of the memory. */
-function limitsOf(data: EngineWorkerData, share: number) {
-  const { maxCacheBytes = CACHE_SHARE * totalmem(), prefillChunkTokens, prefixCacheBytes } = data;
+/** What an engine may use that has this share of the memory: of the GPU's where caches lie there. */
+function limitsOf(data: EngineWorkerData, share: number, usualBytes = CACHE_SHARE * totalmem()) {
+  const { maxCacheBytes = usualBytes, prefillChunkTokens, prefixCacheBytes } = data;
   const prefillTokens = prefillChunkTokens ?? PREFILL_TOKENS;
   return {
     maxCacheBytes: Math.floor(share * maxCacheBytes),
@@ -62,6 +63,6 @@ async function openChooser(session: ModelSession, data: EngineWorkerData): Promi
   const { tidar } = session.config;
   if (tidar === undefined) return { chooser: FIXED_PLANS, notes: [], save: () => undefined };
   const { folder, maxConcurrent: maxSequences } = data;
-  const key = deviceKey(data);
+  const key = deviceKey({ ...data, device: session.gpu ?? data.device });
   return openPlanner(session, { folder, key, maxDraftLength: tidar.blockSize, maxSequences });
 }

@@ -9,6 +9,8 @@ export function workerData(options: EngineWorkerData): EngineWorkerData {
     draftFolder: draftFolder && withoutTokenizer(draftFolder),
     numThreads: options.numThreads,
     device: options.device,
+    precision: options.precision,
+    cuda: options.cuda,
     maxConcurrent: options.maxConcurrent,
     maxCacheBytes: options.maxCacheBytes,
     prefixCacheBytes: options.prefixCacheBytes,

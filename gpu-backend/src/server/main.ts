@@ -6,17 +6,19 @@ import { TidarError } from '@tidar/shared/errors.ts';
 import { assertSameTokens } from '../decode/same-tokens.ts';
 import type { ModelFolder, ModelOutline } from '../model/folder.ts';
 import { loadModelFolder } from '../model/folder.ts';
-import { assertFits, countParameters, cpuMemory, describeMemory } from '../model/memory.ts';
+import { assertFits, countParameters, cpuMemory } from '../model/memory.ts';
 import { createApp } from './app.ts';
 import { Backend } from './backend.ts';
 import type { ServerConfig } from './config.ts';
 import { ConfigError, engineSettings, parseServerConfig, settingsHelp } from './config.ts';
 import { EngineClient } from './engine-client.ts';
+import type { EngineClientOptions } from './engine-client.ts';
 import type { EngineWorkerData } from './engine-messages.ts';
 import { Heartbeats } from './heartbeats.ts';
 import type { Log } from './log.ts';
 import { logToStderr } from './log.ts';
 import { hasAllocatorEnvironment } from '../device/allocator-environment.ts';
+import { isCpuName } from '../device/names.ts';
 import { shutDownOnSignal } from './shutdown.ts';
 
 const HELP = `Serves one model folder to holders of a lease.
@@ -33,7 +35,7 @@ async function main(args: string[]): Promise<void> {
   const config = parseServerConfig(args, process.env);
   const log = logToStderr;
   if (process.platform === 'linux' && !hasAllocatorEnvironment(process.env)) log('malloc_thresholds_not_set');
-  const folder = loadModelFolder(config.modelPath, config, reportModel);
+  const folder = loadModelFolder(config.modelPath, config, (outline) => reportModel(outline, config));
   const draftFolder = loadDraftModel(config, folder);
   const engine = createEngine(config, { folder, draftFolder }, log);
   const backend = new Backend(config, folder, engine, log);
@@ -47,7 +49,7 @@ async function main(args: string[]): Promise<void> {
   const heartbeats = config.edge === undefined ? undefined : new Heartbeats(backend, config.edge);
   shutDownOnSignal(backend, server, heartbeats);
   const runtime = await engine.ready;
-  report(`device       ${runtime}, ${config.numThreads} thread(s): ${config.numThreadsReason}`);
+  report(`runtime      ${runtime}, ${config.numThreads} thread(s): ${config.numThreadsReason}`);
   report(`fingerprint  ${backend.model.fingerprint}`);
   report(`listening    ${backend.instance}`);
   void heartbeats?.beat();
@@ -58,7 +60,9 @@ function createEngine(
   folders: Pick<EngineWorkerData, 'folder' | 'draftFolder'>,
   log: Log,
 ): EngineClient {
-  return new EngineClient({ ...engineSettings(config), ...folders, log, onFatal: exitWith });
+  const onOpening: EngineClientOptions['onOpening'] = (lines) =>
+    lines.forEach(([label, text]) => report(`${label.padEnd(12)} ${text}`));
+  return new EngineClient({ ...engineSettings(config), ...folders, log, onOpening, onFatal: exitWith });
 }
 
 function loadDraftModel({ draftModelPath }: ServerConfig, folder: ModelFolder): ModelFolder | undefined {
@@ -84,16 +88,14 @@ async function listen(server: Server, { host, port }: ServerConfig): Promise<num
   return (server.address() as AddressInfo).port;
 }
 
-/** What it is and takes, before any weight is read; a model without room for it goes no further. */
-function reportModel(folder: ModelOutline): void {
+/** What it is, before any weight is read; one that can only run on the CPU and has no room there goes no further. */
+function reportModel(folder: ModelOutline, { device }: ServerConfig): void {
   const { name, config } = folder;
   const mode = config.tidar === undefined ? 'no diffusion mode' : `TiDAR block ${config.tidar.blockSize}`;
   report(
     `model        ${name}: ${config.architecture}, ${size(folder)} parameters, context ${config.maxPositions}, ${mode}`,
   );
-  const need = cpuMemory(folder);
-  report(`memory       ${describeMemory(need)}`);
-  assertFits(name, need);
+  if (isCpuName(device)) assertFits(name, cpuMemory(folder));
 }
 
 function size(folder: ModelOutline): string {

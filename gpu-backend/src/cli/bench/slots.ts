@@ -1,5 +1,5 @@
 import { DEVICES, openModel } from '../../device/open.ts';
-import type { Device } from '../../device/open.ts';
+import type { CpuDevice } from '../../device/names.ts';
 import { measureSampling } from '../../engine/sampling/benchmark.ts';
 import type { SamplingCost } from '../../engine/sampling/benchmark.ts';
 import { PLAIN_SAMPLING } from '../../engine/sampling/settings.ts';
@@ -29,7 +29,7 @@ export interface SlotCost {
   readonly numSequences: number;
   readonly numContextTokens: number;
   /** Milliseconds. */
-  readonly byDevice: Readonly<Record<Device, Interval>>;
+  readonly byDevice: Readonly<Record<CpuDevice, Interval>>;
 }
 
 export interface PlanningCost {
@@ -95,15 +95,15 @@ async function slotCosts(subject: Subject, options: SlotOptions): Promise<SlotCo
   return shapes.map(({ times, ...shape }) => ({ ...shape, byDevice: intervals(times) }));
 }
 
-type Times = Record<Device, number[]>;
+type Times = Record<CpuDevice, number[]>;
 
 function timesByDevice(): Times {
   return { 'c-api': [], 'node-binding': [] };
 }
 
 /** The first round warms up. */
-function intervals(times: Times): Record<Device, Interval> {
-  const of = (device: Device): Interval => {
+function intervals(times: Times): Record<CpuDevice, Interval> {
+  const of = (device: CpuDevice): Interval => {
     const all = times[device];
     return medianInterval(all.length > 1 ? all.slice(1) : all);
   };

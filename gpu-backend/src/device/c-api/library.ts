@@ -13,9 +13,15 @@ export const NULL: Pointer = 0n;
  * What the functions take. `pointer` arguments are addresses, or typed arrays, whose memory is passed as it is: that is
  * how lists and places for results are given.
  */
-const TYPES = { pointer: 'void *', size: 'size_t', int: 'int', text: 'const char *' } as const;
+const TYPES = {
+  pointer: 'void *',
+  size: 'size_t',
+  int: 'int',
+  text: 'const char *',
+  texts: 'const char **',
+} as const;
 type ArgumentType = keyof typeof TYPES;
-export type Argument = Pointer | ArrayBufferView | number | string;
+export type Argument = Pointer | ArrayBufferView | number | string | readonly string[];
 /** Gives a status: null, or an error. */
 export type OrtFunction = (...args: readonly Argument[]) => Pointer | null;
 
@@ -34,13 +40,22 @@ const FUNCTIONS = {
   CreateTensorAsOrtValue: [48, ['pointer', 'pointer', 'size', 'int', 'pointer']],
   CreateTensorWithDataAsOrtValue: [49, ['pointer', 'pointer', 'size', 'pointer', 'size', 'int', 'pointer']],
   GetTensorMutableData: [51, ['pointer', 'pointer']],
+  CreateMemoryInfo: [68, ['text', 'int', 'int', 'int', 'pointer']],
   CreateCpuMemoryInfo: [69, ['int', 'int', 'pointer']],
   GetAllocatorWithDefaultOptions: [78, ['pointer']],
   AddSessionConfigEntry: [130, ['pointer', 'text', 'text']],
+  CreateAllocator: [131, ['pointer', 'pointer', 'pointer']],
   RunWithBinding: [133, ['pointer', 'pointer', 'pointer']],
   CreateIoBinding: [134, ['pointer', 'pointer']],
   BindInput: [136, ['pointer', 'text', 'pointer']],
   BindOutput: [137, ['pointer', 'text', 'pointer']],
+  AddRunConfigEntry: [165, ['pointer', 'text', 'text']],
+  SessionOptionsAppendExecutionProvider_CUDA_V2: [204, ['pointer', 'pointer']],
+  CreateCUDAProviderOptions: [205, ['pointer']],
+  UpdateCUDAProviderOptions: [206, ['pointer', 'texts', 'texts', 'size']],
+  RegisterExecutionProviderLibrary: [301, ['pointer', 'text', 'text']],
+  CopyTensors: [386, ['pointer', 'pointer', 'pointer', 'pointer', 'size']],
+  SessionReleaseCapturedGraph: [421, ['pointer', 'int']],
 } as const satisfies Record<string, readonly [index: number, args: readonly ArgumentType[]]>;
 
 /** What frees each kind of object; these return nothing. */
@@ -52,12 +67,16 @@ const RELEASES = {
   Value: 96,
   RunOptions: 97,
   SessionOptions: 100,
+  Allocator: 132,
   IoBinding: 135,
+  CUDAProviderOptions: 208,
 } as const;
 
 const GET_ERROR_MESSAGE = 2;
-/** The table of 1.17, which has every function above; later libraries still hand it out. */
+/** Libraries hand out one table, whose first part is that of older ones: its later functions are there too. */
 const API_VERSION = 17;
+/** Names a folder that holds the library, of this very version, and provider files beside it. */
+export const LIBRARY_FOLDER = 'ONNXRUNTIME_FOLDER';
 
 type FunctionName = keyof typeof FUNCTIONS;
 export type ReleaseName = keyof typeof RELEASES;
@@ -73,13 +92,20 @@ export interface OrtApi {
 
 let loaded: OrtApi | undefined;
 
-/** The library that onnxruntime-node carries, loaded once a thread. Throws where it isn't the one expected. */
+/**
+ * The library that onnxruntime-node carries, or the one that the environment names, loaded once a thread. Throws where
+ * it isn't of the version expected.
+ */
 export function ortApi(): OrtApi {
-  loaded ??= load(...bundledLibrary());
+  if (loaded === undefined) {
+    const { folder, file, version } = libraryPlace();
+    loaded = load(path.join(folder, file), version);
+  }
   return loaded;
 }
 
-function bundledLibrary(): [file: string, version: string] {
+/** Where the library is and of which version it must be: onnxruntime-node's own, wherever it is loaded from. */
+export function libraryPlace(): { folder: string; file: string; version: string } {
   const manifest = createRequire(import.meta.url).resolve('onnxruntime-node/package.json');
   const { version } = JSON.parse(readFileSync(manifest, 'utf8')) as { version: string };
   const names: Partial<Record<NodeJS.Platform, string>> = {
@@ -87,10 +113,11 @@ function bundledLibrary(): [file: string, version: string] {
     darwin: `libonnxruntime.${version}.dylib`,
     win32: 'onnxruntime.dll',
   };
-  const name = names[process.platform];
-  if (name === undefined) throw new TidarError('internal', `No onnxruntime for ${process.platform}.`);
-  const folder = path.join(path.dirname(manifest), 'bin', 'napi-v6', process.platform, process.arch);
-  return [path.join(folder, name), version];
+  const file = names[process.platform];
+  if (file === undefined) throw new TidarError('internal', `No onnxruntime for ${process.platform}.`);
+  const own = path.join(path.dirname(manifest), 'bin', 'napi-v6', process.platform, process.arch);
+  const named = process.env[LIBRARY_FOLDER];
+  return { folder: named === undefined || named === '' ? own : path.resolve(named), file, version };
 }
 
 function load(file: string, expectedVersion: string): OrtApi {

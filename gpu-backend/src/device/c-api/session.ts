@@ -1,23 +1,21 @@
-import path from 'node:path';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { ModelConfig } from '../../model/config.ts';
 import type { ModelFolder } from '../../model/folder.ts';
-import { servingGraph } from '../../model/graph/serving.ts';
 import { checkBatch } from '../check-batch.ts';
 import type { ForwardBatch, ForwardOutput, KvCache, ModelSession } from '../device.ts';
 import { bytesPerColumn } from '../host-cache.ts';
-import { maxCandidatesOf, sessionEntries } from '../options.ts';
+import { maxCandidatesOf } from '../options.ts';
 import type { SessionOptions } from '../options.ts';
 import { StepInputs } from '../step-inputs.ts';
 import { StepOutputs } from '../step-outputs.ts';
-import { whileFreedMemoryReturns } from './allocator.ts';
 import { CApiCache } from './cache.ts';
+import { createSession } from './create-session.ts';
 import { withDenormalsAsZero } from './denormals.ts';
 import type { Pointer } from './library.ts';
 import { attempt, call, failure, Handle, result } from './status.ts';
 
-const LOG_WARNINGS = 2;
-const ALL_OPTIMIZATIONS = 99;
+/** Numbers so small that the CPU is slow with them count as zero. */
+const CPU_ENTRIES = { 'session.set_denormal_as_zero': '1' };
 
 /** Opens a model folder on the CPU through onnxruntime's C API. Runs block the calling thread, which must be one. */
 export function openCApiSession(folder: ModelFolder, options: SessionOptions): Promise<CApiSession> {
@@ -48,7 +46,7 @@ export class CApiSession implements ModelSession {
     this.numBytesPerColumn = bytesPerColumn(config);
     this.maxCandidates = maxCandidatesOf(config, options);
     this.#minRows = options.allowSingleRow === true ? 1 : 2;
-    this.#session = createSession(folder, options);
+    this.#session = createSession(folder, options, { entries: CPU_ENTRIES });
     this.#runOptions = new Handle('RunOptions', result('CreateRunOptions'));
     this.#inputs = new StepInputs(config, this.maxCandidates > 0);
     this.#outputs = new StepOutputs(config.vocabSize, this.maxCandidates > 0);
@@ -91,37 +89,5 @@ export class CApiSession implements ModelSession {
     if (!text.includes('terminate flag')) throw failure('RunWithBinding', text);
     call('RunOptionsUnsetTerminate', runOptions);
     throw new TidarError('cancelled', 'The run was cancelled.', { internal: text });
-  }
-}
-
-/** One a thread, for as long as the thread lives: sessions use it to their end. */
-let environment: Handle | undefined;
-
-function createSession(folder: ModelFolder, options: SessionOptions): Handle {
-  environment ??= new Handle('Env', result('CreateEnv', LOG_WARNINGS, 'tidar'));
-  const sessionOptions = new Handle('SessionOptions', result('CreateSessionOptions'));
-  try {
-    call('SetSessionGraphOptimizationLevel', sessionOptions.pointer, ALL_OPTIMIZATIONS);
-    call('SetIntraOpNumThreads', sessionOptions.pointer, options.numThreads);
-    // It keeps a plan of every shape that was ever run, and gains no time.
-    call('DisableMemPattern', sessionOptions.pointer);
-    call('SetInterOpNumThreads', sessionOptions.pointer, 1);
-    const entries = { ...sessionEntries(folder, options), 'session.set_denormal_as_zero': '1' };
-    for (const [key, value] of Object.entries(entries)) {
-      call('AddSessionConfigEntry', sessionOptions.pointer, key, value);
-    }
-    const candidates = maxCandidatesOf(folder.config, options) > 0;
-    const graph = servingGraph(folder, { candidates });
-    const place = new BigUint64Array(1);
-    const args = [environment.pointer, graph, graph.length, sessionOptions.pointer, place] as const;
-    // Its own threads flush denormals too, and it would leave this one doing so.
-    const text = whileFreedMemoryReturns(() =>
-      withDenormalsAsZero(() => attempt('CreateSessionFromArray', ...args)),
-    );
-    if (text === undefined) return new Handle('Session', place[0] ?? 0n);
-    const message = `onnxruntime could not load the model folder ${path.basename(folder.path)}.`;
-    throw new TidarError('model_folder_invalid', message, { internal: text });
-  } finally {
-    sessionOptions.dispose();
   }
 }

@@ -1,0 +1,53 @@
+import { TidarError } from '@tidar/shared/errors.ts';
+import { ortEnvironment } from '../c-api/create-session.ts';
+import type { Pointer } from '../c-api/library.ts';
+import { attempt, call, Handle, result } from '../c-api/status.ts';
+import { providerOptions } from './options.ts';
+import type { CudaOptions } from './options.ts';
+import { findProvider } from './provider-files.ts';
+
+const REGISTERED_NAME = 'tidar-cuda';
+
+let opened: { readonly runtimeLibrary: string } | undefined;
+
+/**
+ * Loads the CUDA provider that lies beside the library, once a thread, and makes it known to the environment, whose
+ * CopyTensors copies by it. Refuses one of another version, which onnxruntime itself would load.
+ */
+export function openProvider(place: { folder: string; version: string }): { runtimeLibrary: string } {
+  if (opened !== undefined) return opened;
+  const provider = findProvider(place.folder, place.version);
+  if ('absence' in provider) throw new TidarError('backend_unavailable', provider.absence);
+  // Its error names what is missing; that of a session's options does not.
+  new Handle('CUDAProviderOptions', makeOptions({})).dispose();
+  const text = attempt('RegisterExecutionProviderLibrary', ortEnvironment(), REGISTERED_NAME, provider.path);
+  if (text !== undefined) throw unusable(text);
+  opened = { runtimeLibrary: `libcudart.so.${provider.cudaMajor}` };
+  return opened;
+}
+
+/** Gives a session's options the CUDA provider. */
+export function appendCudaProvider(sessionOptions: Pointer, options: CudaOptions): void {
+  const cuda = new Handle('CUDAProviderOptions', makeOptions(providerOptions(options)));
+  try {
+    call('SessionOptionsAppendExecutionProvider_CUDA_V2', sessionOptions, cuda.pointer);
+  } finally {
+    cuda.dispose();
+  }
+}
+
+function makeOptions(options: Readonly<Record<string, string>>): Pointer {
+  const pointer = result('CreateCUDAProviderOptions');
+  const [keys, values] = [Object.keys(options), Object.values(options)];
+  const error = attempt('UpdateCUDAProviderOptions', pointer, keys, values, keys.length);
+  if (error !== undefined) throw unusable(error);
+  return pointer;
+}
+
+function unusable(text: string): TidarError {
+  const missing = /(\S+\.so\S*): cannot open shared object file/.exec(text)?.[1];
+  const what = missing === undefined ? 'cannot be used here' : `lacks ${missing}`;
+  return new TidarError('backend_unavailable', `The CUDA provider of onnxruntime ${what}.`, {
+    internal: text,
+  });
+}
