@@ -1,0 +1,154 @@
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { UsageReport } from '../../edge/src/ledger/types.ts';
+import { BackendProcess } from '../support/backend-process.ts';
+import { createKey, TEST_SECRETS } from '../support/edge-harness.ts';
+import { buildBundle, ServeProcess } from '../support/serve-process.ts';
+import { descendantsOf } from '../support/start-process.ts';
+import { makeTinyChatModel, type TinyChatModel } from '../support/tiny-chat-model.ts';
+import { AdminClient } from '../support/admin-client.ts';
+import type { Hidden } from './judge.ts';
+import { Liar } from './liar.ts';
+import { liesByName } from './lies.ts';
+import { MemoryWatch } from './memory.ts';
+import { Surface } from './surface.ts';
+
+/** The limits of the world: short, so that who waits for them does not wait long. */
+export const BODY_TIMEOUT_MS = 1_500;
+export const ALLOWED_ORIGIN = 'https://app.client.test';
+const NUM_KEYS = 6;
+const SETTLE_LIMIT_MS = 60_000;
+const VARS = {
+  PRICES: JSON.stringify({ '*': { prompt: 3, cached: 1, completion: 7 } }),
+  SLICE_TOKENS: '64',
+  KEEP_ALIVE_MS: '500',
+  CONNECT_TIMEOUT_MS: '1500',
+  START_TIMEOUT_MS: '8000',
+  GAP_TIMEOUT_MS: '3000',
+  FAILOVER_MS: '1000',
+  SETTLE_GRACE_MS: '10000',
+  LEAVE_GRACE_MS: '1300',
+  BODY_TIMEOUT_MS: String(BODY_TIMEOUT_MS),
+  CORS_ORIGINS: ALLOWED_ORIGIN,
+};
+const BACKEND_FLAGS = ['--client-grace-ms', '1000', '--slice-wait-ms', '2000', '--drain-seconds', '1'];
+
+/** The real edge in workerd, a real backend, and one that lies. */
+export class FuzzWorld {
+  readonly edge: ServeProcess;
+  readonly backend: BackendProcess;
+  readonly surface: Surface;
+  readonly memory: MemoryWatch;
+  /** Of the API, all alike. */
+  readonly keys: readonly string[];
+  readonly admin: AdminClient;
+  readonly #liar: Liar;
+  readonly #model: TinyChatModel;
+  readonly #folder: string;
+
+  private constructor(parts: {
+    edge: ServeProcess;
+    backend: BackendProcess;
+    surface: Surface;
+    keys: readonly string[];
+    liar: Liar;
+    model: TinyChatModel;
+    folder: string;
+  }) {
+    const { edge, backend, surface, keys, liar, model, folder } = parts;
+    this.edge = edge;
+    this.backend = backend;
+    this.surface = surface;
+    this.keys = keys;
+    this.#liar = liar;
+    this.#model = model;
+    this.#folder = folder;
+    this.admin = new AdminClient(edge.url);
+    const workerd = descendantsOf(edge.child.pid ?? 0).at(-1) ?? 0;
+    this.memory = new MemoryWatch(
+      new Map([
+        ['edge', workerd],
+        ['backend', backend.child.pid ?? 0],
+      ]),
+    );
+  }
+
+  static async start(): Promise<FuzzWorld> {
+    const folder = await mkdtemp(join(tmpdir(), 'tidar-fuzz-'));
+    await mkdir(join(folder, 'state'));
+    const bundle = buildBundle(join(folder, 'bundle'));
+    const model = await makeTinyChatModel();
+    const [backend, liar] = await Promise.all([
+      BackendProcess.start({
+        modelPath: model.path,
+        leaseSecrets: TEST_SECRETS.LEASE_SECRETS,
+        journal: join(folder, 'journal.sqlite'),
+        args: BACKEND_FLAGS,
+      }),
+      Liar.start(liesByName),
+    ]);
+    const backends = JSON.stringify([{ url: backend.url }, { url: liar.url }]);
+    const edge = await ServeProcess.start({
+      stateDir: join(folder, 'state'),
+      vars: { ...VARS, BACKENDS: backends },
+      args: [...bundle, '--drain-seconds', '1'],
+    });
+    const limits = { requests_per_minute: 1_000_000 };
+    const keys = await Promise.all(Array.from({ length: NUM_KEYS }, () => createKey(edge.url, limits)));
+    const surface = await Surface.of(edge.url);
+    return new FuzzWorld({ edge, backend, surface, keys, liar, model, folder });
+  }
+
+  urlOf(target: 'edge' | 'backend'): string {
+    return target === 'edge' ? this.edge.url : this.backend.url;
+  }
+
+  hidden(target: 'edge' | 'backend'): Hidden {
+    const texts = [...Object.values(TEST_SECRETS), this.#folder, this.#model.path, this.#liar.url];
+    return { target, texts: target === 'edge' ? [...texts, this.backend.url] : texts };
+  }
+
+  /** Whether it still answers; else what is wrong. */
+  async pulseOf(target: 'edge' | 'backend'): Promise<string | undefined> {
+    try {
+      const response = await fetch(`${this.urlOf(target)}/health`, { signal: AbortSignal.timeout(10_000) });
+      await response.body?.cancel();
+      return response.status === 200 ? undefined : `/health says ${response.status}`;
+    } catch (error) {
+      return `/health does not answer: ${String(error)}`;
+    }
+  }
+
+  /** Holds that are left when all is quiet, by key: none, unless a request was lost. */
+  async unsettled(): Promise<string[]> {
+    const deadline = performance.now() + SETTLE_LIMIT_MS;
+    for (;;) {
+      const reports = await Promise.all(this.keys.map((key) => this.#usageOf(key)));
+      const open = reports.flatMap(({ key, held_tokens: held, budget, requests }) => {
+        const numOpen = requests.filter(({ state }) => state !== 'settled').length;
+        const isQuiet = held === 0 && budget.held_tokens === 0 && budget.held_nanos === 0 && numOpen === 0;
+        return isQuiet
+          ? []
+          : [`key ${key.id}: ${held} tokens are held, ${numOpen} of the last requests are open`];
+      });
+      if (open.length === 0 || performance.now() > deadline) return open;
+      await new Promise((resolve) => setTimeout(resolve, 250));
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.edge.stop();
+    await this.backend.stop('SIGKILL');
+    await this.#liar.close();
+    await this.#model.remove();
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  async #usageOf(key: string): Promise<UsageReport> {
+    const headers = { authorization: `Bearer ${key}` };
+    const response = await fetch(`${this.edge.url}/v1/usage?limit=100`, { headers });
+    if (!response.ok) throw new Error(`/v1/usage: ${response.status} ${await response.text()}`);
+    return (await response.json()) as UsageReport;
+  }
+}
