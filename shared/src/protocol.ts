@@ -224,6 +224,8 @@ export const modelInfoSchema = z.object({
   /** The same for plan 'auto', which takes it as the most that a step may draft. */
   auto_draft_length: count,
   has_tokenizer: z.boolean(),
+  /** What it can decode by; a name that is not known here is one of a later release. Absent: of an earlier one. */
+  decoders: z.array(z.string()).optional(),
   /** Unix time in seconds. */
   created: count,
 });

@@ -156,6 +156,15 @@ describe('a completion', () => {
   });
 });
 
+describe('a model without a draft model', () => {
+  it('is not said to decode by one, and refuses to', async () => {
+    const model = await client.models.retrieve('demo');
+    expect(model).toMatchObject({ tidar: { decoders: ['ar', 'tidar', 'diffusion'] } });
+    const response = await post({ tidar: { decoder: 'speculative' } });
+    expect(await response.json()).toMatchObject({ error: { param: 'tidar.decoder' } });
+  });
+});
+
 function textOf(stream: string): string {
   const datas = [...stream.matchAll(/^data: (\{.*)$/gm)].map(([, data]) => data ?? '');
   return datas

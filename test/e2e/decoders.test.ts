@@ -151,6 +151,16 @@ describe('the decoders through the edge', () => {
     expect(textOfAnswer(await ask(diffusion))).toBe(textOfAnswer(answer));
   });
 
+  it('are those that the model is said to have', async () => {
+    const headers = { authorization: `Bearer ${client.key}` };
+    const model: unknown = await (await fetch(`${edge.url}/v1/models/demo`, { headers })).json();
+    const all = ['ar', 'tidar', 'diffusion', 'speculative'];
+    expect(model).toMatchObject({ tidar: { decoders: all } });
+    for (const decoder of all) {
+      expect((await ask({ decoder }, { max_tokens: 2 })).choices[0]!.message.content).toBeTypeOf('string');
+    }
+  });
+
   it('refuse by the client’s own names what they cannot honour', async () => {
     const format = { response_format: { type: 'json_object' } };
     expect(await ask({ decoder: 'diffusion' }, format)).toMatchObject({

@@ -30,8 +30,32 @@ const ending = { index: count, finish_reason: finishReasonSchema };
 const open = { index: count, finish_reason: finishReasonSchema.nullable() };
 const chunk = { ...head, usage: usage.nullish(), tidar: z.looseObject({}).optional() };
 
-const message = z.object({ role: z.literal('assistant'), content: z.string(), refusal: z.null() });
-const delta = z.object({ role: z.literal('assistant').optional(), content: z.string().optional() });
+const call = z.object({
+  id: z.string(),
+  type: z.literal('function'),
+  function: z.object({ name: z.string(), arguments: z.string() }),
+});
+/** `content` is null where there are calls alone. */
+const message = z.object({
+  role: z.literal('assistant'),
+  content: z.string().nullable(),
+  refusal: z.null(),
+  reasoning_content: z.string().optional(),
+  tool_calls: z.array(call).optional(),
+});
+/** The first piece of a call has its id, type and name. */
+const callPiece = z.object({
+  index: count,
+  id: z.string().optional(),
+  type: z.literal('function').optional(),
+  function: z.object({ name: z.string().optional(), arguments: z.string() }),
+});
+const delta = z.object({
+  role: z.literal('assistant').optional(),
+  content: z.string().optional(),
+  reasoning_content: z.string().optional(),
+  tool_calls: z.array(callPiece).optional(),
+});
 
 /** What the routes answer, for the API's document; tests hold real answers against it. */
 export const ANSWERS = {
@@ -69,6 +93,7 @@ export const ANSWERS = {
       block_size: count,
       draft_length: count,
       fingerprint: z.string(),
+      decoders: z.array(z.string()).optional(),
     }),
   }),
   Error: z.object({

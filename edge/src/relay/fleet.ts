@@ -96,7 +96,16 @@ function stateOf(word: BackendWord, log: Log): BackendState {
 /** Every model that some healthy backend serves, each once. */
 export function servedModels(fleet: readonly BackendState[]): ModelInfo[] {
   const healthy = fleet.filter(({ status }) => status === 'ok').flatMap(({ models }) => models);
-  return [...new Map(healthy.map((model) => [model.id, model])).values()];
+  const byId = new Map<string, ModelInfo>();
+  for (const model of healthy) byId.set(model.id, withCommonDecoders(model, byId.get(model.id)));
+  return [...byId.values()];
+}
+
+/** What one of its backends cannot do, a request may be refused. */
+function withCommonDecoders(model: ModelInfo, other: ModelInfo | undefined): ModelInfo {
+  const { decoders } = model;
+  if (decoders === undefined || other?.decoders === undefined) return model;
+  return { ...model, decoders: decoders.filter((decoder) => other.decoders?.includes(decoder)) };
 }
 
 export interface Route {

@@ -42,6 +42,7 @@ function modelObject({ id, created, ...model }: ModelInfo): object {
       block_size: model.block_size,
       draft_length: model.draft_length,
       fingerprint: model.fingerprint,
+      ...(model.decoders === undefined ? {} : { decoders: model.decoders }),
     },
   };
 }

@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
+import type { Decoder } from '@tidar/shared/decoder.ts';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { ModelInfo } from '@tidar/shared/protocol.ts';
 import { NAMED_PLAN_DRAFT_LENGTH } from '../decode/decoder.ts';
@@ -49,6 +50,15 @@ export class Backend {
     this.instance = config.instance ?? `http://${config.host}:${config.port}`;
   }
 
+  #decoders(hasDiffusion: boolean): Decoder['type'][] {
+    const hasDraftModel = this.config.draftModelPath !== undefined;
+    return [
+      'ar',
+      ...(hasDiffusion ? (['tidar', 'diffusion'] as const) : []),
+      ...(hasDraftModel ? (['speculative'] as const) : []),
+    ];
+  }
+
   /** Throws `backend_unavailable` while the model is being loaded. */
   get model(): ModelInfo {
     const { folder, engine } = this;
@@ -66,6 +76,7 @@ export class Backend {
       // 'auto' drafts as far as pays; longer than the model was trained for it is no use to try.
       auto_draft_length: blockSize === 0 ? 0 : (draftLength ?? blockSize),
       has_tokenizer: folder.tokenizer !== undefined,
+      decoders: this.#decoders(blockSize > 0),
       created: this.#createdSeconds,
     };
   }
