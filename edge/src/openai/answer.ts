@@ -1,3 +1,4 @@
+import type { ToolCallPiece } from '@tidar/shared/chat.ts';
 import type {
   EndEvent,
   FinishEvent,
@@ -8,7 +9,8 @@ import type {
   Usage,
 } from '@tidar/shared/protocol.ts';
 import { encodeSse } from '@tidar/shared/sse.ts';
-import type { AnswerShape, WholeChoice } from './answer-shape.ts';
+import { sizeOf } from '../relay/step-parts.ts';
+import type { AnswerShape, WholeCall, WholeChoice } from './answer-shape.ts';
 
 /** An event with how far the client has the answer once it has it: the SSE id of its chunk. */
 export interface AnswerEvent {
@@ -36,12 +38,14 @@ export interface StreamForm {
 type StepTrace = StepStats & Pick<StepEvent, 'choice' | 'token_ids' | 'trace'>;
 
 /** A choice of an answer that is not streamed, while it grows. */
-type Choice = WholeChoice & { logprobs: TokenLogprob[] | undefined };
+type Choice = WholeChoice & { logprobs: TokenLogprob[] | undefined; calls: WholeCall[] };
 
 /** The whole answer at once. */
 export async function wholeAnswer(answer: TextAnswer, events: AnswerEvents): Promise<object> {
   const choices = Array.from({ length: answer.numChoices }, (): Choice => ({
     content: '',
+    reasoning: '',
+    calls: [],
     logprobs: undefined,
     finishReason: undefined,
   }));
@@ -55,6 +59,8 @@ export async function wholeAnswer(answer: TextAnswer, events: AnswerEvents): Pro
       continue;
     }
     choice.content += event.text;
+    choice.reasoning += event.reasoning ?? '';
+    for (const piece of event.tool_calls ?? []) addCall(choice.calls, piece);
     if (event.logprobs !== undefined) (choice.logprobs ??= []).push(...event.logprobs);
     const trace = traceOf(event);
     if (trace !== undefined) steps.push(trace);
@@ -96,8 +102,8 @@ export async function* answerChunks(
     position = id;
     if (event.type === 'step') {
       const tidar = traceOf(event);
-      if (event.text === '' && tidar === undefined && event.logprobs === undefined) continue;
-      const choice = writer.part(event.choice, event.text, event.logprobs);
+      if (sizeOf(event) === 0 && tidar === undefined && event.logprobs === undefined) continue;
+      const choice = writer.part(event.choice, event);
       yield chunk([choice], tidar === undefined ? {} : { tidar });
     } else if (event.type === 'finish') {
       numOpen -= 1;
@@ -109,6 +115,11 @@ export async function* answerChunks(
     }
   }
   yield encodeSse({ data: '[DONE]' });
+}
+
+function addCall(calls: WholeCall[], { index, id = '', name = '', arguments: more }: ToolCallPiece): void {
+  const call = (calls[index] ??= { id, name, arguments: '' });
+  call.arguments += more;
 }
 
 function completion(answer: TextAnswer, choices: Choice[], steps: StepTrace[], { usage }: EndEvent): object {

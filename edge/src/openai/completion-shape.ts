@@ -1,5 +1,11 @@
 import type { FinishReason, StartEvent, TokenLogprob } from '@tidar/shared/protocol.ts';
-import { type AnswerShape, type ChoiceWriter, startOf, type WholeChoice } from './answer-shape.ts';
+import {
+  type AnswerShape,
+  type ChoicePart,
+  type ChoiceWriter,
+  startOf,
+  type WholeChoice,
+} from './answer-shape.ts';
 
 /** The log-probabilities of a completion: lists that go side by side, one entry a token. */
 interface Logprobs {
@@ -40,7 +46,7 @@ class CompletionWriter implements ChoiceWriter {
     return choiceOf(index, this.#echo ?? '', this.#echoed(index));
   }
 
-  part(index: number, text: string, logprobs?: readonly TokenLogprob[]): object {
+  part(index: number, { text, logprobs }: ChoicePart): object {
     return choiceOf(index, text, logprobs && this.#list(index, logprobs));
   }
 

@@ -1,4 +1,5 @@
 import type { StepEvent } from '@tidar/shared/protocol.ts';
+import { sizeOf, withoutFirst } from './step-parts.ts';
 
 /**
  * How far a client has an answer: of each choice so many tokens, and so many characters that came after them without a
@@ -34,10 +35,10 @@ export function parsePosition(id: string, numChoices: number): Position | undefi
 
 /** The position after a step. */
 export function advance({ tokens, characters }: Position, step: StepEvent): Position {
-  const { choice, token_ids: tokenIds, text } = step;
+  const { choice, token_ids: tokenIds } = step;
   const add = (counts: readonly number[], more: number): number[] =>
     counts.map((count, index) => (index === choice ? count + more : count));
-  if (tokenIds.length === 0) return { tokens, characters: add(characters, text.length) };
+  if (tokenIds.length === 0) return { tokens, characters: add(characters, sizeOf(step)) };
   const without = characters.map((count, index) => (index === choice ? 0 : count));
   return { tokens: add(tokens, tokenIds.length), characters: without };
 }
@@ -58,15 +59,15 @@ export class Overlap {
   /** What is new of a step; undefined if nothing is. */
   rest(step: StepEvent): StepEvent | undefined {
     const numTokens = this.#take(this.#tokens, step.choice, step.token_ids.length);
-    const numCharacters = this.#take(this.#characters, step.choice, step.text.length);
+    const numCharacters = this.#take(this.#characters, step.choice, sizeOf(step));
     if (numTokens === 0 && numCharacters === 0) return step;
     const tokenIds = step.token_ids.slice(numTokens);
-    const text = step.text.slice(numCharacters);
-    if (tokenIds.length === 0 && text === '') return undefined;
+    const left = withoutFirst(step, numCharacters);
+    if (tokenIds.length === 0 && sizeOf(left) === 0) return undefined;
     // What the pass did as a whole was told with its first part, or belongs to another than the reader saw.
-    const { trace: _trace, ...rest } = step;
+    const { trace: _trace, ...rest } = left;
     const logprobs = step.logprobs?.slice(numTokens);
-    return { ...rest, token_ids: tokenIds, text, ...(logprobs === undefined ? {} : { logprobs }) };
+    return { ...rest, token_ids: tokenIds, ...(logprobs === undefined ? {} : { logprobs }) };
   }
 
   #take(counts: number[], choice: number, most: number): number {

@@ -9,6 +9,7 @@ import type {
 } from '@tidar/shared/protocol.ts';
 import type { PromptCounts, TokenCounts } from '../ledger/types.ts';
 import { ProtocolBreach } from './failures.ts';
+import { sizeOf } from './step-parts.ts';
 
 export interface KnownTokens {
   readonly promptTokenIds: readonly number[];
@@ -67,13 +68,14 @@ export class Tally {
     this.#prompt = { promptTokens: event.num_prompt_tokens, cachedTokens: event.num_cached_tokens };
   }
 
-  step({ choice, token_ids: tokenIds, text }: StepEvent): void {
+  step(event: StepEvent): void {
+    const { choice, token_ids: tokenIds } = event;
     this.firstTokenAt ??= performance.now();
     this.tokenIds[choice]?.push(...tokenIds);
     this.#numPasses += 1;
     const before = tokenIds.length === 0 ? this.lastStep(choice).numCharacters : 0;
     const numTokens = tokenIds.length === 0 ? this.lastStep(choice).numTokens : tokenIds.length;
-    this.#lastSteps[choice] = { numTokens, numCharacters: before + text.length };
+    this.#lastSteps[choice] = { numTokens, numCharacters: before + sizeOf(event) };
   }
 
   /** What came with the last tokens of a choice, and after them. */

@@ -1,6 +1,6 @@
 import type { GenerateRequest } from '@tidar/shared/protocol.ts';
 import type { ToolCallsSpec } from '../engine/grammar/spec.ts';
-import type { AnswerMarks } from '../model/answer/forms.ts';
+import type { AnswerMarks, ThoughtMarks } from '../model/answer/forms.ts';
 import { markNames } from '../model/answer/forms.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 
@@ -30,22 +30,25 @@ export function answerFormOf(
   const mayCall = input.tools !== undefined && input.tool_choice !== 'none';
   // A text of a given form begins with its first token.
   const mayThink = thoughts !== undefined && (mayCall || grammar === undefined);
+  const beginning = mayThink ? beginningOf(promptIds, thoughts, tokenizer) : 'after a thought';
   const marks = {
-    ...(mayThink ? { thoughts } : {}),
+    ...(mayThink && beginning !== 'after a thought' ? { thoughts } : {}),
     ...(mayCall && calls !== undefined ? { calls } : {}),
   };
-  if (markNames(marks).length === 0 && marks.calls === undefined) return undefined;
-  return { marks, isThinking: mayThink && endsInThought(promptIds, marks, tokenizer), requestId };
+  if (marks.thoughts === undefined && marks.calls === undefined) return undefined;
+  return { marks, isThinking: beginning === 'in a thought', requestId };
 }
 
-function endsInThought(
+/** Templates open a thought for the model, or close an empty one, so that it does not think. */
+function beginningOf(
   promptIds: readonly number[],
-  { thoughts }: AnswerMarks,
+  { open, close }: ThoughtMarks,
   tokenizer: Tokenizer,
-): boolean {
-  if (thoughts === undefined) return false;
-  const stream = tokenizer.stream([thoughts.open, thoughts.close]);
-  return (stream.push(promptIds.slice(-NUM_LAST_TOKENS)) + stream.flush()).trimEnd().endsWith(thoughts.open);
+): 'in a thought' | 'after a thought' | 'anywhere' {
+  const stream = tokenizer.stream([open, close]);
+  const last = (stream.push(promptIds.slice(-NUM_LAST_TOKENS)) + stream.flush()).trimEnd();
+  if (last.endsWith(open)) return 'in a thought';
+  return last.endsWith(close) ? 'after a thought' : 'anywhere';
 }
 
 /** The grammar of a chat with tools; undefined where the model may not call, or has no form for it. */

@@ -20,7 +20,7 @@ export interface AnswerParts {
 type Place = 'text' | 'thought' | 'call' | 'scan' | 'name' | 'call id' | 'close' | 'between';
 
 /**
- * Takes a model's text apart as it comes: thoughts, text, calls. What is known after some characters follows from these
+ * Takes a model's text apart as it comes: a thought, text, calls, in this order. What is known after some characters follows from these
  * alone, wherever the text was cut on its way: marks that are not complete are held back, and so is the white space
  * before them, which is dropped where a mark follows. A call is not told before its name is complete.
  */
@@ -97,7 +97,8 @@ export class AnswerParser {
     const isFirst = !this.#hasText && this.#held.trim() === '';
     if (form?.open === '' && isFirst && char === '{') return this.#begin(char);
     const call = form?.open === '' ? PYTHON_MARK : (form?.open ?? '');
-    const mark = this.#hold(char, [this.#thoughts?.open ?? '', call]);
+    const thought = this.#hasText ? '' : (this.#thoughts?.open ?? '');
+    const mark = this.#hold(char, [thought, call]);
     if (mark !== undefined) this.#enter(mark === call ? 'call' : 'thought');
   }
 

@@ -77,13 +77,11 @@ class ToolGrammar {
     const { thoughts, isThinking } = this.#spec;
     const { open } = this.#form;
     const { define } = this.#rules;
-    const answer = define.later();
     const exits = [this.#exit(open === '' ? PYTHON_MARK : open, define(sequence(BLANKS, calls)))];
-    const end = thoughts && this.#exit(thoughts.close, answer.rule);
-    const thought = end && freeText({ exits: [end], mayEnd: true }, define);
-    if (thoughts !== undefined && thought !== undefined) exits.push(this.#exit(thoughts.open, thought));
-    answer.set(freeText({ exits, mayEnd: true, object: open === '' ? calls : undefined }, define));
-    return isThinking && thought !== undefined ? thought : answer.rule;
+    const answer = freeText({ exits, mayEnd: true, object: open === '' ? calls : undefined }, define);
+    if (thoughts === undefined) return answer;
+    const thought = freeText({ exits: [this.#exit(thoughts.close, answer)], mayEnd: true }, define);
+    return isThinking ? thought : choice(answer, sequence(BLANKS, this.#mark(thoughts.open), thought));
   }
 
   /** All calls of an answer, after the mark that opens the first. */
