@@ -56,6 +56,28 @@ const MAPPED: Record<string, Mapped<unknown>> = {
   logit_bias: mapped(fc.dictionary(fc.nat().map(String), double(-100, 100), { maxKeys: 4 }), ({ sampling }) =>
     Object.fromEntries(sampling.logit_bias),
   ),
+  tools: mapped(
+    fc.constantFrom(
+      [],
+      [{ type: 'function', function: { name: 'a', strict: true, parameters: { type: 'object' } } }],
+    ),
+    ({ input }) => (input.type === 'chat' ? input.tools : undefined),
+    (tools) =>
+      (tools as []).map(({ function: tool }) => tool).at(0) && [
+        { name: 'a', strict: true, parameters: { type: 'object' } },
+      ],
+  ),
+  tool_choice: mapped(
+    fc.constantFrom('none', 'auto', 'required', { type: 'function', function: { name: 'a' } }),
+    ({ input }) => (input.type === 'chat' ? input.tool_choice : undefined),
+    (choice) => (typeof choice === 'string' ? choice : { name: 'a' }),
+  ),
+  parallel_tool_calls: mapped(fc.boolean(), ({ input }) =>
+    input.type === 'chat' ? input.parallel_tool_calls : undefined,
+  ),
+  chat_template_kwargs: mapped(fc.constantFrom({}, { enable_thinking: false }), ({ input }) =>
+    input.type === 'chat' ? input.template_variables : undefined,
+  ),
   response_format: mapped(
     fc.constantFrom(
       { type: 'text' },
@@ -110,13 +132,10 @@ const OWN = ['stream', 'stream_options', 'user', 'metadata', 'tidar'];
 /** What nobody does yet: every value that asks for something is refused. */
 const REFUSED: Record<string, unknown> = {
   store: true,
-  tools: [{ type: 'function' }],
-  tool_choice: 'auto',
   audio: { voice: 'a' },
   function_call: 'auto',
   functions: [],
   modalities: ['text'],
-  parallel_tool_calls: true,
   prediction: {},
   prompt_cache_key: 'k',
   prompt_cache_retention: '24h',

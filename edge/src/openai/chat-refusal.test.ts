@@ -6,6 +6,13 @@ import { model } from './testing.ts';
 
 const messages = [{ role: 'user', content: 'Hello' }];
 
+const tool = (changes: object = {}): object => ({ type: 'function', function: { name: 'a', ...changes } });
+const calling = (args: string, name = 'a'): object => ({
+  role: 'assistant',
+  content: null,
+  tool_calls: [{ id: 'x', type: 'function', function: { name, arguments: args } }],
+});
+
 function refusal(change: object): unknown {
   try {
     const chat = parse(chatRequestSchema, { model: 'demo', messages, ...change });
@@ -24,7 +31,7 @@ describe('chat request', () => {
     ['model', { model: undefined }, 'invalid_request'],
     ['messages', { messages: undefined }, 'invalid_request'],
     ['messages', { messages: [] }, 'invalid_request'],
-    ['messages[0].role', { messages: [{ role: 'tool', content: 'a' }] }, 'invalid_request'],
+    ['messages[0].role', { messages: [{ role: 'robot', content: 'a' }] }, 'invalid_request'],
     ['messages[0].content', { messages: [{ role: 'user' }] }, 'invalid_request'],
     [
       'messages[0].content[0].type',
@@ -62,7 +69,33 @@ describe('chat request', () => {
     ['logit_bias.050', { logit_bias: { '050': 1 } }, 'invalid_request'],
     ['logit_bias.hello', { logit_bias: { hello: 1 } }, 'invalid_request'],
     ['logit_bias.__proto__', { logit_bias: JSON.parse('{"__proto__": 1}') as object }, 'invalid_request'],
-    ['tools', { tools: [{ type: 'function' }] }, 'invalid_request'],
+    ['messages[0].tool_call_id', { messages: [{ role: 'tool', content: 'a' }] }, 'invalid_request'],
+    [
+      'messages[0].tool_call_id',
+      { messages: [{ role: 'tool', content: 'a', tool_call_id: 'x' }] },
+      'invalid_request',
+    ],
+    ['messages[0].content', { messages: [{ role: 'assistant', content: null }] }, 'invalid_request'],
+    ['messages[0].tool_calls[0].function.arguments', { messages: [calling('{"a": 1')] }, 'invalid_request'],
+    ['messages[0].tool_calls[0].function.arguments', { messages: [calling('[1]')] }, 'invalid_request'],
+    ['messages[0].tool_calls[0].function.name', { messages: [calling('{}', 'a b')] }, 'invalid_request'],
+    ['tools[0].function', { tools: [{ type: 'function' }] }, 'invalid_request'],
+    ['tools[0].type', { tools: [{ type: 'custom', custom: { name: 'a' } }] }, 'invalid_request'],
+    ['tools[0].function.name', { tools: [tool({ name: 'a b' })] }, 'invalid_request'],
+    ['tools[0].function.parameters', { tools: [tool({ parameters: { type: 'array' } })] }, 'invalid_request'],
+    ['tools[1].function.name', { tools: [tool(), tool()] }, 'invalid_request'],
+    ['tools[0].function.returns', { tools: [tool({ returns: {} })] }, 'unknown_parameter'],
+    ['tool_choice', { tool_choice: 'any', tools: [tool()] }, 'invalid_request'],
+    [
+      'tool_choice',
+      { tool_choice: { type: 'function', function: { name: 'b' } }, tools: [tool()] },
+      'invalid_request',
+    ],
+    ['tool_choice', { tool_choice: 'required' }, 'invalid_request'],
+    ['parallel_tool_calls', { parallel_tool_calls: 1 }, 'invalid_request'],
+    ['chat_template_kwargs', { chat_template_kwargs: [] }, 'invalid_request'],
+    ['function_call', { function_call: 'auto' }, 'invalid_request'],
+    ['functions', { functions: [] }, 'invalid_request'],
     ['response_format.type', { response_format: { type: 'xml' } }, 'invalid_request'],
     ['response_format.json_schema', { response_format: { type: 'json_schema' } }, 'invalid_request'],
     ['response_format.schema', { response_format: { type: 'json_object', schema: {} } }, 'unknown_parameter'],
@@ -115,7 +148,7 @@ describe('chat request', () => {
       { tidar: { decoder: 'diffusion', strategy: 'confidence', threshold: 0.9 } },
       'invalid_request',
     ],
-    ['tidar.trace', { tidar: { trace: 'full' } }, 'invalid_request'],
+    ['tidar.trace', { tidar: { trace: 'all' } }, 'invalid_request'],
   ])('refuses %s by its name: %j', (param, change, code) => {
     expect(refusal(change)).toMatchObject({ code, param, message: expect.stringContaining(`'${param}'`) });
   });

@@ -25,6 +25,10 @@ function inputOf(chat: ChatRequest): ChatInput {
     const message = `'tool_choice' names the function '${named}', which 'tools' does not have.`;
     throw new TidarError('invalid_request', message, { param: 'tool_choice' });
   }
+  if (choice === 'required' && known.length === 0) {
+    const message = "'tool_choice' asks for a call, but there are no 'tools'.";
+    throw new TidarError('invalid_request', message, { param: 'tool_choice' });
+  }
   return {
     type: 'chat',
     // Before the messages, as in the prompt: requests with the same tools begin alike.
