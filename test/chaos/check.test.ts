@@ -70,6 +70,7 @@ const bill = (changes: Partial<RequestRecord> = {}, more: Partial<Bill> = {}): B
   ask: 'ask 0',
   journals: [journal([20, 20])],
   isJournalLost: false,
+  provenTokens: [],
   ...more,
 });
 
@@ -129,10 +130,11 @@ describe('a round that is right', () => {
 
   it('reports the loss of a lost journal apart', () => {
     const lost = bill(
-      { completion_tokens: 32, estimated: true, rule_loss_tokens: 20 },
-      { journals: [], isJournalLost: true },
+      // Both end at 33, a slice after the furthest.
+      { completion_tokens: 32, estimated: true, rule_loss_tokens: 34 },
+      { journals: [], isJournalLost: true, provenTokens: [17, 15] },
     );
-    expect(checkRound(facts({ bills: [lost] }))).toEqual({ ...GOOD, ruleLossTokens: 20 });
+    expect(checkRound(facts({ bills: [lost] }))).toEqual({ ...GOOD, ruleLossTokens: 34 });
   });
 });
 
@@ -189,7 +191,7 @@ describe('a delivered token without a bill is found', () => {
         bills: [
           bill(
             { completion_tokens: 30, estimated: true, rule_loss_tokens: 9 },
-            { journals: [], isJournalLost: true },
+            { journals: [], isJournalLost: true, provenTokens: [15, 15] },
           ),
         ],
       },
@@ -223,8 +225,15 @@ describe('every other law that is broken is told', () => {
       /^below its journal:/,
     ],
     [
-      'a loss of more than a slice',
-      { bills: [bill({ estimated: true, rule_loss_tokens: 33 }, { journals: [], isJournalLost: true })] },
+      'a loss of more than a slice after the furthest choice',
+      {
+        bills: [
+          bill(
+            { estimated: true, rule_loss_tokens: 35 },
+            { journals: [], isJournalLost: true, provenTokens: [21, 19] },
+          ),
+        ],
+      },
       /^rule:/,
     ],
     ['a loss in an exact bill', { bills: [bill({ rule_loss_tokens: 1 })] }, /^rule:/],

@@ -68,7 +68,8 @@ function checkNumberOfBills({ stories, bills }: RoundFacts, verdict: Verdict): v
   }
 }
 
-function checkBill({ row, ask, journals, isJournalLost }: Bill, facts: RoundFacts, verdict: Verdict): void {
+function checkBill(bill: Bill, facts: RoundFacts, verdict: Verdict): void {
+  const { row, ask, journals, isJournalLost, provenTokens } = bill;
   const name = `${ask} (${row.id})`;
   const { completion_tokens: billed, rule_loss_tokens: loss } = row;
   if (row.state !== 'settled') verdict.problems.push(`open: ${name} has no bill yet`);
@@ -90,11 +91,19 @@ function checkBill({ row, ask, journals, isJournalLost }: Bill, facts: RoundFact
     verdict.problems.push(`prompt: ${name} is billed ${row.prompt_tokens}, not ${story.oracle.promptTokens}`);
   }
   verdict.ruleLossTokens += loss;
-  const numChoices = story?.oracle.texts.length ?? 1;
-  if (loss > numChoices * facts.sliceTokens) {
-    verdict.problems.push(`rule: ${name} may lose ${loss} tokens, more than a slice of each choice`);
+  const granted = mostGranted(provenTokens, facts.sliceTokens);
+  if (loss > granted) {
+    verdict.problems.push(
+      `rule: ${name} may lose ${loss} tokens, more than the ${granted} of its last slice`,
+    );
   }
   if (loss > 0 && !row.estimated) verdict.problems.push(`rule: ${name} is exact, and has a loss of ${loss}`);
+}
+
+/** What can have been granted past what is proven: all choices end alike, a slice after the furthest of them. */
+function mostGranted(provenTokens: readonly number[], sliceTokens: number): number {
+  const end = Math.max(0, ...provenTokens) + sliceTokens;
+  return sum(provenTokens.map((proven) => end - proven));
 }
 
 /** How far an answer came, by all who know: of each choice the furthest, never a sum of attempts. */

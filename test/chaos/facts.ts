@@ -53,6 +53,8 @@ export interface Bill {
   journals: JournalAnswer[];
   /** An instance that had one of its attempts has lost its journal. */
   isJournalLost: boolean;
+  /** Tokens of each choice that were proven to the ledger; read only of a bill that tells a loss. */
+  provenTokens: number[];
 }
 
 export interface RoundFacts {

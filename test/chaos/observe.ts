@@ -1,11 +1,19 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type JournalAnswer, journalAnswerSchema } from '@tidar/shared/journal.ts';
+import { z } from 'zod';
+import type { BackupPage } from '../../edge/src/backup.ts';
 import type { DailyUsage, RequestRecord, UsageCounts, UsageReport } from '../../edge/src/ledger/types.ts';
 import { sumUsage } from '../../edge/src/ledger/usage.ts';
 import { AdminClient } from '../support/admin-client.ts';
 import type { BackendSite } from './backend-site.ts';
 
 const POLL_MS = 150;
+const provenSchema = z
+  .object({ delivered: z.string(), num_choices: z.int().positive() })
+  .transform(({ delivered, num_choices: numChoices }) => {
+    const counts = z.array(z.int().nonnegative()).parse(JSON.parse(delivered));
+    return Array.from({ length: numChoices }, (_, choice) => counts[choice] ?? 0);
+  });
 
 export interface KeyState {
   report: UsageReport;
@@ -36,6 +44,20 @@ export async function waitForKey(
     if (isSo(state) || performance.now() > deadline) return state;
     await sleep(POLL_MS);
   }
+}
+
+/** Tokens of each choice that a request's ledger knows to have been delivered, by its backup: usage has their sum alone. */
+export async function readProven(edgeUrl: string, keyId: string, requestId: string): Promise<number[]> {
+  const admin = new AdminClient(edgeUrl);
+  let after: string | null = '';
+  while (after !== null) {
+    const path: string = `/export/keys/${keyId}?after=${encodeURIComponent(after)}`;
+    const { body }: { body: BackupPage } = await admin.get<BackupPage>(path);
+    const found = body.rows.find(({ table, row }) => table === 'requests' && row['id'] === requestId);
+    if (found !== undefined) return provenSchema.parse(found.row);
+    after = body.next;
+  }
+  throw new Error(`the backup of ${keyId} has no ${requestId}`);
 }
 
 /** What an instance's journal knows of the attempts of a request. */

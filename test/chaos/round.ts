@@ -5,7 +5,7 @@ import { checkRound } from './check.ts';
 import { Client } from './client.ts';
 import type { Bill, ClientStory, Oracle, RoundFacts, Verdict } from './facts.ts';
 import { injectFault, type LossRecord } from './inject.ts';
-import { type KeyState, readJournals, waitForKey } from './observe.ts';
+import { type KeyState, readJournals, readProven, waitForKey } from './observe.ts';
 import type { ClientPlan, RoundPlan } from './plan.ts';
 import { Random } from './random.ts';
 import type { Say } from './trace.ts';
@@ -147,7 +147,9 @@ async function factsOf(
   const bills = await Promise.all(
     report.requests.map(async (row): Promise<Bill> => {
       const journals = (await Promise.all(world.backends.map((site) => readJournals(site, row)))).flat();
-      return { row, ask: row.metadata?.['ask'] ?? 'unknown', journals, isJournalLost };
+      const provenTokens =
+        row.rule_loss_tokens > 0 ? await readProven(world.edge.url, report.key.id, row.id) : [];
+      return { row, ask: row.metadata?.['ask'] ?? 'unknown', journals, isJournalLost, provenTokens };
     }),
   );
   return {
