@@ -28,6 +28,8 @@ export interface BackendProcessOptions {
   readonly journal?: string;
   /** To be found again by its leases after a restart; absent: any free one. */
   readonly port?: number;
+  /** Another program that serves the same; absent: server/main.ts. */
+  readonly main?: string;
   /** What its environment has beside this process's. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -57,10 +59,11 @@ export class BackendProcess {
   /** Starts it and waits until its model is loaded. */
   static async start(options: BackendProcessOptions): Promise<BackendProcess> {
     const { modelPath, leaseSecrets = TEST_SECRET, args = [], journal, port = 0, env = {} } = options;
+    const { main = MAIN } = options;
     const folder = mkdtempSync(join(tmpdir(), 'tidar-journal-'));
     const journalPath = journal ?? join(folder, 'journal.sqlite');
     const flags = ['--model', modelPath, '--port', String(port), '--journal', journalPath];
-    const child = spawn(process.execPath, [MAIN, ...flags, ...args], {
+    const child = spawn(process.execPath, [main, ...flags, ...args], {
       env: { ...process.env, ...ALLOCATOR_ENVIRONMENT, LEASE_SECRETS: leaseSecrets, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
     });
