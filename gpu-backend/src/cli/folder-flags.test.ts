@@ -59,11 +59,12 @@ describe('the flags of a model folder', () => {
 
   it('come through npm start to the backend as they were given, the adapter from where the person is', () => {
     const args = ['--mask-token', '3', '--block-size', '8', '--adapter-rows', 'all', '--quantize', 'int4'];
-    const start = parseStartOptions(['--model', 'm', '--adapter', '/a/b', ...args], {});
+    const tools = ['--tool-format', 'hermes'];
+    const start = parseStartOptions(['--model', 'm', '--adapter', '/a/b', ...args, ...tools], {});
     const flags = folderArguments(start!.folderOptions);
     const backend = parseServerConfig(['--model', 'm', ...flags], { LEASE_SECRETS: 'x'.repeat(40) });
     const expected = { maskTokenId: 3, blockSize: 8, adapter: '/a/b', adapterRows: 'all', quantize: 'int4' };
-    expect(backend).toMatchObject(expected);
+    expect(backend).toMatchObject({ ...expected, toolFormat: 'hermes' });
     const env = { LEASE_SECRETS: 'x'.repeat(40), MODEL: 'm', MASK_TOKEN: '5', ADAPTER: 'none' };
     expect(parseServerConfig([], env)).toMatchObject({ maskTokenId: 5, adapter: 'none' });
     expect(() => parseServerConfig(['--model', 'm', '--block-size', '0'], env)).toThrow(
@@ -73,7 +74,13 @@ describe('the flags of a model folder', () => {
 
   it('survive being read and written again', () => {
     const adapter = { adapter: 'none', adapterRows: 'masks' } as const;
-    const options = { maskTokenId: 0, blockSize: 32, ...adapter, quantize: 'int8' } as const;
+    const options = {
+      maskTokenId: 0,
+      blockSize: 32,
+      ...adapter,
+      quantize: 'int8',
+      toolFormat: 'none',
+    } as const;
     expect(parseFolderFlags(parseFlags(folderArguments(options), FOLDER_FLAGS))).toEqual(options);
     expect(folderArguments(parseFolderFlags(parseFlags([], FOLDER_FLAGS)))).toEqual([]);
   });

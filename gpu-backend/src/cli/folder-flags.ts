@@ -1,4 +1,5 @@
 import { ADAPTER_ROWS } from '../model/adapter.ts';
+import { TOOL_FORMATS } from '../model/answer/forms.ts';
 import type { FolderOptions } from '../model/folder.ts';
 import { QUANTIZATIONS } from '../model/quantization/scheme.ts';
 import { numberFlag, oneOf, stringFlag, wholeNumber } from './flags.ts';
@@ -13,13 +14,16 @@ export const FOLDER_FLAGS = {
   adapter: text,
   'adapter-rows': text,
   quantize: text,
+  'tool-format': text,
 } as const;
 
 export const FOLDER_HELP = `  --mask-token ID      TiDAR's mask token and block size, where config.json has no
   --block-size N       fields for them or others are wanted
   --adapter PATH       a PEFT folder (LoRA); 'none' leaves out the one that the model brings
   --adapter-rows NAME  masks: it acts on drafts alone; all: as if merged (masks where the model drafts)
-  --quantize NAME      int8 or int4: products' weights in so many bits; less memory, other numbers`;
+  --quantize NAME      int8 or int4: products' weights in so many bits; less memory, other numbers
+  --tool-format NAME   how it writes calls of tools, where its chat template does not tell: hermes, llama, mistral,
+                       mistral-args, nemotron; none: it has no tools`;
 
 export function parseFolderFlags(flags: ParsedFlags): FolderOptions {
   return {
@@ -28,6 +32,7 @@ export function parseFolderFlags(flags: ParsedFlags): FolderOptions {
     adapter: stringFlag(flags, 'adapter'),
     adapterRows: oneOf(flags, 'adapter-rows', ADAPTER_ROWS),
     quantize: oneOf(flags, 'quantize', QUANTIZATIONS),
+    toolFormat: oneOf(flags, 'tool-format', TOOL_FORMATS),
   };
 }
 
@@ -39,6 +44,7 @@ export function folderArguments(options: FolderOptions): string[] {
     adapter: options.adapter,
     'adapter-rows': options.adapterRows,
     quantize: options.quantize,
+    'tool-format': options.toolFormat,
   } satisfies Record<keyof typeof FOLDER_FLAGS, unknown>;
   return Object.entries(values).flatMap(([flag, value]) =>
     value === undefined ? [] : [`--${flag}`, String(value)],

@@ -8,6 +8,7 @@ import {
   OWN_ADAPTER_FOLDER,
 } from './adapter.ts';
 import type { Adapter, AdapterRows } from './adapter.ts';
+import type { ToolFormat } from './answer/forms.ts';
 import type { ModelConfig } from './config.ts';
 import { parseModelConfig } from './config.ts';
 import { hashFiles } from './fingerprint.ts';
@@ -36,6 +37,8 @@ export interface FolderOptions extends TidarFields {
   readonly adapterRows?: AdapterRows | undefined;
   /** Products' weights in fewer bits; absent: as the folder has them. */
   readonly quantize?: Quantization | undefined;
+  /** How the model writes calls of tools; absent: as its chat template shows it. */
+  readonly toolFormat?: ToolFormat | undefined;
 }
 
 /** A model folder of which no weight was read. */
@@ -83,7 +86,7 @@ export function loadModelFolder(
 ): ModelFolder {
   const outline = outlineFolder(path, options);
   onOutline?.(outline);
-  const tokenizer = loadTokenizer(outline.path, outline.config);
+  const tokenizer = loadTokenizer(outline.path, outline.config, options.toolFormat);
   const eosTokenIds = [...(tokenizer?.eosTokenIds ?? outline.config.eosTokenIds)];
   const contentHash = hashFiles(outline.path, hashedFiles(outline), settingsOf(outline, options));
   return {
@@ -155,6 +158,7 @@ function settingsOf({ config, adapter, quantization }: ModelOutline, options: Fo
     ...(isOverridden ? [config.tidar] : []),
     ...(adapter ? [adapter.rows] : []),
     ...(quantization ? [quantization] : []),
+    ...(options.toolFormat ? [options.toolFormat] : []),
   ];
 }
 

@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { z } from 'zod';
-import type { CallFormName } from './answer/forms.ts';
+import type { ToolFormat } from './answer/forms.ts';
 import type { ChatTemplate } from './chat-template.ts';
 import { parseChatTemplate, withToolTemplate } from './chat-template.ts';
 import type { ModelConfig } from './config.ts';
@@ -36,12 +36,12 @@ interface TokenizerOutline {
 export function loadTokenizer(
   folder: string,
   config: ModelConfig,
-  callForm?: CallFormName | 'none',
+  toolFormat?: ToolFormat,
 ): Tokenizer | undefined {
   const outline = outlineTokenizer(folder, config);
   if (outline === undefined) return undefined;
   const { json, ...parts } = outline;
-  return makeTokenizer(json, { fileName: TOKENIZER_FILE, callForm, ...parts });
+  return makeTokenizer(json, { fileName: TOKENIZER_FILE, toolFormat, ...parts });
 }
 
 /** Reads and checks the files; a vocabulary is made usable only by `loadTokenizer`, which takes its time. */

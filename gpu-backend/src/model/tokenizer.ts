@@ -2,7 +2,7 @@ import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers';
 import { TidarError } from '@tidar/shared/errors.ts';
 import { z } from 'zod';
 import type { ChatMessage, ChatTemplate, ChatTemplateOptions } from './chat-template.ts';
-import type { AnswerMarks, CallFormName } from './answer/forms.ts';
+import type { AnswerMarks, ToolFormat } from './answer/forms.ts';
 import { findMarks } from './answer/forms.ts';
 import { invalidFile } from './json-file.ts';
 import { makeSpecialTokenGuard } from './special-tokens.ts';
@@ -46,7 +46,7 @@ export interface TokenizerParts {
   bosTokenId?: number;
   eosTokenIds: readonly number[];
   /** In place of what the template shows of it. */
-  callForm?: CallFormName | 'none' | undefined;
+  toolFormat?: ToolFormat | undefined;
 }
 
 const addedTokenSchema = z.looseObject({
@@ -90,7 +90,7 @@ export function findTokenId(json: TokenizerJson, token: string): number | undefi
 
 /** Builds a tokenizer from a parsed tokenizer.json. */
 export function makeTokenizer(json: TokenizerJson, parts: Omit<TokenizerParts, 'json'>): Tokenizer {
-  const { fileName, chatTemplate, bosTokenId, eosTokenIds, callForm } = parts;
+  const { fileName, chatTemplate, bosTokenId, eosTokenIds, toolFormat } = parts;
   const templateSource = chatTemplate?.source ?? '';
   const decoder = makePieceDecoder(json.decoder, fileName);
   const pieces = makePieces(json, decoder);
@@ -107,7 +107,7 @@ export function makeTokenizer(json: TokenizerJson, parts: Omit<TokenizerParts, '
     eosTokenIds,
     hasChatTemplate: chatTemplate !== undefined,
     templateSource,
-    marks: findMarks(templateSource, callForm),
+    marks: findMarks(templateSource, toolFormat),
     ...encoders,
     decode: (ids) => {
       const text = stream();

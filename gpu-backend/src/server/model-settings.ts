@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { ADAPTER_ROWS } from '../model/adapter.ts';
+import { TOOL_FORMATS } from '../model/answer/forms.ts';
 import { QUANTIZATIONS } from '../model/quantization/scheme.ts';
 
 /** What an operator says of the model folder beside its path; see `FolderOptions`. */
@@ -29,6 +30,11 @@ export const MODEL_SETTINGS = {
     env: 'QUANTIZE',
     help: "'int8' or 'int4': products' weights in so many bits; less memory, other numbers",
   },
+  toolFormat: {
+    flag: 'tool-format',
+    env: 'TOOL_FORMAT',
+    help: `how the model writes calls of tools, where its chat template does not tell: ${TOOL_FORMATS.join(', ')}`,
+  },
 } as const;
 
 const count = (least: number): z.ZodType<number, string> =>
@@ -44,4 +50,5 @@ export const modelSettingsSchema = {
   adapter: z.string().min(1, 'is empty').optional(),
   adapterRows: z.enum(ADAPTER_ROWS, "expected 'masks' or 'all'").optional(),
   quantize: z.enum(QUANTIZATIONS, "expected 'int8' or 'int4'").optional(),
+  toolFormat: z.enum(TOOL_FORMATS, `expected one of ${TOOL_FORMATS.join(', ')}`).optional(),
 };

@@ -36,15 +36,18 @@ function checkLength(spec: GrammarSpec): void {
   const { length } = specKey(spec);
   if (length <= GRAMMAR_LIMITS.numCharacters) return;
   throw refuse(
-    `The ${spec.type.replace('_', ' ')} has ${length} characters; at most ${GRAMMAR_LIMITS.numCharacters} are supported.`,
+    `The ${nameOf(spec)} has ${length} characters; at most ${GRAMMAR_LIMITS.numCharacters} are supported.`,
   );
 }
+
+const nameOf = ({ type }: GrammarSpec): string =>
+  type === 'tool_calls' ? 'list of tools' : type.replace('_', ' ');
 
 /** Equal for equal specs. */
 export function specKey(spec: GrammarSpec): string {
   try {
     return JSON.stringify(spec);
   } catch {
-    throw refuse(`The ${spec.type.replace('_', ' ')} is nested too deeply to be read.`);
+    throw refuse(`The ${nameOf(spec)} is nested too deeply to be read.`);
   }
 }

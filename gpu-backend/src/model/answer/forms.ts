@@ -6,6 +6,9 @@ export interface ThoughtMarks {
 
 export const CALL_FORMS = ['hermes', 'llama', 'mistral', 'mistral-args', 'nemotron'] as const;
 export type CallFormName = (typeof CALL_FORMS)[number];
+/** What an operator may say of a model's calls. */
+export const TOOL_FORMATS = [...CALL_FORMS, 'none'] as const;
+export type ToolFormat = (typeof TOOL_FORMATS)[number];
 
 /** How a family of models writes calls. */
 export interface CallForm {
@@ -40,10 +43,10 @@ export interface AnswerMarks {
   readonly calls?: CallFormName;
 }
 
-/** `callForm`: what is said of the calls in place of what the template shows. */
-export function findMarks(template: string, callForm?: CallFormName | 'none'): AnswerMarks {
+/** `toolFormat`: what is said of the calls in place of what the template shows. */
+export function findMarks(template: string, toolFormat?: ToolFormat): AnswerMarks {
   const thoughts = findThoughts(template);
-  const calls = callForm === 'none' ? undefined : (callForm ?? findCallForm(template));
+  const calls = toolFormat === 'none' ? undefined : (toolFormat ?? findCallForm(template));
   return { ...(thoughts === undefined ? {} : { thoughts }), ...(calls === undefined ? {} : { calls }) };
 }
 
@@ -56,8 +59,8 @@ function findThoughts(template: string): ThoughtMarks | undefined {
 function findCallForm(template: string): CallFormName | undefined {
   if (template.includes('[TOOL_CALLS]')) return template.includes(ARGS_MARK) ? 'mistral-args' : 'mistral';
   if (/<TOOLCALL>\[/.test(template)) return 'nemotron';
-  // Written as text, or within a literal of the template, whose quotes and line breaks are escaped.
-  if (/<tool_call>(?:\\n|\s)*\{\\?["']name\\?["']/.test(template)) return 'hermes';
+  // Written as text, or in literals of the template, whose quotes and line breaks may be escaped.
+  if (/<tool_call>(?:\\n|[\s"'\\{}-])*name\\?["']/.test(template)) return 'hermes';
   return /\{"name": [^}]*"parameters": /.test(template) ? 'llama' : undefined;
 }
 
