@@ -36,6 +36,8 @@ const backendsSchema = z
   .array(z.strictObject({ url: z.url({ protocol: /^https?$/ }) }))
   .transform((list) => list.map(({ url }) => ({ url: url.replace(/\/+$/, '') })));
 
+const isOrigin = (text: string): boolean => URL.canParse(text) && new URL(text).origin === text;
+
 const shape = z.object({
   BACKENDS: z.string('BACKENDS is missing').transform((text, context) => {
     try {
@@ -66,6 +68,23 @@ const shape = z.object({
   ADMIN_TOKEN: z.string('ADMIN_TOKEN is missing').min(32, 'ADMIN_TOKEN needs at least 32 characters'),
   /** How long a lease lets a backend generate. */
   LEASE_LIFETIME_MS: milliseconds('LEASE_LIFETIME_MS', 600_000),
+  /** How long the body of a request may take to come. */
+  BODY_TIMEOUT_MS: milliseconds('BODY_TIMEOUT_MS', 30_000),
+  /** Whose pages may call the API from a browser: origins, separated by commas, or `*`; by default only the edge's own. */
+  CORS_ORIGINS: z
+    .string()
+    .default('')
+    .transform((text, context) => {
+      const origins = text
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== '');
+      if (origins.every((origin) => origin === '*' || isOrigin(origin))) return origins;
+      const message =
+        'CORS_ORIGINS must be origins such as https://app.example.com, separated by commas, or *';
+      context.addIssue({ code: 'custom', message });
+      return z.NEVER;
+    }),
   /** How long a backend may take until its first event, time in its queue included. */
   START_TIMEOUT_MS: milliseconds('START_TIMEOUT_MS', 120_000),
   /** How long a backend may be silent between two events. */

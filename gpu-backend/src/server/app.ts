@@ -3,12 +3,9 @@ import type { Health } from '@tidar/shared/protocol.ts';
 import { PROTOCOL_VERSION } from '@tidar/shared/protocol.ts';
 import { requestIdIn, type TraceContext, traceFields, traceOf } from '@tidar/shared/trace-context.ts';
 import { type Context, Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
 import type { Backend } from './backend.ts';
 import { handleGenerate } from './generate-route.ts';
 import { handleRead, handleRenew } from './requests-route.ts';
-
-const MAX_BODY_BYTES = 8 << 20;
 
 interface AppEnv {
   Variables: { trace: TraceContext };
@@ -21,17 +18,11 @@ export function createApp(backend: Backend): Hono<AppEnv> {
     context.set('trace', traceOf(context.req.raw.headers));
     await next();
   });
-  const limitBody = bodyLimit({
-    maxSize: MAX_BODY_BYTES,
-    onError: () => {
-      throw new TidarError('payload_too_large', `The body is larger than ${MAX_BODY_BYTES} bytes.`);
-    },
-  });
-  app.post(GENERATE, limitBody, (context) => handleGenerate(backend, context.req.raw, context.get('trace')));
-  app.post(READ, limitBody, (context) =>
+  app.post(GENERATE, (context) => handleGenerate(backend, context.req.raw, context.get('trace')));
+  app.post(READ, (context) =>
     handleRead(backend, context.req.param('id'), context.req.raw, context.get('trace')),
   );
-  app.post(RENEW, limitBody, (context) =>
+  app.post(RENEW, (context) =>
     handleRenew(backend, context.req.param('id'), context.req.raw, context.get('trace')),
   );
   app.get('/v1/models', (context) =>

@@ -3,9 +3,9 @@ import { parseJson } from '@tidar/shared/parse.ts';
 import { generateRequestSchema } from '@tidar/shared/protocol.ts';
 import type { TraceContext } from '@tidar/shared/trace-context.ts';
 import type { Backend } from './backend.ts';
-import { decodeUtf8 } from './body.ts';
+import { decodeUtf8, readBody } from './body.ts';
 import type { CheckedRequest } from './generations.ts';
-import { checkLease, checkLeaseCovers } from './lease-gate.ts';
+import { checkLease, checkLeaseBody, checkLeaseCovers } from './lease-gate.ts';
 import { prepareRequest } from './prompt.ts';
 import { streamOf } from './requests-route.ts';
 
@@ -39,10 +39,11 @@ async function checkRequest(
   httpRequest: Request,
   receivedAt: number,
 ): Promise<Omit<CheckedRequest, 'trace'>> {
-  const body = new Uint8Array(await httpRequest.arrayBuffer());
   const gate = { secrets: config.leaseSecrets, instance, fingerprint: model.fingerprint };
   const authorization = httpRequest.headers.get('authorization') ?? undefined;
-  const lease = await checkLease(gate, 'generate', authorization, body);
+  const lease = await checkLease(gate, 'generate', authorization);
+  const body = await readBody(httpRequest);
+  await checkLeaseBody(lease, body);
   const request = parseJson(generateRequestSchema, decodeUtf8(body));
   await checkLeaseCovers(lease, request);
   if (request.model !== model.id) {

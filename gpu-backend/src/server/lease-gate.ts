@@ -12,12 +12,14 @@ export interface LeaseGate {
   readonly fingerprint?: string;
 }
 
-/** The lease that covers exactly this body on this instance; throws `lease_invalid` or `lease_expired`. */
+/**
+ * The lease to do this on this instance; throws `lease_invalid` or `lease_expired`. It says nothing of the body yet, so
+ * that nobody's is read who has no lease.
+ */
 export async function checkLease(
   gate: LeaseGate,
   purpose: LeasePurpose,
   authorization: string | undefined,
-  body: Uint8Array<ArrayBuffer>,
 ): Promise<LeasePayload> {
   const token = /^Bearer ([\w.-]+)$/i.exec(authorization ?? '')?.[1];
   if (token === undefined) {
@@ -32,8 +34,12 @@ export async function checkLease(
     refuse('it names another backend', `${lease.backend}, this is ${gate.instance}`);
   if (gate.fingerprint !== undefined && lease.fingerprint !== gate.fingerprint)
     refuse('it names another fingerprint than the one served here');
-  if (lease.request_hash !== (await sha256Hex(body))) refuse('it was signed for another request body');
   return lease;
+}
+
+/** Checks that it was signed for exactly these bytes. */
+export async function checkLeaseBody(lease: LeasePayload, body: Uint8Array<ArrayBuffer>): Promise<void> {
+  if (lease.request_hash !== (await sha256Hex(body))) refuse('it was signed for another request body');
 }
 
 /** Checks what only the parsed body tells: its request id, its choices and the tokens that it resumes from. */

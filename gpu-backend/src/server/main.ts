@@ -1,7 +1,6 @@
 import { once } from 'node:events';
 import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { createAdaptorServer } from '@hono/node-server';
 import { TidarError } from '@tidar/shared/errors.ts';
 import { assertSameTokens } from '../decode/same-tokens.ts';
 import type { ModelFolder, ModelOutline } from '../model/folder.ts';
@@ -15,6 +14,7 @@ import { EngineClient } from './engine-client.ts';
 import type { EngineClientOptions } from './engine-client.ts';
 import type { EngineWorkerData } from './engine-messages.ts';
 import { Heartbeats } from './heartbeats.ts';
+import { createHttpServer } from './http-server.ts';
 import type { Log } from './log.ts';
 import { logToStderr } from './log.ts';
 import { hasAllocatorEnvironment } from '../device/allocator-environment.ts';
@@ -39,10 +39,7 @@ async function main(args: string[]): Promise<void> {
   const draftFolder = loadDraftModel(config, folder);
   const engine = createEngine(config, { folder, draftFolder }, log);
   const backend = new Backend(config, folder, engine, log);
-  const server = createAdaptorServer({
-    fetch: createApp(backend).fetch,
-    overrideGlobalObjects: false,
-  }) as Server;
+  const server = createHttpServer(createApp(backend).fetch);
   const port = await listen(server, config);
   backend.instance = config.instance ?? `http://${hostInUrl(config.host)}:${port}`;
   engine.start();

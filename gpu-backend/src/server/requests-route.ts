@@ -7,10 +7,10 @@ import type { GenerateRequest } from '@tidar/shared/protocol.ts';
 import { type TraceContext, traceFields } from '@tidar/shared/trace-context.ts';
 import { answerFormOf } from './answer-form.ts';
 import type { Backend } from './backend.ts';
-import { decodeUtf8 } from './body.ts';
+import { decodeUtf8, readBody } from './body.ts';
 import { journalAnswer } from './journal-answer.ts';
 import type { GenerationRecord } from './journal/records.ts';
-import { checkLease } from './lease-gate.ts';
+import { checkLease, checkLeaseBody } from './lease-gate.ts';
 import { readerResponse } from './reader.ts';
 import { assertFrom } from './replay.ts';
 
@@ -79,15 +79,16 @@ async function checked(
   requestId: string,
   http: Request,
 ): Promise<{ lease: LeasePayload; body: Uint8Array }> {
-  const body = new Uint8Array(await http.arrayBuffer());
   const gate = { secrets: config.leaseSecrets, instance };
-  const lease = await checkLease(gate, purpose, http.headers.get('authorization') ?? undefined, body);
+  const lease = await checkLease(gate, purpose, http.headers.get('authorization') ?? undefined);
   if (lease.request_id !== requestId) {
     throw new TidarError(
       'lease_invalid',
       'The lease is not valid here: it was signed for another request id.',
     );
   }
+  const body = await readBody(http);
+  await checkLeaseBody(lease, body);
   return { lease, body };
 }
 

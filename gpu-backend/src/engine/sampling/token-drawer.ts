@@ -90,11 +90,18 @@ export class TokenDrawer {
 
   #publish(): Draw {
     const { best, secondBest, bestScore, secondScore } = this.#winners;
-    if (best < 0)
-      throw new TidarError('internal', 'No token can follow: the constraints on the output exclude all.');
+    if (best < 0) throw noneLeft();
     this.#result.best = best;
     this.#result.secondBest = secondBest;
     this.#result.margin = secondBest < 0 ? Infinity : bestScore - secondScore;
     return this.#result;
   }
+}
+
+/** A grammar that wants what the vocabulary cannot spell, or one that has ended where the text must not end yet. */
+function noneLeft(): TidarError {
+  const message =
+    'No token can follow here: the form that the text must have, the tokens that end it, min_tokens and the vocabulary ' +
+    'of the model together leave none. Give it a wider form.';
+  return new TidarError('invalid_request', message, { param: 'grammar' });
 }

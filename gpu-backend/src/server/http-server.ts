@@ -1,0 +1,66 @@
+import { type Server, STATUS_CODES } from 'node:http';
+import type { Socket } from 'node:net';
+import { createAdaptorServer } from '@hono/node-server';
+import { errorBody, TidarError } from '@tidar/shared/errors.ts';
+
+/** How long a request's head may take to come, and all of it: who sends it by drops holds nothing for longer. */
+const HEAD_LIMIT_MS = 10_000;
+const REQUEST_LIMIT_MS = 30_000;
+const CHECK_EVERY_MS = 1_000;
+const MAX_HEAD_BYTES = 16 << 10;
+
+/** A server of HTTP/1.1 whose every refusal says why, also of what is no HTTP and never comes to a route. */
+export function createHttpServer(fetch: (request: Request) => Response | Promise<Response>): Server {
+  const server = createAdaptorServer({
+    fetch,
+    overrideGlobalObjects: false,
+    serverOptions: {
+      headersTimeout: HEAD_LIMIT_MS,
+      requestTimeout: REQUEST_LIMIT_MS,
+      connectionsCheckingInterval: CHECK_EVERY_MS,
+      maxHeaderSize: MAX_HEAD_BYTES,
+      // A second Authorization must not vanish: the two together are none.
+      joinDuplicateHeaders: true,
+    },
+  }) as Server;
+  server.on('clientError', refuse);
+  return server;
+}
+
+function refuse(thrown: NodeJS.ErrnoException, stream: unknown): void {
+  const socket = stream as Socket;
+  // Gone, or in the middle of an answer that this would garble.
+  if (!socket.writable || socket.bytesWritten > 0) return void socket.destroy();
+  const error = refusalOf(thrown.code);
+  const status = error.httpStatus;
+  const body = JSON.stringify(errorBody(error));
+  const head = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    'connection: close',
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(body)}`,
+  ];
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`);
+}
+
+function refusalOf(code: string | undefined): TidarError {
+  switch (code) {
+    case 'ERR_HTTP_REQUEST_TIMEOUT':
+      return new TidarError(
+        'request_timeout',
+        'The request did not come in time: send it at once, and whole.',
+      );
+    case 'HPE_HEADER_OVERFLOW':
+      return new TidarError('payload_too_large', `The head is larger than ${MAX_HEAD_BYTES} bytes.`);
+    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
+      return new TidarError(
+        'payload_too_large',
+        'The extensions of a chunk are larger than they need to be.',
+      );
+    default:
+      return new TidarError(
+        'invalid_request',
+        'This is not valid HTTP/1.1: check its head and where its body ends.',
+      );
+  }
+}
