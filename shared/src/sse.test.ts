@@ -80,11 +80,43 @@ describe('SSE', () => {
   });
 
   it('refuses an event longer than its bound instead of keeping it', () => {
-    const decoder = new SseDecoder(100);
+    const decoder = new SseDecoder({ maxEventLength: 100 });
     const push = (): void => {
       for (let round = 0; round < 20; round += 1) decoder.push(bytesOf('data: 0123456789\n'));
     };
     expect(push).toThrow(expect.objectContaining({ code: 'payload_too_large' }));
+  });
+
+  it('refuses bytes that are not UTF-8 where it is strict, and nothing else, wherever they are cut', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 40 }), places, (bytes, where) => {
+        // A character that breaks off may still come whole.
+        const stream = new Uint8Array([...bytes, ...bytesOf('\n')]);
+        const decoder = new SseDecoder({ isStrict: true });
+        const read = (): SseMessage[] => cut(stream, where).flatMap((chunk) => decoder.push(chunk));
+        if (Buffer.from(stream).equals(Buffer.from(Buffer.from(stream).toString())))
+          expect(read()).toEqual(decode(cut(stream, where)));
+        else expect(read).toThrow(expect.objectContaining({ code: 'invalid_json' }));
+      }),
+    );
+  });
+
+  it('reads any bytes to events or refuses them for their length, and never holds more than its bound', () => {
+    const line = fc.oneof(
+      fc.constantFrom('data: a\n', 'data\n', ': x\r', 'id: 1\r\n', 'event: e\n', '\n', 'retry: 9\n', ':'),
+      fc.string({ unit: 'binary', maxLength: 60 }),
+    );
+    fc.assert(
+      fc.property(fc.array(line, { maxLength: 30 }), places, (lines, where) => {
+        const decoder = new SseDecoder({ maxEventLength: 100 });
+        try {
+          for (const chunk of cut(bytesOf(lines.join('')), where))
+            for (const { data } of decoder.push(chunk)) expect(data.length).toBeLessThanOrEqual(100);
+        } catch (error) {
+          expect(error).toMatchObject({ code: 'payload_too_large' });
+        }
+      }),
+    );
   });
 
   it('cancels the stream when its reader leaves early', async () => {

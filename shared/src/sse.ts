@@ -29,16 +29,24 @@ function singleLine(text: string): string {
   return text;
 }
 
+export interface SseOptions {
+  /** In characters. */
+  maxEventLength?: number;
+  /** Bytes that are not UTF-8 are refused. */
+  isStrict?: boolean;
+}
+
 /**
- * Parses a stream of bytes however it is cut. Bytes that are not UTF-8 become U+FFFD, as the standard has it.
- * An event that never ends is refused at `maxEventLength` characters.
+ * Parses a stream of bytes however it is cut. Bytes that are not UTF-8 become U+FFFD, as the standard has it, unless
+ * they are refused. An event that never ends is refused at its most characters.
  */
 export class SseDecoder {
-  readonly #decoder = new TextDecoder('utf-8', { fatal: false, ignoreBOM: true });
+  readonly #decoder;
   readonly #parser;
   #messages: EventSourceMessage[] = [];
 
-  constructor(maxEventLength: number = DEFAULT_MAX_EVENT_LENGTH) {
+  constructor({ maxEventLength = DEFAULT_MAX_EVENT_LENGTH, isStrict = false }: SseOptions = {}) {
+    this.#decoder = new TextDecoder('utf-8', { fatal: isStrict, ignoreBOM: true });
     this.#parser = createParser({
       maxBufferSize: maxEventLength,
       onEvent: (message) => void this.#messages.push(message),
@@ -55,19 +63,27 @@ export class SseDecoder {
 
   /** The events that these bytes complete. */
   push(bytes: Uint8Array): SseMessage[] {
-    this.#parser.feed(this.#decoder.decode(bytes, { stream: true }));
+    this.#parser.feed(this.#decode(bytes));
     const messages = this.#messages;
     this.#messages = [];
     return messages;
+  }
+
+  #decode(bytes: Uint8Array): string {
+    try {
+      return this.#decoder.decode(bytes, { stream: true });
+    } catch {
+      throw new TidarError('invalid_json', 'The SSE stream is not valid UTF-8.');
+    }
   }
 }
 
 /** The events of a byte stream, read one chunk at a time; leaving the loop early cancels the stream. */
 export async function* decodeSse(
   stream: ReadableStream<Uint8Array>,
-  maxEventLength?: number,
+  options: SseOptions = {},
 ): AsyncGenerator<SseMessage, void, void> {
-  const decoder = new SseDecoder(maxEventLength);
+  const decoder = new SseDecoder(options);
   const reader = stream.getReader();
   try {
     for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read())

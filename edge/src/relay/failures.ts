@@ -1,4 +1,4 @@
-import { TidarError } from '@tidar/shared/errors.ts';
+import { type ErrorObject, TidarError } from '@tidar/shared/errors.ts';
 
 /** The connection to a backend failed, or its time was up: of its generation this says nothing. */
 export class Unreachable extends Error {
@@ -29,6 +29,26 @@ const OUR_OWN_FAULT = new Set([
   'not_found',
   'invalid_json',
 ]);
+/** What only the edge can know: no backend is believed that says so. */
+const OF_THE_EDGE = new Set([
+  'missing_api_key',
+  'invalid_api_key',
+  'key_revoked',
+  'key_expired',
+  'forbidden',
+  'rate_limit_exceeded',
+  'insufficient_quota',
+  'idempotency_in_flight',
+  'idempotency_broken',
+  'idempotency_mismatch',
+]);
+
+/** The error that a backend tells of. */
+export function errorOfBackend(object: ErrorObject): Error {
+  if (OF_THE_EDGE.has(object.code)) return new ProtocolBreach(`a backend says ${object.code}`);
+  return TidarError.from(object);
+}
+
 /** What another backend, or the same one later, may do better. */
 const ELSEWHERE = new Set([
   'overloaded',

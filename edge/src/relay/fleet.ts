@@ -10,6 +10,7 @@ import {
 import type { Bindings, EdgeConfig } from '../env.ts';
 import { fleetOf } from '../fleet/client.ts';
 import type { BackendWord } from '../fleet/heartbeats.ts';
+import { jsonOf } from './bounded-body.ts';
 import type { Log } from '../log.ts';
 
 /** A backend as it last answered. */
@@ -26,6 +27,7 @@ const CACHE_MS = 2_000;
 /** What is older is read again beside the request that finds it so, which does not wait. */
 const REFRESH_MS = 1_000;
 const PROBE_TIMEOUT_MS = 2_000;
+const MAX_PROBE_BYTES = 1024 * 1024;
 
 /** What each backend last said, for when it is too busy to say it again. */
 const lastAnswers = new Map<string, BackendState>();
@@ -159,7 +161,7 @@ function incompatible(url: string, version: number, log: Log): BackendState {
 }
 
 async function read(url: string): Promise<unknown> {
-  const response = await fetch(url, { signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
+  const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(PROBE_TIMEOUT_MS) });
   // A draining backend may answer /health with 503: its body says what it is.
-  return response.json();
+  return jsonOf(response, MAX_PROBE_BYTES);
 }

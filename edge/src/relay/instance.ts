@@ -6,8 +6,12 @@ import { REQUEST_ID_HEADER, type TraceContext, traceHeaders } from '@tidar/share
 import type { GenerateRequest } from '@tidar/shared/protocol.ts';
 import type { Grant } from '../ledger/types.ts';
 import { leaseFor, type LeaseTerms } from '../lease.ts';
-import { Unreachable } from './failures.ts';
+import { jsonOf } from './bounded-body.ts';
+import { errorOfBackend, Unreachable } from './failures.ts';
 import { openUpstream, type Timeouts, type Upstream } from './upstream.ts';
+
+/** A journal's answer: the tokens of 16 choices of a long text. */
+const MAX_ANSWER_BYTES = 32 * 1024 * 1024;
 
 /** What every lease of a request says. */
 export interface RequestIdentity {
@@ -79,10 +83,8 @@ export class Instance {
 
   #open(path: string, body: Uint8Array<ArrayBuffer>, lease: string, outer: AbortSignal): Promise<Upstream> {
     const { numChoices } = this.#identity;
-    return openUpstream(
-      { backend: this.url, path, body, headers: this.#headers(lease), numChoices, timeouts: this.#timeouts },
-      outer,
-    );
+    const request = { backend: this.url, path, body, headers: this.#headers(lease), numChoices };
+    return openUpstream({ ...request, of: this.#identity, timeouts: this.#timeouts }, outer);
   }
 
   async #post(path: string, body: Uint8Array<ArrayBuffer>, lease: string): Promise<unknown> {
@@ -91,11 +93,12 @@ export class Instance {
         method: 'POST',
         headers: this.#headers(lease),
         body,
+        redirect: 'manual',
         signal: AbortSignal.timeout(this.#timeouts.connectMs),
       });
-      const answer: unknown = await response.json();
+      const answer = await jsonOf(response, MAX_ANSWER_BYTES);
       if (response.ok) return answer;
-      throw TidarError.from(errorBodySchema.parse(answer).error);
+      throw errorOfBackend(errorBodySchema.parse(answer).error);
     } catch (error) {
       throw error instanceof TidarError ? error : new Unreachable(String(error));
     }

@@ -1,4 +1,4 @@
-import { errorBodySchema, TidarError } from '@tidar/shared/errors.ts';
+import { errorBodySchema, type ErrorObject, TidarError } from '@tidar/shared/errors.ts';
 import {
   type EndEvent,
   type FinishEvent,
@@ -7,12 +7,14 @@ import {
   type StartEvent,
   type StepEvent,
 } from '@tidar/shared/protocol.ts';
-import { decodeSse } from '@tidar/shared/sse.ts';
-import { EventOrder } from './event-order.ts';
-import { ProtocolBreach, Unreachable } from './failures.ts';
+import { decodeSse, type SseMessage } from '@tidar/shared/sse.ts';
+import { textOf } from './bounded-body.ts';
+import { EventOrder, problemWithStart, type StartOf } from './event-order.ts';
+import { errorOfBackend, ProtocolBreach, Unreachable } from './failures.ts';
 
 /** So often in a row a backend may be late to say that it is there. */
 const MAX_LATE = 3;
+const MAX_REFUSAL_BYTES = 64 * 1024;
 
 export interface Timeouts {
   /** How long a backend may leave open whether it is there. */
@@ -32,6 +34,8 @@ export interface UpstreamRequest {
   body: Uint8Array<ArrayBuffer>;
   headers: Readonly<Record<string, string>>;
   numChoices: number;
+  /** What its start must name. */
+  of: StartOf;
   timeouts: Timeouts;
 }
 
@@ -58,6 +62,8 @@ export async function openUpstream(request: UpstreamRequest, outer: AbortSignal)
     const start = first.done ? undefined : first.value;
     if (start === undefined) throw new Unreachable('the stream broke off before start');
     if (start.type !== 'start') throw new ProtocolBreach('the first event was not start');
+    const problem = problemWithStart(start, request.of);
+    if (problem !== undefined) throw new ProtocolBreach(problem);
     return { start, events: afterStart(events, request.numChoices) };
   } catch (error) {
     await events.return();
@@ -101,14 +107,14 @@ class Connection {
   async *events(): AsyncGenerator<GenerateEvent, void, void> {
     const { startMs, gapMs } = this.#request.timeouts;
     try {
-      const messages = decodeSse(await this.#post());
+      const messages = readable(await this.#post());
       let timeoutMs = startMs;
       try {
         for (;;) {
           const message = await this.#within(timeoutMs, () => messages.next());
           if (message.done) return;
           const event = parsed(message.value);
-          if (event.type === 'error') throw TidarError.from(event.error);
+          if (event.type === 'error') throw errorOfBackend(event.error);
           yield event;
           timeoutMs = gapMs;
         }
@@ -131,6 +137,8 @@ class Connection {
           method: 'POST',
           headers,
           body,
+          // Where the lease goes is decided here.
+          redirect: 'manual',
           signal: this.#controller.signal,
         }),
       );
@@ -151,6 +159,7 @@ class Connection {
       if (stop.aborted || this.#controller.signal.aborted) return;
       try {
         const response = await fetch(`${backend}/health`, {
+          redirect: 'manual',
           signal: AbortSignal.timeout(timeouts.connectMs),
         });
         await response.body?.cancel();
@@ -175,7 +184,8 @@ class Connection {
       return await wait();
     } catch (error) {
       const reason: unknown = signal.aborted ? signal.reason : error;
-      if (reason instanceof TidarError || reason instanceof Unreachable) throw reason;
+      if (reason instanceof TidarError || reason instanceof Unreachable || reason instanceof ProtocolBreach)
+        throw reason;
       throw new Unreachable(String(reason));
     } finally {
       clearTimeout(timer);
@@ -191,11 +201,22 @@ function parsed(message: Parameters<typeof parseGenerateEvent>[0]): GenerateEven
   }
 }
 
-async function refusal(response: Response): Promise<Error> {
-  const text = await response.text();
+/** The messages; what its decoder refuses is the backend's breach. */
+async function* readable(stream: ReadableStream<Uint8Array>): AsyncGenerator<SseMessage, void, void> {
   try {
-    return TidarError.from(errorBodySchema.parse(JSON.parse(text)).error);
+    yield* decodeSse(stream, { isStrict: true });
+  } catch (error) {
+    throw error instanceof TidarError ? new ProtocolBreach(error.message) : error;
+  }
+}
+
+async function refusal(response: Response): Promise<Error> {
+  const text = await textOf(response, MAX_REFUSAL_BYTES);
+  let object: ErrorObject;
+  try {
+    object = errorBodySchema.parse(JSON.parse(text)).error;
   } catch {
     return new Unreachable(`status ${response.status}: ${text.slice(0, 500)}`);
   }
+  return errorOfBackend(object);
 }
