@@ -64,5 +64,6 @@ function parsePayload(payload: string): Heartbeat {
   }
 }
 
-const refused = (internal: string): TidarError =>
-  new TidarError('forbidden', 'The heartbeat is not valid.', { internal });
+const MESSAGE =
+  'The heartbeat is not valid: backend and edge need a LEASE_SECRETS in common, and clocks that agree.';
+const refused = (internal: string): TidarError => new TidarError('forbidden', MESSAGE, { internal });

@@ -80,7 +80,8 @@ export async function verifyLease(
   const signed = utf8(`${version}.${payloadPart}`);
   if (mac === undefined || !(await signedByAny(secrets, mac, signed))) throw invalidLease('wrong signature');
   const payload = parsePayload(payloadPart);
-  if (payload.expires_at_ms <= nowMs) throw new TidarError('lease_expired', 'The lease has expired.');
+  if (payload.expires_at_ms <= nowMs)
+    throw new TidarError('lease_expired', 'The lease has expired: the request needs a new one.');
   return payload;
 }
 
@@ -140,7 +141,9 @@ function otherVersion(version: string | undefined): TidarError {
 }
 
 function invalidLease(internal: string): TidarError {
-  return new TidarError('lease_invalid', 'The lease is not valid.', { internal });
+  const message =
+    'The lease is not valid: it must come as it was signed, with one of the LEASE_SECRETS of this backend.';
+  return new TidarError('lease_invalid', message, { internal });
 }
 
 type HmacKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>;

@@ -24,8 +24,17 @@ function refusal(outer: Issue): TidarError {
     return new TidarError('unknown_parameter', `Unknown parameter: '${param}'.`, { param });
   }
   const param = pathName(path);
-  if (param === '') return new TidarError('invalid_request', `The body is not valid: ${issue.message}.`);
-  return new TidarError('invalid_request', `Invalid value for '${param}': ${issue.message}.`, { param });
+  const reason = reasonOf(issue);
+  if (param === '') return new TidarError('invalid_request', `The body is not valid: ${reason}.`);
+  return new TidarError('invalid_request', `Invalid value for '${param}': ${reason}.`, { param });
+}
+
+/** zod's own words, where a schema has none, as a person would say them. */
+function reasonOf({ message }: Issue): string {
+  return message
+    .replace(/^Invalid input: /, '')
+    .replace(/, received undefined$/, ', and there is none')
+    .replace(/^Invalid input$/, 'expected something else');
 }
 
 /** Of a union, the branch that came furthest says the most. */

@@ -8,12 +8,19 @@ import { adminBearer, equalSecrets } from './authenticate.ts';
 
 /** Who makes an admin request: refuses all but the holders of an admin token that has the scope. */
 export async function authorize(c: Context<AppEnv>, scope: Scope): Promise<Actor> {
-  const actor = await actorOf(c);
-  if (actor === undefined) throw new TidarError('invalid_api_key', 'The admin token is not valid.');
+  const actor = await authenticateAdmin(c);
   if (!actor.scopes.includes(scope) && !actor.scopes.includes('admin')) {
     const message = `This admin token lacks the scope '${scope}'. It has: ${actor.scopes.join(', ')}.`;
     throw new TidarError('forbidden', message);
   }
+  return actor;
+}
+
+/** Who holds the admin token, whatever its scopes are. */
+export async function authenticateAdmin(c: Context<AppEnv>): Promise<Actor> {
+  const actor = await actorOf(c);
+  if (actor === undefined)
+    throw new TidarError('invalid_api_key', 'The admin token is not valid: check that it was copied whole.');
   return actor;
 }
 

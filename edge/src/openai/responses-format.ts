@@ -123,5 +123,6 @@ function encode(sequenceNumber: number, type: string, data: object): string {
 }
 
 function noSuchPlace(): TidarError {
-  return new TidarError('invalid_request', 'The place to go on from is not one of this answer.');
+  const message = 'The place to go on from is not one of this answer: give the id of an event that it had.';
+  return new TidarError('invalid_request', message);
 }

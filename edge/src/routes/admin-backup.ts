@@ -9,17 +9,18 @@ import type { AppEnv } from '../env.ts';
 import { accepted, ledgerOf } from '../ledger/client.ts';
 import { keyIdOf } from './admin-keys.ts';
 import { readJsonText } from './body.ts';
+import { queryOf } from './query.ts';
 
 /** A page of a backup may hold long answers. */
 const MAX_PAGE_BYTES = 16 * 1024 * 1024;
 
-const pageSchema = z.strictObject({
+export const backupQuerySchema = z.strictObject({
   after: z
     .string()
     .regex(/^\d{1,3}:\d{1,15}$/, 'expected the `next` of the page before')
     .default(''),
 });
-const importSchema = z.strictObject({
+export const importSchema = z.strictObject({
   version: z.int().positive(),
   rows: z.array(backupRowSchema).max(1000),
 });
@@ -27,28 +28,28 @@ const importSchema = z.strictObject({
 /** `GET /admin/export?after=`: a page of the directory's own tables. */
 export async function getExport(c: Context<AppEnv>): Promise<Response> {
   const actor = await authorize(c, 'admin');
-  const { after } = parse(pageSchema, c.req.query());
+  const { after } = parse(backupQuerySchema, queryOf(c));
   return c.json(await directoryOf(c.env).exportPage(after, actor.name));
 }
 
 /** `GET /admin/export/keys/:id?after=`: a page of a ledger's tables. */
 export async function getKeyExport(c: Context<AppEnv>): Promise<Response> {
   await authorize(c, 'admin');
-  const { after } = parse(pageSchema, c.req.query());
+  const { after } = parse(backupQuerySchema, queryOf(c));
   return c.json(await ledgerOf(c.env, keyIdOf(c)).exportPage(after));
 }
 
 /** `POST /admin/import`: reads a page of the directory's back. */
 export async function postImport(c: Context<AppEnv>): Promise<Response> {
   await authorize(c, 'admin');
-  const { version, rows } = parseJson(importSchema, await readJsonText(c.req.raw, MAX_PAGE_BYTES));
+  const { version, rows } = parseJson(importSchema, await readJsonText(c, MAX_PAGE_BYTES));
   return c.json(accepted(await directoryOf(c.env).importRows(version, rows)));
 }
 
 /** `POST /admin/import/keys/:id`: reads a page of a ledger's back; the key's own row makes it live. */
 export async function postKeyImport(c: Context<AppEnv>): Promise<Response> {
   const actor = await authorize(c, 'admin');
-  const { version, rows } = parseJson(importSchema, await readJsonText(c.req.raw, MAX_PAGE_BYTES));
+  const { version, rows } = parseJson(importSchema, await readJsonText(c, MAX_PAGE_BYTES));
   const keyId = keyIdOf(c);
   if (rows.some(({ table, row }) => table === 'key' && row.key_id !== keyId)) {
     throw new TidarError('invalid_request', 'The row is of another key.', { param: 'rows' });

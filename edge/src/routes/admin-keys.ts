@@ -10,14 +10,15 @@ import { accepted, ledgerOf } from '../ledger/client.ts';
 import { settingsChangeSchema, withDefaults } from '../ledger/settings.ts';
 import type { KeyAnswer, KeyView } from '../ledger/types.ts';
 import { readJsonText } from './body.ts';
-import { pageLimit, textParam } from './query.ts';
+import { pageLimit, queryOf, textParam } from './query.ts';
 
 const DEFAULT_GRACE_SECONDS = 24 * 60 * 60;
 const MAX_GRACE_SECONDS = 90 * 24 * 60 * 60;
 const KEY_ID = /^[0-9a-hjkmnp-tv-z]{16}$/;
+export const keyIdParam = z.string().regex(KEY_ID, 'expected the id of a key');
 
-const pageSchema = z.strictObject({ after: textParam.default(''), limit: pageLimit(1000) });
-const rotateSchema = z.strictObject({
+export const keysQuerySchema = z.strictObject({ after: textParam.default(''), limit: pageLimit(1000) });
+export const rotateSchema = z.strictObject({
   /** How long the old secret stays valid; 0: it ends now. */
   grace_seconds: z
     .int('expected whole seconds')
@@ -29,7 +30,7 @@ const rotateSchema = z.strictObject({
 /** `POST /admin/keys`: makes a key and shows it this once. */
 export async function postAdminKeys(c: Context<AppEnv>): Promise<Response> {
   const actor = await authorize(c, 'keys:write');
-  const settings = withDefaults(parseJson(settingsChangeSchema, await readJsonText(c.req.raw)));
+  const settings = withDefaults(parseJson(settingsChangeSchema, await readJsonText(c)));
   const { keyId, secretHash, text } = await createApiKey(c.get('config').KEY_SECRETS);
   const made = await ledgerOf(c.env, keyId).create({ keyId, secretHash, settings }, actor.name);
   return c.json({ ...keyObject(changedKey(made)), key: text }, 201);
@@ -38,7 +39,7 @@ export async function postAdminKeys(c: Context<AppEnv>): Promise<Response> {
 /** `GET /admin/keys?after=&limit=`: all keys, in pages. */
 export async function getAdminKeys(c: Context<AppEnv>): Promise<Response> {
   await authorize(c, 'keys:read');
-  const { after, limit } = parse(pageSchema, c.req.query());
+  const { after, limit } = parse(keysQuerySchema, queryOf(c));
   const keys = await directoryOf(c.env).keys(after, limit + 1);
   const data = keys.slice(0, limit).map(keyObject);
   return c.json({ object: 'list', data, has_more: keys.length > limit });
@@ -53,14 +54,14 @@ export async function getAdminKey(c: Context<AppEnv>): Promise<Response> {
 /** `PATCH /admin/keys/:id`: changes the settings that are given. */
 export async function patchAdminKey(c: Context<AppEnv>): Promise<Response> {
   const actor = await authorize(c, 'keys:write');
-  const change = parseJson(settingsChangeSchema, await readJsonText(c.req.raw));
+  const change = parseJson(settingsChangeSchema, await readJsonText(c));
   return c.json(keyObject(changedKey(await ledgerOf(c.env, keyIdOf(c)).update(change, actor.name))));
 }
 
 /** `POST /admin/keys/:id/rotate`: a new secret, shown this once; the old one stays valid for a while. */
 export async function postRotate(c: Context<AppEnv>): Promise<Response> {
   const actor = await authorize(c, 'keys:write');
-  const { grace_seconds: graceSeconds } = parseJson(rotateSchema, await readJsonText(c.req.raw));
+  const { grace_seconds: graceSeconds } = parseJson(rotateSchema, await readJsonText(c));
   const { keyId, secretHash, text } = await createSecret(c.get('config').KEY_SECRETS, keyIdOf(c));
   const rotated = await ledgerOf(c.env, keyId).rotate(secretHash, graceSeconds * 1000, actor.name);
   return c.json({ ...keyObject(changedKey(rotated)), key: text });
@@ -88,7 +89,7 @@ function changedKey(answer: KeyAnswer | undefined): KeyView {
   return found(answer && accepted(answer).key);
 }
 
-function noSuchKey(): TidarError {
+export function noSuchKey(): TidarError {
   return new TidarError('not_found', 'There is no key with this id.');
 }
 

@@ -5,32 +5,39 @@ import { z } from 'zod';
 import { createApiKey } from '../auth/api-key.ts';
 import { authorize } from '../auth/authorize.ts';
 import { directoryOf } from '../directory/client.ts';
+import { USAGE_GROUPS } from '../directory/records.ts';
 import { SCOPES } from '../directory/types.ts';
 import type { AppEnv } from '../env.ts';
 import { readJsonText } from './body.ts';
-import { dayParam, numberParam, pageLimit, textParam } from './query.ts';
+import { dayParam, numberParam, pageLimit, queryOf, textParam } from './query.ts';
 
-const newTokenSchema = z.strictObject({
+export const newTokenSchema = z.strictObject({
   name: textParam,
   scopes: z.array(z.enum(SCOPES, `expected scopes of ${SCOPES.join(', ')}`)).min(1, 'expected a scope'),
   expires_at: z.int('expected Unix time in seconds').positive().max(100_000_000_000).nullable().default(null),
 });
-const auditSchema = z.strictObject({
+export const auditQuerySchema = z.strictObject({
   before: numberParam(1, Number.MAX_SAFE_INTEGER).default(Number.MAX_SAFE_INTEGER),
   limit: pageLimit(1000),
 });
-const usageSchema = z.strictObject({
+const usageGroups = z
+  .string()
+  .default(USAGE_GROUPS.join())
+  .transform((text) => text.split(','))
+  .pipe(z.array(z.enum(USAGE_GROUPS, `expected some of ${USAGE_GROUPS.join(', ')}, with commas between`)));
+export const adminUsageQuerySchema = z.strictObject({
   key: textParam.optional(),
   model: textParam.optional(),
   from: dayParam.default('0000-01-01'),
   to: dayParam.default('9999-12-31'),
+  group: usageGroups,
   limit: pageLimit(10_000, 1000),
 });
 
 /** `POST /admin/tokens`: makes a token of the admin API and shows it this once. */
 export async function postAdminTokens(c: Context<AppEnv>): Promise<Response> {
   const actor = await authorize(c, 'admin');
-  const asked = parseJson(newTokenSchema, await readJsonText(c.req.raw));
+  const asked = parseJson(newTokenSchema, await readJsonText(c));
   const { keyId: id, secretHash: hash, text } = await createApiKey(c.get('config').KEY_SECRETS, 'tda');
   const token = { id, hash, name: asked.name, scopes: asked.scopes, expiresAt: asked.expires_at };
   const view = await directoryOf(c.env).createToken(token, actor.name);
@@ -55,7 +62,7 @@ export async function postRevokeToken(c: Context<AppEnv>): Promise<Response> {
 /** `GET /admin/audit?before=&limit=`: every change, newest first. */
 export async function getAudit(c: Context<AppEnv>): Promise<Response> {
   await authorize(c, 'audit:read');
-  const { before, limit } = parse(auditSchema, c.req.query());
+  const { before, limit } = parse(auditQuerySchema, queryOf(c));
   const entries = await directoryOf(c.env).audit(before, limit + 1);
   const data = entries
     .slice(0, limit)
@@ -63,10 +70,10 @@ export async function getAudit(c: Context<AppEnv>): Promise<Response> {
   return c.json({ object: 'list', data, has_more: entries.length > limit });
 }
 
-/** `GET /admin/usage?key=&model=&from=&to=`: what each key used on each day of each model. */
+/** `GET /admin/usage?key=&model=&from=&to=&group=`: what each key used on each day of each model, or sums of it. */
 export async function getAdminUsage(c: Context<AppEnv>): Promise<Response> {
   await authorize(c, 'usage:read');
-  const { key, limit, ...range } = parse(usageSchema, c.req.query());
-  const rows = await directoryOf(c.env).totals({ keyId: key, limit: limit + 1, ...range });
+  const { key, group: groups, limit, ...range } = parse(adminUsageQuerySchema, queryOf(c));
+  const rows = await directoryOf(c.env).totals({ keyId: key, groups, limit: limit + 1, ...range });
   return c.json({ object: 'list', data: rows.slice(0, limit), has_more: rows.length > limit });
 }

@@ -156,8 +156,10 @@ export class Repetition {
   }
 }
 
-export function invalidPlace(): TidarError {
-  return new TidarError('invalid_request', 'The place to go on from is not one of this answer.');
+/** `param`: where the place was named, if that was by a parameter. */
+export function invalidPlace(param?: string): TidarError {
+  const message = 'The place to go on from is not one of this answer: give the id of an event that it had.';
+  return new TidarError('invalid_request', message, param === undefined ? {} : { param });
 }
 
 function inFlight(what: string): TidarError {

@@ -13,7 +13,8 @@ const MAX_TOKEN_CHARACTERS = 64 * 1024;
 export async function postHeartbeat(c: Context<AppEnv>): Promise<Response> {
   const [, token] = BEARER.exec(c.req.header('authorization') ?? '') ?? [];
   if (token === undefined || token.length > MAX_TOKEN_CHARACTERS) {
-    throw new TidarError('forbidden', 'The heartbeat is not valid.', { internal: 'no bearer token' });
+    const message = `A heartbeat comes signed, in the header 'Authorization: Bearer …', in at most ${MAX_TOKEN_CHARACTERS} characters.`;
+    throw new TidarError('forbidden', message);
   }
   const heartbeat = await verifyHeartbeat(token, c.get('config').LEASE_SECRETS, Date.now());
   accepted(await fleetOf(c.env).beat(heartbeat));

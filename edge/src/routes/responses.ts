@@ -1,3 +1,4 @@
+import { TidarError } from '@tidar/shared/errors.ts';
 import { parse } from '@tidar/shared/parse.ts';
 import type { Context } from 'hono';
 import { z } from 'zod';
@@ -11,25 +12,27 @@ import { invalidPlace } from './answer-again.ts';
 import { chunksOf, JSON_TYPE, streamResponse, wholeOf } from './chat-answer.ts';
 import { attachRelay, callerOf } from './chat-relay.ts';
 import { requestIdOf, unknownRequest, waitForEnd } from './earlier-answer.ts';
-import { textParam } from './query.ts';
+import { queryOf, textParam } from './query.ts';
 
-const querySchema = z.strictObject({
+export const responseQuerySchema = z.strictObject({
   stream: z.enum(['true', 'false'], 'expected true or false').default('false'),
   /** The id of the last event that the client has. */
   starting_after: textParam.optional(),
+  include_obfuscation: z.literal('false', 'only false is supported').optional(),
 });
 
 /**
- * `GET /v1/responses/:id`: the answer of a chat completion or completion, by the `id` of its chunks or its `x-request-id`. As a stream
- * it goes on after any event, in place of the connection that had it before; whole it is there once it has ended.
+ * `GET /v1/responses/:id`: the answer of any route that generates text, in the form of that route, by its `id` or its
+ * `x-request-id`. As a stream it goes on after any event, in place of the connection that had it before; whole it is
+ * there once it has ended.
  */
 export async function getResponse(c: Context<AppEnv>): Promise<Response> {
   const key = await authenticate(c.req.header('authorization'), c.get('config').KEY_SECRETS);
-  const { stream, starting_after: resumedAt } = parse(querySchema, c.req.query());
+  const { stream, starting_after: resumedAt } = parse(responseQuerySchema, queryOf(c));
   const caller = await callerOf(key, ledgerOf(c.env, key.keyId));
   const requestId = requestIdOf(c.req.param('id') ?? '');
   if (stream === 'false') {
-    if (resumedAt !== undefined) throw invalidPlace();
+    if (resumedAt !== undefined) throw onlyOfStreams();
     await waitForEnd(c, caller, requestId);
   }
   const attachment = accepted((await caller.ledger.attach(key.secretHash, requestId)) ?? unknownRequest());
@@ -37,9 +40,15 @@ export async function getResponse(c: Context<AppEnv>): Promise<Response> {
   const format = formatOf(parseAnswerTerms(answerTerms));
   const position =
     resumedAt === undefined ? startPosition(numChoices) : format.placeOf(resumedAt, numChoices);
-  if (position === undefined) throw invalidPlace();
+  if (position === undefined) throw invalidPlace('starting_after');
   const relay = await attachRelay(c, caller, { requestId, attachment, position });
   const form = { format, requestId, createdMs: attachment.createdMs, numChoices, includeUsage, resumedAt };
   if (stream === 'true') return streamResponse(c, format, chunksOf(relay, form), () => relay.leave());
   return c.body(await wholeOf(relay, form), 200, { 'content-type': JSON_TYPE });
+}
+
+function onlyOfStreams(): TidarError {
+  const param = 'starting_after';
+  const message = `'${param}' is a place in a stream: set stream=true, or leave it out.`;
+  return new TidarError('invalid_request', message, { param });
 }

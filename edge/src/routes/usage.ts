@@ -4,9 +4,9 @@ import { z } from 'zod';
 import { authenticate } from '../auth/authenticate.ts';
 import type { AppEnv } from '../env.ts';
 import { accepted, ledgerOf } from '../ledger/client.ts';
-import { dayParam, numberParam, textParam } from './query.ts';
+import { dayParam, numberParam, queryOf, textParam } from './query.ts';
 
-const querySchema = z.strictObject({
+export const usageQuerySchema = z.strictObject({
   limit: numberParam(0, 100).default(20),
   model: textParam.optional(),
   from: dayParam.default('0000-01-01'),
@@ -16,6 +16,6 @@ const querySchema = z.strictObject({
 /** `GET /v1/usage?model=&from=&to=&limit=`: what the caller's key was billed by day and model, and its last requests. */
 export async function getUsage(c: Context<AppEnv>): Promise<Response> {
   const key = await authenticate(c.req.header('authorization'), c.get('config').KEY_SECRETS);
-  const { limit, ...filter } = parse(querySchema, c.req.query());
+  const { limit, ...filter } = parse(usageQuerySchema, queryOf(c));
   return c.json(accepted(await ledgerOf(c.env, key.keyId).usage(key.secretHash, limit, filter)));
 }
