@@ -10,6 +10,8 @@ export interface Expected {
   codes?: readonly string[];
   /** Where the fault is: the error must name this field, one around it, or a part of it. */
   at?: string | undefined;
+  /** Of HEAD: an error without its words. */
+  hasNoBody?: boolean;
   /** The HTTP server below the routes may answer, in plain words, or end the connection without any. */
   isBelowRoutes?: boolean;
 }
@@ -34,7 +36,7 @@ const INSIDE: readonly RegExp[] = [
 const LONGEST_MESSAGE = 600;
 /** Says what would be right, and not only that something is wrong. */
 const GUIDANCE =
-  /expected|\bonly\b|must|at most|at least|\bgive\b|\bsend\b|\bset\b|\buse\b|try |needs?\b|here:|takes|than|check |leave|supported|names|well-formed|nothing at|no such|there is|has no|is for|unknown parameter|not valid JSON|not valid UTF-8|has expired|was signed|ended|has an?\b/i;
+  /expected|\bonly\b|must|at most|at least|\bgive\b|\bsend\b|\bset\b|\buse\b|try |needs?\b|here:|takes|than|check |leave|supported|names|well-formed|nothing at|no such|there is|has no|is for|vocabulary of|context (is|of)|means nothing|is started once|knows nothing|serves|unknown parameter|not valid JSON|not valid UTF-8|has expired|was signed|ended|has an?\b/i;
 /** The JSON answers of the edge say how a browser is to take them. */
 const SECURITY_HEADERS = ['x-content-type-options', 'content-security-policy', 'x-request-id'];
 
@@ -49,7 +51,8 @@ export function judge(outcome: Outcome, expected: Expected, hidden: Hidden): Fin
     (status >= 500 ? findings.crashed : findings.unclear).push(wrong);
   }
   findings.unclear.push(...leaksIn(answer, hidden));
-  if (status >= 400) findings.unclear.push(...judgeError(answer, expected, hidden));
+  if (status >= 400 && expected.hasNoBody !== true)
+    findings.unclear.push(...judgeError(answer, expected, hidden));
   return findings;
 }
 
@@ -78,7 +81,7 @@ function judgeError(answer: Answer, expected: Expected, { target }: Hidden): str
 /** What comes from below the routes has no JSON, but is to be a word that helps. */
 function judgePlain(answer: Answer, { isBelowRoutes }: Expected): string[] {
   if (isBelowRoutes !== true) return [`an error that is no JSON: ${excerpt(answer)}`];
-  const isSilent = answer.body.length === 0 && ![400, 408, 431].includes(answer.status);
+  const isSilent = answer.body.length === 0 && ![400, 408, 417, 431].includes(answer.status);
   return isSilent ? [`status ${answer.status} without a word`] : [];
 }
 

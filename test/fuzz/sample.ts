@@ -22,7 +22,20 @@ const BY_NAME: Readonly<Record<string, (random: Random) => unknown>> = {
   max_output_tokens: (random) => random.whole(1, 4),
   n: (random) => random.whole(1, 2),
   best_of: () => undefined,
+  // Any object, by their schemas.
+  chat_template_kwargs: () => ({}),
+  parameters: () => ({ type: 'object', properties: { a: { type: 'string' } } }),
+  schema: () => ({ type: 'string' }),
+  messages: (random) => random.pick(CONVERSATIONS),
 };
+/** What one message may be depends on those before it, which no schema says. */
+const user = { role: 'user', content: 'hello' };
+const CONVERSATIONS = [
+  [user],
+  [{ role: 'system', content: 'be short' }, user],
+  [{ role: 'user', content: [{ type: 'text', text: 'hello' }] }],
+  [user, { role: 'assistant', content: 'hi' }, { role: 'user', content: 'again' }],
+];
 const DEEPEST = 6;
 
 /** A value that a schema allows, drawn from it; undefined where none was found. */

@@ -29,6 +29,8 @@ export class Surface {
   readonly operations: readonly Operation[];
   readonly #document: Schema;
   readonly #ajv: Ajv2020;
+  /** By the schema as the document has it: to compile one takes longer than all that is checked by it. */
+  readonly #checks = new Map<Schema, (value: unknown) => boolean>();
 
   constructor(document: Schema) {
     this.#document = document;
@@ -55,7 +57,9 @@ export class Surface {
 
   /** Whether a body is one by the document: a second opinion beside the edge's own. */
   allows(schema: Schema, value: unknown): boolean {
-    return this.#ajv.validate(this.#withAbsoluteRefs(schema), value);
+    const check = this.#checks.get(schema) ?? this.#ajv.compile(withAbsoluteRefs(schema));
+    this.#checks.set(schema, check);
+    return check(value);
   }
 
   /** What a `$ref` stands for. */
@@ -92,10 +96,10 @@ export class Surface {
       needs: needsOf(path, operation),
     };
   }
+}
 
-  #withAbsoluteRefs(schema: Schema): Schema {
-    return JSON.parse(JSON.stringify(schema).replaceAll('"$ref":"#', '"$ref":"api#')) as Schema;
-  }
+function withAbsoluteRefs(schema: Schema): Schema {
+  return JSON.parse(JSON.stringify(schema).replaceAll('"$ref":"#', '"$ref":"api#')) as Schema;
 }
 
 function needsOf(path: string, { security }: Schema): Operation['needs'] {

@@ -39,8 +39,10 @@ const lengths =
     broken(head(base, [['content-length', value]]), base.body);
 const codings =
   (value: string): Frame =>
-  (_, base) =>
-    broken(head(base, [['transfer-encoding', value]]), chunk(base.body), LAST, 'half-close');
+  (_, base) => ({
+    moves: [head(base, [['transfer-encoding', value]]), chunk(base.body), LAST, 'half-close'],
+    expected: EITHER,
+  });
 const lines =
   (text: string): Frame =>
   () =>
@@ -107,7 +109,10 @@ const FRAMES: Readonly<Record<string, Frame>> = {
     moves: [head(base, [length(base.body), CHUNKED]), chunk(base.body), LAST, 'half-close'],
     expected: EITHER,
   }),
-  'no length': (_, base) => broken(head(base, []), 'half-close'),
+  'no length': (_, base) => ({
+    moves: [head(base, []), 'half-close'],
+    expected: { ...BROKEN, statuses: [400, 401, 411] },
+  }),
   'an unknown coding': codings('magic'),
   'gzip and chunks': codings('gzip, chunked'),
   'chunked and identity': codings('chunked, identity'),
@@ -192,17 +197,17 @@ export const pipelines: Kind = {
       title: isSmuggled ? 'a request in the body of another' : 'two requests at once',
       target,
       async play(world): Promise<Findings> {
-        const inner = latin1('GET /nowhere HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
+        const inner = latin1('GET /nowhere HTTP/1.1\r\nhost: a\r\n\r\n');
         const first: Header[] = [['host', 'a'], ...(isSmuggled ? [length(inner)] : [])];
         const headers = headOf({ method: isSmuggled ? 'POST' : 'GET', target: '/health', headers: first });
         const last = latin1('GET /health HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n');
         const outcome = await exchange(world.urlOf(target), [Buffer.concat([headers, inner, last])], {
           numAnswers: 3,
-          limitMs: 4_000,
+          limitMs: 20_000,
         });
         const found = outcome.answers.map(({ status }) => status).join();
         // The body is the first request's; without a length it is a request.
-        const right = isSmuggled ? ['405,200', '405'] : ['200,404', '200,404,200'];
+        const right = isSmuggled ? ['405,200', '405'] : ['200,404,200'];
         return {
           unclear: right.includes(found) ? [] : [`statuses ${found} in place of ${right.join(' or ')}`],
           crashed: [],

@@ -1,5 +1,5 @@
 import { requestPath } from '@tidar/shared/journal.ts';
-import type { LeasePayload } from '@tidar/shared/lease.ts';
+import { type LeasePayload, sha256Hex } from '@tidar/shared/lease.ts';
 import { generateRequestSchema } from '@tidar/shared/protocol.ts';
 import { z } from 'zod';
 import type { Random } from '../../chaos/random.ts';
@@ -176,13 +176,18 @@ export const protocolBodies: Kind = {
       target: 'backend',
       async play(world) {
         const { text, at } = mutate(random, JSON.parse(generateBody(world, random, rich)));
-        const lease = await world.backend.lease(text, leaseChanges(text));
+        const lease = await world.backend.lease('{}', {
+          ...leaseChanges(text),
+          request_hash: await hashOf(text),
+        });
         const outcome = await ask(world.backend.url, post('/v1/generate', lease, text));
         return judge(outcome, expectedOf(text, at), world.hidden('backend'));
       },
     };
   },
 };
+
+const hashOf = (text: string): Promise<string> => sha256Hex(new Uint8Array(utf8(text)));
 
 /** The lease covers what the body says, as far as a lease can. */
 function leaseChanges(text: string): Partial<LeasePayload> {
