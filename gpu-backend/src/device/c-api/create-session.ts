@@ -2,6 +2,7 @@ import path from 'node:path';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { ModelFolder } from '../../model/folder.ts';
 import { servingGraph } from '../../model/graph/serving.ts';
+import type { Precision } from '../../model/precision.ts';
 import { maxCandidatesOf, sessionEntries } from '../options.ts';
 import type { SessionOptions } from '../options.ts';
 import { whileFreedMemoryReturns } from './allocator.ts';
@@ -23,6 +24,8 @@ export function ortEnvironment(): Pointer {
 /** What a device adds to a session. */
 export interface SessionSetUp {
   readonly entries: Readonly<Record<string, string>>;
+  /** What the decoder computes in; absent: float32. */
+  readonly precision?: Precision | undefined;
   /** Gives the session's options an execution provider; absent: the CPU's. */
   readonly appendProvider?: (sessionOptions: Pointer) => void;
 }
@@ -41,7 +44,7 @@ export function createSession(folder: ModelFolder, options: SessionOptions, setU
     }
     setUp.appendProvider?.(sessionOptions.pointer);
     const candidates = maxCandidatesOf(folder.config, options) > 0;
-    const graph = servingGraph(folder, { candidates });
+    const graph = servingGraph(folder, { candidates, precision: setUp.precision });
     const place = new BigUint64Array(1);
     const args = [ortEnvironment(), graph, graph.length, sessionOptions.pointer, place] as const;
     // Its own threads flush denormals too, and it would leave this one doing so.

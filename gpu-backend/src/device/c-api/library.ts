@@ -55,7 +55,6 @@ const FUNCTIONS = {
   UpdateCUDAProviderOptions: [206, ['pointer', 'texts', 'texts', 'size']],
   RegisterExecutionProviderLibrary: [301, ['pointer', 'text', 'text']],
   CopyTensors: [386, ['pointer', 'pointer', 'pointer', 'pointer', 'size']],
-  SessionReleaseCapturedGraph: [421, ['pointer', 'int']],
 } as const satisfies Record<string, readonly [index: number, args: readonly ArgumentType[]]>;
 
 /** What frees each kind of object; these return nothing. */

@@ -7,8 +7,9 @@ import type { ForwardBatch } from '../device.ts';
 import type { CudaCache } from './cache.ts';
 
 /** From this run of one shape on it is a captured graph that runs: prompts' shapes mostly come once. */
-const FIRST_CAPTURED_RUN = 3;
-/** Of all caches; a graph holds memory of the driver's. */
+const FIRST_CAPTURED_RUN = 4;
+/** Of a session: the provider frees captured graphs with it alone, and each holds memory of the driver's. */
+const MAX_GRAPHS = 256;
 const MAX_PROGRAMS = 128;
 const GRAPH_ID = 'gpu_graph_id';
 
@@ -22,33 +23,29 @@ export function newRunOptions(graphId: string): Handle {
 export class Program {
   readonly cache: CudaCache;
   readonly binding: Binding;
-  readonly #session: Handle;
-  /** Absent: its runs are never captured. */
-  readonly #graphId: number | undefined;
+  readonly #takeGraphId: () => number | undefined;
   #graphOptions: Handle | undefined;
   #numRuns = 0;
 
-  constructor(session: Handle, cache: CudaCache, batch: ForwardBatch, graphId: number | undefined) {
-    this.#session = session;
+  constructor(session: Handle, cache: CudaCache, batch: ForwardBatch, takeGraphId: () => number | undefined) {
     this.cache = cache;
-    this.#graphId = graphId;
+    this.#takeGraphId = takeGraphId;
     this.binding = new Binding(session);
     this.#bindCache(batch);
   }
 
-  /** What to run it with next. */
+  /** What to run it with next: the number of a graph makes onnxruntime capture it, or replay it once it is there. */
   nextOptions(plain: Pointer): Pointer {
     this.#numRuns += 1;
-    if (this.#graphId === undefined || this.#numRuns < FIRST_CAPTURED_RUN) return plain;
-    this.#graphOptions ??= newRunOptions(String(this.#graphId));
-    return this.#graphOptions.pointer;
+    if (this.#numRuns === FIRST_CAPTURED_RUN) {
+      const id = this.#takeGraphId();
+      this.#graphOptions = id === undefined ? undefined : newRunOptions(String(id));
+    }
+    return this.#graphOptions?.pointer ?? plain;
   }
 
   dispose(): void {
-    if (this.#graphOptions !== undefined && this.#graphId !== undefined) {
-      call('SessionReleaseCapturedGraph', this.#session.pointer, this.#graphId);
-      this.#graphOptions.dispose();
-    }
+    this.#graphOptions?.dispose();
     this.binding.dispose();
   }
 
@@ -99,7 +96,7 @@ export class Programs {
     ].join(' ');
     const known = this.#programs.get(key);
     this.#programs.delete(key);
-    const program = known ?? new Program(this.#session, cache, batch, this.#takeGraphId());
+    const program = known ?? new Program(this.#session, cache, batch, () => this.#takeGraphId());
     if (known === undefined) bind(program.binding);
     this.#programs.set(key, program);
     if (this.#programs.size > MAX_PROGRAMS) this.#forgetOldest();
@@ -125,7 +122,7 @@ export class Programs {
   }
 
   #takeGraphId(): number | undefined {
-    if (!this.#isCapturing) return undefined;
+    if (!this.#isCapturing || this.#nextGraphId > MAX_GRAPHS) return undefined;
     this.#nextGraphId += 1;
     return this.#nextGraphId - 1;
   }

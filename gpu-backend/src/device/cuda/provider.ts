@@ -18,9 +18,10 @@ export function openProvider(place: { folder: string; version: string }): { runt
   if (opened !== undefined) return opened;
   const provider = findProvider(place.folder, place.version);
   if ('absence' in provider) throw new TidarError('backend_unavailable', provider.absence);
+  const environment = ortEnvironment(); // the provider's log is its
   // Its error names what is missing; that of a session's options does not.
   new Handle('CUDAProviderOptions', makeOptions({})).dispose();
-  const text = attempt('RegisterExecutionProviderLibrary', ortEnvironment(), REGISTERED_NAME, provider.path);
+  const text = attempt('RegisterExecutionProviderLibrary', environment, REGISTERED_NAME, provider.path);
   if (text !== undefined) throw unusable(text);
   opened = { runtimeLibrary: `libcudart.so.${provider.cudaMajor}` };
   return opened;

@@ -71,6 +71,7 @@ export class CudaSession implements ModelSession {
     this.numBytesPerColumn = columnBytes(this.#kind);
     this.#session = createSession(folder, options, {
       entries: ENTRIES,
+      precision,
       appendProvider: (sessionOptions) => appendCudaProvider(sessionOptions, cuda),
     });
     this.gpu = {

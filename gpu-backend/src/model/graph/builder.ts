@@ -1,3 +1,4 @@
+import type { Precision } from '../precision.ts';
 import type { StoredTensor } from '../weights.ts';
 
 /** A dimension: a fixed size, or the name of one that each run chooses. */
@@ -30,6 +31,9 @@ export type Initializer =
 /** The operator sets that every graph of this project declares. */
 export const OPSETS: Readonly<Record<string, number>> = { '': 24, 'com.microsoft': 1 };
 
+/** ONNX's own numbers of the types that values are cast to. */
+export const TYPE_NUMBERS = { float32: 1, int32: 6, float16: 10, bfloat16: 16 } as const;
+
 /** ONNX writes an output that is not wanted as an empty name. */
 const OMITTED: Value = { name: '', type: 'float32', shape: [] };
 
@@ -49,9 +53,15 @@ export class GraphBuilder {
   readonly outputs: Value[] = [];
   readonly initializers: Initializer[] = [];
   readonly nodes: GraphNode[] = [];
+  /** What the decoder computes in. */
+  readonly precision: Precision;
   readonly #constants = new Map<string, Value>();
   readonly #outputNames = new Map<string, string>();
   #numNames = 0;
+
+  constructor(precision: Precision = 'float32') {
+    this.precision = precision;
+  }
 
   input(name: string, type: ElementType, shape: readonly Dim[]): Value {
     const value: Value = { name, type, shape };
@@ -82,8 +92,17 @@ export class GraphBuilder {
     return value;
   }
 
+  /** A number that the decoder computes with; onnxruntime narrows it once, when it loads the graph. */
   scalar(value: number): Value {
-    return this.constant('float32', [], Float32Array.of(value));
+    return this.floats([], Float32Array.of(value));
+  }
+
+  /** The same for many. */
+  floats(shape: readonly Dim[] & readonly number[], data: Float32Array): Value {
+    const wide = this.constant('float32', shape, data);
+    if (this.precision === 'float32') return wide;
+    const to = TYPE_NUMBERS[this.precision];
+    return this.node('Cast', [wide], { type: this.precision, shape }, { to });
   }
 
   /** An int64 list, as shapes, axes and sizes are given to ONNX ops. */

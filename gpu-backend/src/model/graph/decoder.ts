@@ -15,10 +15,10 @@ export type Mix = (layer: number, weight: WeightSource, normed: Value) => Value;
 export type AddNorm = (x: Value, update: Value, scale: Value) => { sum: Value; normed: Value };
 
 /**
- * Adds to a product of one of a layer's weights, "self_attn.o_proj.weight" say, what an adapter has for it:
- * input [rows, in], product [rows, out] → [rows, out].
+ * Adds to a product of a layer's weights below each other, ["self_attn.o_proj.weight"] say, what an adapter has for
+ * them: input [rows, in], product [rows, all their outputs] → the same.
  */
-export type Adapt = (layer: number, weight: string, input: Value, product: Value) => Value;
+export type Adapt = (layer: number, weights: readonly string[], input: Value, product: Value) => Value;
 
 /**
  * x · wᵀ + bias for weights below each other, by their whole names: [rows, in] → [rows, all their outputs]. Serving may
@@ -46,14 +46,14 @@ export function decoderHidden(
   parts: DecoderParts,
 ): Value {
   const { addNorm = plainAddNorm(b, config), multiply = floatProducts(b, weight) } = parts;
-  let hidden = cast(b, gatherRows(b, weight('model.embed_tokens.weight'), parts.tokenIds), 'float32');
+  let hidden = cast(b, gatherRows(b, weight('model.embed_tokens.weight'), parts.tokenIds), b.precision);
   let update: Value | undefined;
   for (let layer = 0; layer < config.numLayers; layer += 1) {
     const scoped: WeightSource = (name) => weight(`model.layers.${layer}.${name}`);
     const before = joined(b, config, addNorm, hidden, update, scoped('input_layernorm.weight'));
     const product: Product = (name, x) => {
       const plain = multiply(x, [`model.layers.${layer}.${name}`]);
-      return parts.adapt === undefined ? plain : parts.adapt(layer, name, x, plain);
+      return parts.adapt === undefined ? plain : parts.adapt(layer, [name], x, plain);
     };
     const mixed = product('self_attn.o_proj.weight', parts.mix(layer, scoped, before.normed));
     const between = joined(b, config, addNorm, before.sum, mixed, scoped('post_attention_layernorm.weight'));
@@ -83,9 +83,9 @@ export function floatProducts(b: GraphBuilder, weight: WeightSource): Multiply {
     linear(b, x, joined(weights), biases === undefined ? undefined : joined(biases));
 }
 
-/** Tensors below each other, as float32. */
+/** Tensors below each other, in what the decoder computes in. */
 export function joinedRows(b: GraphBuilder, weight: WeightSource, names: readonly string[]): Value {
-  const parts = names.map((name) => cast(b, weight(name), 'float32'));
+  const parts = names.map((name) => cast(b, weight(name), b.precision));
   const [only] = parts;
   return parts.length === 1 && only !== undefined ? only : concat(b, parts, 0);
 }
@@ -109,7 +109,7 @@ function joined(
   scale: Value,
 ): { sum: Value; normed: Value } {
   if (update === undefined) return { sum: hidden, normed: norm(b, config, hidden, scale) };
-  return addNorm(hidden, update, cast(b, scale, 'float32'));
+  return addNorm(hidden, update, cast(b, scale, b.precision));
 }
 
 function plainAddNorm(b: GraphBuilder, config: ModelConfig): AddNorm {
@@ -120,11 +120,11 @@ function plainAddNorm(b: GraphBuilder, config: ModelConfig): AddNorm {
 }
 
 function norm(b: GraphBuilder, config: ModelConfig, x: Value, scale: Value): Value {
-  return rmsNorm(b, x, cast(b, scale, 'float32'), config.rmsNormEps);
+  return rmsNorm(b, x, cast(b, scale, b.precision), config.rmsNormEps);
 }
 
 /** x · weightᵀ + bias, the weight in Hugging Face's [out, in] layout. */
 export function linear(b: GraphBuilder, x: Value, weight: Value, bias?: Value): Value {
-  const floatBias = bias === undefined ? undefined : cast(b, bias, 'float32');
-  return gemm(b, x, cast(b, weight, 'float32'), { transY: true, bias: floatBias });
+  const floatBias = bias === undefined ? undefined : cast(b, bias, b.precision);
+  return gemm(b, x, cast(b, weight, b.precision), { transY: true, bias: floatBias });
 }

@@ -1,3 +1,4 @@
+import { TYPE_NUMBERS } from './builder.ts';
 import type { Dim, GraphBuilder, Value } from './builder.ts';
 
 /** Thin, shape-tracking wrappers of the ONNX ops that the decoder and its gradients are made of. */
@@ -45,9 +46,6 @@ export const exp = unary('Exp');
 export const sqrt = unary('Sqrt');
 export const sigmoid = unary('Sigmoid');
 export const reciprocal = unary('Reciprocal');
-
-/** ONNX's own numbers of types. */
-const TYPE_NUMBERS = { float32: 1, int32: 6 } as const;
 
 export function cast(b: GraphBuilder, x: Value, type: keyof typeof TYPE_NUMBERS): Value {
   if (x.type === type) return x;

@@ -1,7 +1,8 @@
 import type { ModelConfig } from '../config.ts';
+import type { Precision } from '../precision.ts';
 import type { Dim, GraphBuilder, Value } from './builder.ts';
 import type { Adapt, Mix, Multiply, WeightSource } from './decoder.ts';
-import { cast, concat, gatherRows, mul, reshape, rmsNorm, rotary, slice } from './ops.ts';
+import { cast, concat, gatherRows, mul, reshape, rmsNorm, rotary } from './ops.ts';
 
 export const cacheName = (kind: 'key' | 'value', layer: number): string => `cache.${layer}.${kind}`;
 export const newCacheName = (kind: 'key' | 'value', layer: number): string => `new_cache.${layer}.${kind}`;
@@ -46,10 +47,8 @@ export function packedMix(
         kinds.map((kind) => `model.layers.${layer}.self_attn.${kind}_proj.${suffix}`);
       const plain = multiply(normed, names('weight'), config.attentionBias ? names('bias') : undefined);
       return adapt === undefined
-        ? plain
-        : adaptParts(b, config, kinds, plain, (kind, part) =>
-            adapt(layer, `self_attn.${kind}_proj.weight`, normed, part),
-          );
+    ? plain
+    : adapt(layer, kinds.map((kind) => `self_attn.${kind}_proj.weight`), normed, plain);
     };
     const rotated = rotate(b, config, projected(['q', 'k']), weight, rows);
     const values = vectors(b, projected(['v']), headDim);
@@ -57,7 +56,7 @@ export function packedMix(
     const cacheKeys = scatter(b, config, layer, 'key', gatherRows(b, rotated, rows.keyPlaces), rows);
     const cacheValues = scatter(b, config, layer, 'value', gatherRows(b, values, rows.valuePlaces), rows);
     const mixed = b.node('Attention', [queries, cacheKeys, cacheValues, rows.mask], {
-      type: 'float32',
+      type: b.precision,
       shape: ['batch', numKeyValueHeads, 'grouped_rows', headDim],
     });
     const packed = gatherRows(b, vectors(b, mixed, headDim), rows.mixedPlaces);
@@ -66,31 +65,6 @@ export function packedMix(
 }
 
 type Kind = 'q' | 'k' | 'v';
-
-/** Gives each projection of a joined product to its adapter; those without one leave the product as it is. */
-function adaptParts(
-  b: GraphBuilder,
-  { numHeads, numKeyValueHeads, headDim }: ModelConfig,
-  kinds: readonly Kind[],
-  product: Value,
-  adapt: (kind: Kind, part: Value) => Value,
-): Value {
-  const [only] = kinds;
-  if (kinds.length === 1 && only !== undefined) return adapt(only, product);
-  let start = 0;
-  const parts = kinds.map((kind) => {
-    const end = start + (kind === 'q' ? numHeads : numKeyValueHeads) * headDim;
-    const part = slice(b, product, 1, start, end);
-    start = end;
-    return { part, adapted: adapt(kind, part) };
-  });
-  if (parts.every(({ part, adapted }) => part === adapted)) return product;
-  return concat(
-    b,
-    parts.map(({ adapted }) => adapted),
-    1,
-  );
-}
 
 /** Queries and keys [rows, (heads + keyValueHeads) · headDim] → rotated, [rows · (heads + keyValueHeads), headDim]. */
 function rotate(
@@ -112,7 +86,7 @@ function rotate(
 /** Each head's norm. Queries and keys have a scale each: both are applied by one product. */
 function normHeads(b: GraphBuilder, config: ModelConfig, x: Value, weight: WeightSource): Value {
   const { numHeads, numKeyValueHeads, headDim, rmsNormEps } = config;
-  const ones = b.constant('float32', [headDim], new Float32Array(headDim).fill(1));
+  const ones = b.floats([headDim], new Float32Array(headDim).fill(1));
   const split = reshape(b, x, ['rows', numHeads + numKeyValueHeads, headDim]);
   const scale = (kind: 'q' | 'k', count: number): Value => {
     const shape = [count, headDim];
@@ -120,7 +94,8 @@ function normHeads(b: GraphBuilder, config: ModelConfig, x: Value, weight: Weigh
     return b.node('Expand', [one, b.list(shape)], { type: 'float32', shape });
   };
   const scales = concat(b, [scale('q', numHeads), scale('k', numKeyValueHeads)], 0);
-  return mul(b, rmsNorm(b, split, ones, rmsNormEps), scales);
+  // Joined in float32, in which onnxruntime does it once, when it loads the graph.
+  return mul(b, rmsNorm(b, split, ones, rmsNormEps), cast(b, scales, b.precision));
 }
 
 /** Anything made of whole heads → [·, headDim] */
@@ -137,27 +112,34 @@ function scatter(
   { writeIndexes }: PackedRows,
 ): Value {
   const shape: readonly Dim[] = ['batch', config.numKeyValueHeads, 'capacity', config.headDim];
-  const cache = b.input(cacheName(kind, layer), 'float32', shape);
+  const cache = b.input(cacheName(kind, layer), b.precision, shape);
   const attributes = { axis: -2, mode: 'linear' };
-  const output = { type: 'float32', shape } as const;
+  const output = { type: b.precision, shape } as const;
   const written = b.node('TensorScatter', [cache, rows, writeIndexes], output, attributes);
   b.output(newCacheName(kind, layer), written);
   return written;
 }
+
+/** The lowest finite numbers. */
+const LOWEST: Readonly<Record<Precision, number>> = {
+  float32: -3.4028234663852886e38,
+  float16: -65504,
+  bfloat16: -3.3895313892515355e38,
+};
 
 /**
  * bool [batch, 1, padded_rows, capacity] → what attention adds to the scores, for each head of a group below each
  * other. Attention would convert a bool mask itself, but again in every layer.
  */
 export function additiveMask(b: GraphBuilder, mask: Value, group: number): Value {
-  const lowest = b.scalar(-3.4028234663852886e38);
-  const added = b.node('Where', [mask, b.scalar(0), lowest], { type: 'float32', shape: mask.shape });
+  const lowest = b.scalar(LOWEST[b.precision]);
+  const added = b.node('Where', [mask, b.scalar(0), lowest], { type: b.precision, shape: mask.shape });
   if (group === 1) return added;
   const shape = ['batch', 1, 'grouped_rows', 'capacity'];
   return b.node(
     'Concat',
     Array.from({ length: group }, () => added),
-    { type: 'float32', shape },
+    { type: b.precision, shape },
     { axis: 2 },
   );
 }

@@ -1,6 +1,6 @@
 import type { ModelConfig } from '../config.ts';
 import type { GraphBuilder, Value } from './builder.ts';
-import { add, concat, gatherRows, mul, reshape, sub } from './ops.ts';
+import { add, cast, concat, gatherRows, mul, reshape, sub } from './ops.ts';
 import { rotationMagnitude, ropeTables } from './rope.ts';
 
 /** Entries of a table that stands in the graph for every position; longer ones are made of two short ones. */
@@ -9,10 +9,10 @@ const FINE_POSITIONS = 512;
 
 /** What attention needs to know of each row's position, int32 [rows]. */
 export interface PositionRows {
-  /** float32 [1, rows, headDim / 2] */
+  /** [1, rows, headDim / 2] */
   readonly cos: Value;
   readonly sin: Value;
-  /** float32 [rows, heads + keyValueHeads, 1]; absent where queries aren't scaled. */
+  /** [rows, heads + keyValueHeads, 1]; absent where queries aren't scaled. */
   readonly scales?: Value;
 }
 
@@ -20,9 +20,11 @@ export function positionRows(b: GraphBuilder, config: ModelConfig, positions: Va
   const half = config.headDim / 2;
   const isLong = config.maxPositions * half > MAX_TABLE_ENTRIES;
   const { cos, sin } = isLong ? longRotations(b, config, positions) : rotations(b, config, positions, {});
-  const toRows = (x: Value): Value => reshape(b, x, [1, 'rows', half]);
+  // Angles are computed in float32 and rounded once, whatever the decoder computes in.
+  const toRows = (x: Value): Value => cast(b, reshape(b, x, [1, 'rows', half]), b.precision);
   const scales = queryScales(b, config, positions);
-  return { cos: toRows(cos), sin: toRows(sin), ...(scales === undefined ? {} : { scales }) };
+  const rounded = scales === undefined ? {} : { scales: cast(b, scales, b.precision) };
+  return { cos: toRows(cos), sin: toRows(sin), ...rounded };
 }
 
 interface Rotations {
@@ -70,7 +72,7 @@ function queryScales(b: GraphBuilder, config: ModelConfig, positions: Value): Va
   const times = b.node('Div', [positions, width], { type: 'int32', shape: positions.shape });
   const growth = reshape(b, gatherRows(b, b.constant('float32', [count], table), times), ['rows', 1, 1]);
   const isQuery = concat(b, [ones(b, numHeads, 1), ones(b, numKeyValueHeads, 0)], 1);
-  return add(b, mul(b, growth, isQuery), b.scalar(1));
+  return add(b, mul(b, growth, isQuery), b.constant('float32', [], Float32Array.of(1)));
 }
 
 const ones = (b: GraphBuilder, count: number, value: number): Value =>

@@ -1,6 +1,7 @@
 import type { ModelConfig } from '../config.ts';
 import { adapterTensors } from '../adapter.ts';
 import type { Adapter } from '../adapter.ts';
+import type { Precision } from '../precision.ts';
 import type { QuantizedWeights } from '../quantization/file.ts';
 import { commonFolder } from '../weights.ts';
 import type { TensorRef } from '../weights.ts';
@@ -18,6 +19,8 @@ import { serializeModel } from './serialize.ts';
 export interface ServingOptions {
   /** Whether each row's best logits and its log-sum-exp leave the graph beside the row itself. */
   readonly candidates: boolean;
+  /** What the decoder computes in, and keeps keys and values in; absent: float32. Logits are float32 always. */
+  readonly precision?: Precision | undefined;
 }
 
 /** What is served: a model folder, or what a worker is told of it. */
@@ -37,7 +40,7 @@ export interface ServedModel {
  *   mask                   bool [batch, 1, padded_rows, capacity]  which columns each row sees
  *   logit_rows             int32 [logit_rows]        packed rows whose logits are wanted
  *   num_candidates         int64 [1]                 with candidates only
- *   cache.<layer>.<key|value>  float32 [batch, keyValueHeads, capacity, headDim]
+ *   cache.<layer>.<key|value>  in what is computed in [batch, keyValueHeads, capacity, headDim]
  * and gives
  *   logits                 float32 [logit_rows, vocab]
  *   candidate_scores, candidate_ids   float32, int32 [logit_rows, num_candidates]
@@ -46,18 +49,19 @@ export interface ServedModel {
  */
 export function servingGraph(model: ServedModel, options: ServingOptions): Uint8Array {
   const { config, tensors, adapter, quantized } = model;
-  const b = new GraphBuilder();
+  const b = new GraphBuilder(options.precision);
   const weight = weightsFromFile(b, tensors);
   const tokenIds = b.input('token_ids', 'int32', ['rows']);
   const gatedBy = { tokenIds, maskTokenId: config.tidar?.maskTokenId };
-  const adapt = adapter === undefined ? undefined : adapterOf(b, adapter, gatedBy);
+  const adapt = adapter === undefined ? undefined : adapterOf(b, { adapter, tensors }, gatedBy);
   const multiply =
     quantized === undefined ? floatProducts(b, weight) : quantizedProducts(b, weight, quantized.products);
   const mix = packedMix(b, config, rowInputs(b, config), { multiply, adapt });
   const logitRows = b.input('logit_rows', 'int32', ['logit_rows']);
   const addNorm = fusedAddNorm(b, config);
   const hidden = decoderHidden(b, config, weight, { tokenIds, mix, addNorm, adapt, multiply });
-  const logits = decoderLogits(b, config, weight, gatherRows(b, hidden, logitRows), multiply);
+  const head = decoderLogits(b, config, weight, gatherRows(b, hidden, logitRows), multiply);
+  const logits = cast(b, head, 'float32');
   b.output('logits', logits);
   if (options.candidates) outputCandidates(b, logits);
   return serializeModel(b, 'tidar_step', externalFolder(model));

@@ -1,2 +1,2 @@
 /** Counts changes of the graph that may change its numbers; part of every fingerprint. */
-export const GRAPH_VERSION = 2;
+export const GRAPH_VERSION = 3;
