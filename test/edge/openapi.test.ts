@@ -1,24 +1,18 @@
 import { readFileSync } from 'node:fs';
-import { Ajv2020 } from 'ajv/dist/2020.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { extensionOf, type JsonSchema, requestSchemas } from '../../edge/src/openai/openapi.ts';
+import { adminBodies, extensionOf, requestSchemas } from '../../edge/src/openapi/document.ts';
 import { apiReference, REFERENCE_PATH } from '../../scripts/api-reference.ts';
 import { type EdgeHarness, startEdgeHarness } from '../support/edge-harness.ts';
-import { RawClient, readChunks } from '../support/openai-http.ts';
+import { DocumentChecker, type OpenApi } from '../support/openapi.ts';
+import { RawClient, readChunks, readMessages } from '../support/openai-http.ts';
 import { SCRIPTED_MODEL, type ScriptedBackend, startScriptedBackend } from '../support/scripted-backend.ts';
-
-interface Document {
-  openapi: string;
-  paths: Record<string, Record<string, object>>;
-  components: { schemas: Record<string, JsonSchema> };
-}
 
 const score = { token: 'a', token_id: 4, bytes: [97], logprob: -1 };
 
 let backend: ScriptedBackend;
 let edge: EdgeHarness;
-let document: Document;
-let ajv: Ajv2020;
+let document: OpenApi;
+let checker: DocumentChecker;
 let client: RawClient;
 beforeAll(async () => {
   backend = await startScriptedBackend();
@@ -31,19 +25,15 @@ beforeAll(async () => {
   });
   edge = await startEdgeHarness({ BACKENDS: JSON.stringify([{ url: backend.url }]) });
   client = new RawClient(edge.url, await edge.createKey());
-  document = (await (await fetch(`${edge.url}/openapi.json`)).json()) as Document;
-  ajv = new Ajv2020({ strict: false, allErrors: true });
-  ajv.addSchema({ ...document, $id: 'api' });
+  document = (await (await fetch(`${edge.url}/openapi.json`)).json()) as OpenApi;
+  checker = new DocumentChecker(document);
 });
 afterAll(async () => {
   await edge.close();
   await backend.close();
 });
 
-const problems = (name: string, value: unknown): unknown => {
-  ajv.validate({ $ref: `api#/components/schemas/${name}` }, value);
-  return ajv.errors ?? [];
-};
+const problems = (name: string, value: unknown): unknown => checker.problems(name, value);
 const post = (route: string, body: object): Promise<Response> =>
   fetch(`${edge.url}${route}`, {
     method: 'POST',
@@ -57,6 +47,7 @@ const ROUTES = [
   ['/v1/chat/completions', 'ChatCompletion', { ...chat, logprobs: true, top_logprobs: 1 }],
   ['/v1/completions', 'Completion', { prompt: 'Hi' }],
   ['/v1/completions', 'Completion', { prompt: [1], logprobs: 1, tidar: { trace: 'stats' } }],
+  ['/v1/responses', 'Response', { input: 'Hi', include: ['message.output_text.logprobs'] }],
 ] as const;
 
 describe('the OpenAPI document', () => {
@@ -80,6 +71,12 @@ describe('the OpenAPI document', () => {
     const response = await post(route, body);
     expect(response.status).toBe(200);
     expect(problems(name, await response.json())).toEqual([]);
+    if (name === 'Response') {
+      const events = await readMessages(await post(route, { ...body, stream: true }));
+      expect(events.length).toBeGreaterThan(8);
+      expect(events.flatMap(({ data }) => problems('ResponseEvent', JSON.parse(data)))).toEqual([]);
+      return;
+    }
     const streamed = { ...body, stream: true, stream_options: { include_usage: true } };
     const { chunks, isDone } = await readChunks(await post(route, streamed));
     expect(isDone).toBe(true);
@@ -92,6 +89,8 @@ describe('the OpenAPI document', () => {
     ['/v1/chat/completions', 'ChatCompletion', { ...chat, logit_bias: { a: 1 } }],
     ['/v1/completions', 'Completion', { prompt: ['a', 'b'] }],
     ['/v1/completions', 'Completion', { prompt: 'a', tidar: { plan: 'fast' } }],
+    ['/v1/responses', 'Response', { input: [{ role: 'user' }] }],
+    ['/v1/responses', 'Response', { input: 'a', tidar: { logit_bias: { a: 1 } } }],
   ])('and its route refuse the same, as an Error: %s %s %j', async (route, name, body) => {
     expect(problems(`${name}Request`, { model: 'm', ...body })).not.toEqual([]);
     const response = await post(route, body);
@@ -108,7 +107,7 @@ describe('the OpenAPI document', () => {
   });
 
   it('says of each parameter what it is', () => {
-    for (const { properties = {} } of Object.values(requestSchemas())) {
+    for (const { properties = {} } of Object.values({ ...requestSchemas(), ...adminBodies() })) {
       for (const parameters of [properties, extensionOf(properties)]) {
         const silent = Object.entries(parameters).filter(([, schema]) => schema.description === undefined);
         expect(silent.map(([name]) => name)).toEqual([]);

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { keySettingsSchema } from '../ledger/settings.ts';
-import type { DailyUsage, KeyView } from '../ledger/types.ts';
-import type { AuditEntry, Batch } from './types.ts';
+import type { DailyUsage, KeyView, UsageCounts } from '../ledger/types.ts';
+import { type AuditEntry, type Batch, USAGE_GROUPS, type UsageGroup } from './types.ts';
 import type { Sql, SqlValue } from '../sql.ts';
 
 export const keyViewSchema = keySettingsSchema.extend({
@@ -55,22 +55,46 @@ export function findKeyView(sql: Sql, keyId: string): KeyView | undefined {
   return row && keyViewSchema.parse(JSON.parse(row.view));
 }
 
+const COUNTS = [
+  'num_requests',
+  'prompt_tokens',
+  'cached_tokens',
+  'completion_tokens',
+  'num_forward_passes',
+  'cost_nanos',
+  'rule_loss_tokens',
+] as const satisfies (keyof UsageCounts)[];
+
 export interface UsageQuery {
   keyId?: string | undefined;
   model?: string | undefined;
   /** Days such as 2026-11-24, both included. */
   from: string;
   to: string;
+  /** What is told apart, the rest summed up; absent: everything. */
+  groups?: readonly UsageGroup[];
   limit: number;
 }
 
-export type KeyUsage = DailyUsage & { key_id: string };
+const GROUP_COLUMNS = { key: 'key_id', day: 'day', model: 'model' } as const satisfies Record<
+  UsageGroup,
+  string
+>;
 
-export function listTotals(sql: Sql, { keyId, model, from, to, limit }: UsageQuery): KeyUsage[] {
-  const query = `SELECT key_id, day, model, num_requests, prompt_tokens, cached_tokens, completion_tokens,
-    num_forward_passes, cost_nanos, rule_loss_tokens FROM totals
+export type KeyUsage = UsageCounts & { key_id?: string; day?: string; model?: string };
+
+export function listTotals(
+  sql: Sql,
+  { keyId, model, from, to, groups = USAGE_GROUPS, limit }: UsageQuery,
+): KeyUsage[] {
+  const columns = USAGE_GROUPS.filter((group) => groups.includes(group)).map((group) => GROUP_COLUMNS[group]);
+  const counts = COUNTS.map((name) => `SUM(${name}) AS ${name}`);
+  const order = ['day DESC', 'key_id', 'model'].filter((term) =>
+    columns.some((name) => term.startsWith(name)),
+  );
+  const query = `SELECT ${[...columns, ...counts].join(', ')} FROM totals
     WHERE day BETWEEN ?1 AND ?2 AND (?3 IS NULL OR key_id = ?3) AND (?4 IS NULL OR model = ?4)
-    ORDER BY day DESC, key_id, model LIMIT ?5`;
+    GROUP BY ${columns.join(', ')} ORDER BY ${order.join(', ')} LIMIT ?5`;
   const rows = sql.exec<Record<string, string | number>>(
     query,
     from,
@@ -80,6 +104,18 @@ export function listTotals(sql: Sql, { keyId, model, from, to, limit }: UsageQue
     limit,
   );
   return rows.toArray() as unknown as KeyUsage[];
+}
+
+export function recordUse(sql: Sql, keyId: string, atMs: number): void {
+  const query = `INSERT INTO uses VALUES (?, ?) ON CONFLICT DO UPDATE SET at_ms = MAX(at_ms, excluded.at_ms)`;
+  sql.exec(query, keyId, atMs);
+}
+
+/** Keys that were used since then, the last first. */
+export function listUsedKeys(sql: Sql, sinceMs: number, limit: number): string[] {
+  const query = 'SELECT key_id FROM uses WHERE at_ms >= ? ORDER BY at_ms DESC, key_id LIMIT ?';
+  const rows = sql.exec<{ key_id: string }>(query, sinceMs, limit).toArray();
+  return rows.map(({ key_id: keyId }) => keyId);
 }
 
 type AuditRow = AuditEntry & Record<string, SqlValue>;

@@ -30,8 +30,12 @@ export interface AuditEntry {
   detail: string;
 }
 
-export const SCOPES = ['keys:read', 'keys:write', 'usage:read', 'audit:read', 'admin'] as const;
+export const SCOPES = ['keys:read', 'keys:write', 'usage:read', 'fleet:read', 'audit:read', 'admin'] as const;
 export type Scope = (typeof SCOPES)[number];
+
+/** What usage may be told apart by. */
+export const USAGE_GROUPS = ['key', 'day', 'model'] as const;
+export type UsageGroup = (typeof USAGE_GROUPS)[number];
 
 /** Who makes an admin request. */
 export interface Actor {

@@ -1,29 +1,17 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import { parse, parseJson } from '@tidar/shared/parse.ts';
 import type { Context } from 'hono';
-import { z } from 'zod';
 import { authorize } from '../auth/authorize.ts';
-import { backupRowSchema } from '../backup.ts';
 import { directoryOf } from '../directory/client.ts';
 import type { AppEnv } from '../env.ts';
 import { accepted, ledgerOf } from '../ledger/client.ts';
 import { keyIdOf } from './admin-keys.ts';
 import { readJsonText } from './body.ts';
 import { queryOf } from './query.ts';
+import { backupQuerySchema, importSchema } from './schemas.ts';
 
 /** A page of a backup may hold long answers. */
 const MAX_PAGE_BYTES = 16 * 1024 * 1024;
-
-export const backupQuerySchema = z.strictObject({
-  after: z
-    .string()
-    .regex(/^\d{1,3}:\d{1,15}$/, 'expected the `next` of the page before')
-    .default(''),
-});
-export const importSchema = z.strictObject({
-  version: z.int().positive(),
-  rows: z.array(backupRowSchema).max(1000),
-});
 
 /** `GET /admin/export?after=`: a page of the directory's own tables. */
 export async function getExport(c: Context<AppEnv>): Promise<Response> {

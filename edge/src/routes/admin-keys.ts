@@ -1,7 +1,6 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import { parse, parseJson } from '@tidar/shared/parse.ts';
 import type { Context } from 'hono';
-import { z } from 'zod';
 import { createApiKey, createSecret } from '../auth/api-key.ts';
 import { authorize } from '../auth/authorize.ts';
 import { directoryOf } from '../directory/client.ts';
@@ -10,22 +9,8 @@ import { accepted, ledgerOf } from '../ledger/client.ts';
 import { settingsChangeSchema, withDefaults } from '../ledger/settings.ts';
 import type { KeyAnswer, KeyView } from '../ledger/types.ts';
 import { readJsonText } from './body.ts';
-import { pageLimit, queryOf, textParam } from './query.ts';
-
-const DEFAULT_GRACE_SECONDS = 24 * 60 * 60;
-const MAX_GRACE_SECONDS = 90 * 24 * 60 * 60;
-const KEY_ID = /^[0-9a-hjkmnp-tv-z]{16}$/;
-export const keyIdParam = z.string().regex(KEY_ID, 'expected the id of a key');
-
-export const keysQuerySchema = z.strictObject({ after: textParam.default(''), limit: pageLimit(1000) });
-export const rotateSchema = z.strictObject({
-  /** How long the old secret stays valid; 0: it ends now. */
-  grace_seconds: z
-    .int('expected whole seconds')
-    .min(0, 'expected 0 or more')
-    .max(MAX_GRACE_SECONDS, 'expected 90 days or less')
-    .default(DEFAULT_GRACE_SECONDS),
-});
+import { queryOf } from './query.ts';
+import { keyIdParam, keysQuerySchema, rotateSchema } from './schemas.ts';
 
 /** `POST /admin/keys`: makes a key and shows it this once. */
 export async function postAdminKeys(c: Context<AppEnv>): Promise<Response> {
@@ -76,7 +61,7 @@ export async function postRevoke(c: Context<AppEnv>): Promise<Response> {
 /** The id in the path; one that cannot be a key's is not looked up. */
 export function keyIdOf(c: Context<AppEnv>): string {
   const id = c.req.param('id') ?? '';
-  if (!KEY_ID.test(id)) throw noSuchKey();
+  if (!keyIdParam.safeParse(id).success) throw noSuchKey();
   return id;
 }
 

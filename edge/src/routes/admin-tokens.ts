@@ -1,38 +1,13 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import { parse, parseJson } from '@tidar/shared/parse.ts';
 import type { Context } from 'hono';
-import { z } from 'zod';
 import { createApiKey } from '../auth/api-key.ts';
 import { authorize } from '../auth/authorize.ts';
 import { directoryOf } from '../directory/client.ts';
-import { USAGE_GROUPS } from '../directory/records.ts';
-import { SCOPES } from '../directory/types.ts';
 import type { AppEnv } from '../env.ts';
 import { readJsonText } from './body.ts';
-import { dayParam, numberParam, pageLimit, queryOf, textParam } from './query.ts';
-
-export const newTokenSchema = z.strictObject({
-  name: textParam,
-  scopes: z.array(z.enum(SCOPES, `expected scopes of ${SCOPES.join(', ')}`)).min(1, 'expected a scope'),
-  expires_at: z.int('expected Unix time in seconds').positive().max(100_000_000_000).nullable().default(null),
-});
-export const auditQuerySchema = z.strictObject({
-  before: numberParam(1, Number.MAX_SAFE_INTEGER).default(Number.MAX_SAFE_INTEGER),
-  limit: pageLimit(1000),
-});
-const usageGroups = z
-  .string()
-  .default(USAGE_GROUPS.join())
-  .transform((text) => text.split(','))
-  .pipe(z.array(z.enum(USAGE_GROUPS, `expected some of ${USAGE_GROUPS.join(', ')}, with commas between`)));
-export const adminUsageQuerySchema = z.strictObject({
-  key: textParam.optional(),
-  model: textParam.optional(),
-  from: dayParam.default('0000-01-01'),
-  to: dayParam.default('9999-12-31'),
-  group: usageGroups,
-  limit: pageLimit(10_000, 1000),
-});
+import { queryOf } from './query.ts';
+import { adminUsageQuerySchema, auditQuerySchema, newTokenSchema } from './schemas.ts';
 
 /** `POST /admin/tokens`: makes a token of the admin API and shows it this once. */
 export async function postAdminTokens(c: Context<AppEnv>): Promise<Response> {

@@ -1,6 +1,6 @@
 import type { Context } from 'hono';
 import type { AppEnv } from '../env.ts';
-import { openApiDocument } from '../openai/openapi.ts';
+import { openApiDocument } from '../openapi/document.ts';
 import { JSON_TYPE } from './chat-answer.ts';
 
 let text: string | undefined;

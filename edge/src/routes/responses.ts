@@ -1,7 +1,6 @@
 import { TidarError } from '@tidar/shared/errors.ts';
 import { parse } from '@tidar/shared/parse.ts';
 import type { Context } from 'hono';
-import { z } from 'zod';
 import { authenticate } from '../auth/authenticate.ts';
 import type { AppEnv } from '../env.ts';
 import { accepted, ledgerOf } from '../ledger/client.ts';
@@ -12,14 +11,8 @@ import { invalidPlace } from './answer-again.ts';
 import { chunksOf, JSON_TYPE, streamResponse, wholeOf } from './chat-answer.ts';
 import { attachRelay, callerOf } from './chat-relay.ts';
 import { requestIdOf, unknownRequest, waitForEnd } from './earlier-answer.ts';
-import { queryOf, textParam } from './query.ts';
-
-export const responseQuerySchema = z.strictObject({
-  stream: z.enum(['true', 'false'], 'expected true or false').default('false'),
-  /** The id of the last event that the client has. */
-  starting_after: textParam.optional(),
-  include_obfuscation: z.literal('false', 'only false is supported').optional(),
-});
+import { queryOf } from './query.ts';
+import { answerQuerySchema } from './schemas.ts';
 
 /**
  * `GET /v1/responses/:id`: the answer of any route that generates text, in the form of that route, by its `id` or its
@@ -28,7 +21,7 @@ export const responseQuerySchema = z.strictObject({
  */
 export async function getResponse(c: Context<AppEnv>): Promise<Response> {
   const key = await authenticate(c.req.header('authorization'), c.get('config').KEY_SECRETS);
-  const { stream, starting_after: resumedAt } = parse(responseQuerySchema, queryOf(c));
+  const { stream, starting_after: resumedAt } = parse(answerQuerySchema, queryOf(c));
   const caller = await callerOf(key, ledgerOf(c.env, key.keyId));
   const requestId = requestIdOf(c.req.param('id') ?? '');
   if (stream === 'false') {

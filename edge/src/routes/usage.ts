@@ -1,17 +1,10 @@
 import { parse } from '@tidar/shared/parse.ts';
 import type { Context } from 'hono';
-import { z } from 'zod';
 import { authenticate } from '../auth/authenticate.ts';
 import type { AppEnv } from '../env.ts';
 import { accepted, ledgerOf } from '../ledger/client.ts';
-import { dayParam, numberParam, queryOf, textParam } from './query.ts';
-
-export const usageQuerySchema = z.strictObject({
-  limit: numberParam(0, 100).default(20),
-  model: textParam.optional(),
-  from: dayParam.default('0000-01-01'),
-  to: dayParam.default('9999-12-31'),
-});
+import { queryOf } from './query.ts';
+import { usageQuerySchema } from './schemas.ts';
 
 /** `GET /v1/usage?model=&from=&to=&limit=`: what the caller's key was billed by day and model, and its last requests. */
 export async function getUsage(c: Context<AppEnv>): Promise<Response> {
