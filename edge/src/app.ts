@@ -17,6 +17,8 @@ import {
   postRevoke,
   postRotate,
 } from './routes/admin-keys.ts';
+import { getBackends, getMe } from './routes/admin-fleet.ts';
+import { getAdminRequest, getKeyUsage, getLiveRequests } from './routes/admin-requests.ts';
 import {
   getAdminTokens,
   getAdminUsage,
@@ -53,7 +55,12 @@ const ROUTES: Readonly<Record<string, Partial<Record<Method, Handler<AppEnv>>>>>
   '/admin/keys/:id': { GET: getAdminKey, PATCH: patchAdminKey },
   '/admin/keys/:id/rotate': { POST: postRotate },
   '/admin/keys/:id/revoke': { POST: postRevoke },
+  '/admin/keys/:id/usage': { GET: getKeyUsage },
+  '/admin/me': { GET: getMe },
   '/admin/usage': { GET: getAdminUsage },
+  '/admin/requests': { GET: getLiveRequests },
+  '/admin/requests/:id': { GET: getAdminRequest },
+  '/admin/backends': { GET: getBackends },
   '/admin/audit': { GET: getAudit },
   '/admin/tokens': { POST: postAdminTokens, GET: getAdminTokens },
   '/admin/tokens/:id/revoke': { POST: postRevokeToken },

@@ -53,7 +53,13 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     return api.post(`/tokens/${encodeURIComponent(id)}/revoke`);
   },
   usage: async (api, args) =>
-    api.get('/usage', readFlags(args, ['key', 'model', 'from', 'to', 'limit'], 0).values),
+    api.get('/usage', readFlags(args, ['key', 'model', 'from', 'to', 'group', 'limit'], 0).values),
+  requests: async (api, args) => api.get('/requests', readFlags(args, ['limit'], 0).values),
+  'requests show': async (api, args) => {
+    const { values, positionals } = readFlags(args, ['key'], 1);
+    return api.get(`/requests/${encodeURIComponent(positionals[0] ?? '')}`, values);
+  },
+  backends: async (api, args) => api.get('/backends', readFlags(args, [], 0).values),
   audit: async (api, args) => api.get('/audit', readFlags(args, ['before', 'limit'], 0).values),
   export: withFile(exportTo),
   import: withFile(importFrom),
@@ -69,10 +75,14 @@ export const HELP = `npm run admin -- COMMAND: manages the keys of an edge.
   keys revoke ID                    ends the key now and for good, running streams too
   tokens create --name TEXT --scopes A,B [--expires-at DATE]
                                     a token of the admin API, with the scopes keys:read, keys:write, usage:read,
-                                    audit:read, admin (everything)
+                                    fleet:read, audit:read, admin (everything)
   tokens list
   tokens revoke ID
-  usage [--key ID] [--model M] [--from DAY] [--to DAY] [--limit N]   by key, day and model; days are UTC
+  usage [--key ID] [--model M] [--from DAY] [--to DAY] [--group key,day,model] [--limit N]
+                                    by key, day and model, or summed up by some of them; days are UTC
+  requests [--limit N]              what runs now
+  requests show ID [--key ID]       one request with its signed receipt
+  backends                          who serves: health, load, what passes take there
   audit [--before ID] [--limit N]   every change, newest first
   export FILE                       all keys, bills, tokens and the log; secrets only as hashes
   import FILE                       into an edge with the same KEY_SECRETS; keys that are there stay as they are

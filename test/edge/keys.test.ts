@@ -211,11 +211,13 @@ describe('the audit log', () => {
 });
 
 describe('an admin token', () => {
-  const scopes = ['keys:read', 'keys:write', 'usage:read', 'audit:read', 'admin'];
+  const scopes = ['keys:read', 'keys:write', 'usage:read', 'fleet:read', 'audit:read', 'admin'];
   const asks: [scope: string, method: string, path: string, body?: object][] = [
     ['keys:read', 'GET', '/keys'],
     ['keys:write', 'POST', '/keys', {}],
     ['usage:read', 'GET', '/usage'],
+    ['usage:read', 'GET', '/requests'],
+    ['fleet:read', 'GET', '/backends'],
     ['audit:read', 'GET', '/audit'],
     ['admin', 'GET', '/tokens'],
     ['admin', 'POST', '/tokens', { name: 'made by a token', scopes: ['admin'] }],

@@ -10,8 +10,10 @@ import {
   listAudit,
   listKeys,
   listTotals,
+  listUsedKeys,
   receiveBatch,
   recordAudit,
+  recordUse,
   type UsageQuery,
 } from './records.ts';
 import { MIGRATIONS } from './schema.ts';
@@ -54,6 +56,16 @@ export class Directory extends DurableObject<Bindings> {
 
   audit(beforeId: number, limit: number): AuditEntry[] {
     return listAudit(this.#sql, beforeId, limit);
+  }
+
+  /** A key is in use: its ledger says so about once a minute. */
+  used(keyId: string, atMs: number): void {
+    recordUse(this.#sql, keyId, atMs);
+  }
+
+  /** The keys that were used since then, the last first. */
+  usedKeys(sinceMs: number, limit: number): string[] {
+    return listUsedKeys(this.#sql, sinceMs, limit);
   }
 
   /** A page of what no ledger knows; keys and totals come back with their ledgers. */

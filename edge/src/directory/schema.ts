@@ -47,4 +47,9 @@ export const MIGRATIONS: readonly string[] = [
   `
   ALTER TABLE totals ADD COLUMN rule_loss_tokens INTEGER NOT NULL DEFAULT 0;
   `,
+  // Whom to ask what runs now.
+  `
+  CREATE TABLE uses (key_id TEXT PRIMARY KEY, at_ms INTEGER NOT NULL);
+  CREATE INDEX uses_at ON uses (at_ms);
+  `,
 ];

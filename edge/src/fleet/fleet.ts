@@ -4,7 +4,14 @@ import type { Heartbeat } from '@tidar/shared/heartbeat.ts';
 import type { Bindings } from '../env.ts';
 import type { Refused } from '../ledger/types.ts';
 import { migrate } from '../migrate.ts';
-import { type BackendWord, liveBackends, MIGRATIONS, receiveHeartbeat } from './heartbeats.ts';
+import {
+  allHeard,
+  type BackendWord,
+  type HeardBackend,
+  liveBackends,
+  MIGRATIONS,
+  receiveHeartbeat,
+} from './heartbeats.ts';
 
 /** Which backends live, and how loaded they are, by what their heartbeats say. */
 export class Fleet extends DurableObject<Bindings> {
@@ -29,5 +36,10 @@ export class Fleet extends DurableObject<Bindings> {
 
   backends(): BackendWord[] {
     return liveBackends(this.#sql, Date.now());
+  }
+
+  /** Every backend that was heard of in the last minutes, silent ones too, with all that it said. */
+  heard(): HeardBackend[] {
+    return allHeard(this.#sql, Date.now());
   }
 }

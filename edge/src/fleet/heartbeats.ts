@@ -54,3 +54,23 @@ export function liveBackends(sql: Sql, nowMs: number): BackendWord[] {
       return word;
     });
 }
+
+/** A backend's last heartbeat and when it came. */
+export interface HeardBackend {
+  heartbeat: Omit<Heartbeat, 'slot_curve'>;
+  /** Pairs of texts and milliseconds. */
+  slotCurve: number[][] | undefined;
+  receivedAtMs: number;
+}
+
+/** The last word of each backend that is not forgotten, whole. */
+export function allHeard(sql: Sql, nowMs: number): HeardBackend[] {
+  const query = 'SELECT heartbeat, received_at_ms FROM backends WHERE received_at_ms >= ? ORDER BY address';
+  return sql
+    .exec<{ heartbeat: string; received_at_ms: number }>(query, nowMs - FORGOTTEN_MS)
+    .toArray()
+    .map((row) => {
+      const { slot_curve: slotCurve, ...heartbeat } = heartbeatSchema.parse(JSON.parse(row.heartbeat));
+      return { heartbeat, slotCurve, receivedAtMs: row.received_at_ms };
+    });
+}

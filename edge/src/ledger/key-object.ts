@@ -15,10 +15,14 @@ import type { SettingsChange } from './settings.ts';
 import type { KeyAnswer, KeyView, NewKey, Refused } from './types.ts';
 import { Waiters } from './waiters.ts';
 
+/** How often the directory hears that a key is used, at most. */
+const USE_EVERY_MS = 60_000;
+
 /** What a ledger does for its key itself: its changes, its backup, and that the directory hears of them. */
 export abstract class KeyObject extends DurableObject<Bindings> {
   protected readonly sql: SqlStorage;
   protected readonly waiters = new Waiters();
+  #toldUseAtMs = -Infinity;
 
   constructor(ctx: DurableObjectState, env: Bindings) {
     super(ctx, env);
@@ -94,6 +98,20 @@ export abstract class KeyObject extends DurableObject<Bindings> {
       logWith({})('error', 'outbox_failed', { reason: String(error) });
       delayOutbox(this.sql, Date.now());
     }
+  }
+
+  /** Tells the directory that the key is used, now and then: that is how it knows whom to ask what runs. */
+  protected tellUse(nowMs: number): void {
+    const keyId = nowMs - this.#toldUseAtMs < USE_EVERY_MS ? undefined : findKey(this.sql)?.keyId;
+    if (keyId === undefined) return;
+    this.#toldUseAtMs = nowMs;
+    const told = directoryOf(this.env).used(keyId, nowMs);
+    this.ctx.waitUntil(
+      told.catch((error: unknown) => {
+        this.#toldUseAtMs = -Infinity;
+        console.error(JSON.stringify({ event: 'use_untold', reason: String(error) }));
+      }),
+    );
   }
 
   /** While anything is due an alarm is set, no later than that. */

@@ -3,7 +3,6 @@ import { tenantOf } from '../auth/tenant.ts';
 import { edgeConfig } from '../env.ts';
 import { admitNow, giveBackTokens } from './admission.ts';
 import { askJournal } from './ask.ts';
-import { budgetState } from './budget.ts';
 import { isOutboxDue, isPruningDue } from './due.ts';
 import {
   answerNews,
@@ -13,17 +12,16 @@ import {
   pruneIdempotency,
 } from './idempotency.ts';
 import { dueQuestions, hearJournal, type JournalQuestion } from './journal.ts';
-import { KeyObject } from './key-object.ts';
+import { KeyReports } from './key-reports.ts';
 import { findKey, keyEnd, verifiedKey } from './key.ts';
-import { viewOf } from './outbox.ts';
 import { Presence } from './presence.ts';
 import { pruneRequests } from './prune.ts';
 import { attachReader, leaveReader, putOffQuestion, readerOf } from './readers.ts';
 import { proveProgress, startRequest, takenOver } from './requests.ts';
-import { findRequest, isOpen, recentRequests } from './rows.ts';
+import type { RelayedCounts } from './live.ts';
+import { isOpen } from './rows.ts';
 import { settleRequest } from './settlement.ts';
 import { raiseRequest, renewRequest } from './slices.ts';
-import { dailyTotals } from './totals.ts';
 import type {
   Admission,
   AnswerNews,
@@ -35,12 +33,8 @@ import type {
   Progress,
   PromptCounts,
   Refused,
-  RequestRecord,
   Settlement,
-  UsageFilter,
-  UsageReport,
 } from './types.ts';
-import { EVERYTHING, sumUsage } from './usage.ts';
 
 /** How long a call waits for news, at most. */
 const MAX_WAIT_MS = 10_000;
@@ -50,7 +44,7 @@ const NEWS_WAIT_MS = 5_000;
  * The ledger of one API key: its limits and its bills. All between a check and its write is synchronous SQL in
  * one transaction, so that no two requests can pass on the same allowance.
  */
-export class Ledger extends KeyObject {
+export class Ledger extends KeyReports {
   readonly #presence = new Presence(Date.now());
 
   /** Whether this is a secret of the key; if so, which models it may use. */
@@ -64,6 +58,7 @@ export class Ledger extends KeyObject {
     const nowMs = Date.now();
     const admission = this.ctx.storage.transactionSync(() => admitNow(this.sql, request, nowMs));
     if (admission.admitted) await this.armAlarm();
+    this.tellUse(nowMs);
     return admission;
   }
 
@@ -178,43 +173,23 @@ export class Ledger extends KeyObject {
 
   /**
    * Waits for what ends an answer from here: the error once its key has ended, or another connection relays it; else
-   * whether it is open, to ask again. Who waits is known to be there.
+   * whether it is open, to ask again. Who waits is known to be there; `relayed` is for those who look on.
    */
-  async watch(requestId: string, reader: number): Promise<Refused | { isOpen: boolean }> {
+  async watch(
+    requestId: string,
+    reader: number,
+    relayed?: RelayedCounts,
+  ): Promise<Refused | { isOpen: boolean }> {
     const startedAtMs = Date.now();
     const before = this.#watched(requestId, reader, startedAtMs);
     if ('error' in before || !before.isOpen) return before;
+    if (relayed !== undefined) this.liveCounts.tell(requestId, relayed);
+    this.tellUse(startedAtMs);
     const expiresAtMs = (findKey(this.sql)?.settings.expires_at ?? Infinity) * 1000;
     const waitMs = Math.max(1, Math.min(MAX_WAIT_MS, expiresAtMs - startedAtMs));
     this.#presence.seen(requestId, startedAtMs, waitMs);
     await this.waiters.wait(requestId, waitMs);
     return this.#watched(requestId, reader, Date.now());
-  }
-
-  /** What the key has used. */
-  usage(secretHash: string, numRequests: number, filter: UsageFilter = EVERYTHING): UsageReport | Refused {
-    const nowMs = Date.now();
-    const key = verifiedKey(this.sql, secretHash, nowMs);
-    if (key instanceof TidarError) return errorBody(key);
-    const days = dailyTotals(this.sql, filter);
-    const budget = budgetState(this.sql, key.settings, nowMs);
-    return {
-      object: 'usage',
-      key: viewOf(key),
-      total: sumUsage(days),
-      held_tokens: budget.held_tokens,
-      budget,
-      days,
-      requests: recentRequests(this.sql, numRequests, filter),
-    };
-  }
-
-  /** One request of the key. */
-  request(secretHash: string, requestId: string): { request: RequestRecord } | Refused | undefined {
-    const key = verifiedKey(this.sql, secretHash, Date.now());
-    if (key instanceof TidarError) return errorBody(key);
-    const request = findRequest(this.sql, requestId);
-    return request && { request };
   }
 
   /** Settles from the journals what was left open, forgets what is old, tells the directory, arms the next alarm. */
@@ -247,6 +222,7 @@ export class Ledger extends KeyObject {
 
   #settleNow(requestId: string, settlement: Settlement, nowMs: number): void {
     const numFreed = settleRequest(this.sql, requestId, settlement, nowMs);
+    this.liveCounts.forget(requestId);
     if (numFreed === undefined) return;
     giveBackTokens(this.sql, numFreed, nowMs);
     const { finishReason, promptTokens, completionTokens } = settlement;

@@ -202,6 +202,28 @@ export interface UsageReport {
   requests: RequestRecord[];
 }
 
+/** A request that is open, as the admin sees it. */
+export interface LiveRequest {
+  id: string;
+  model: string;
+  created_ms: number;
+  /** A backend has begun; before that it waits for its turn. */
+  has_started: boolean;
+  /** Where it is; null: of a release that did not say. */
+  backend: string | null;
+  num_choices: number;
+  /** Of each choice. */
+  max_tokens: number;
+  prompt_tokens: number;
+  /** Relayed so far. */
+  completion_tokens: number;
+  num_forward_passes: number;
+  num_attempts: number;
+  /** Nobody reads it now: it goes on for the grace. */
+  client_left: boolean;
+  user: string | null;
+}
+
 export interface RequestRecord {
   id: string;
   model: string;

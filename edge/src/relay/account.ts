@@ -132,7 +132,9 @@ export class Account {
     const { ledger, requestId, reader } = this.#options;
     while (!controller.signal.aborted) {
       try {
-        const state = await ledger.watch(requestId, reader);
+        const { numForwardPasses } = this.#tally.counts();
+        const relayed = { numTokens: this.#tally.numTokens, numForwardPasses };
+        const state = await ledger.watch(requestId, reader, relayed);
         if (isRefused(state)) return controller.abort(TidarError.from(state.error));
         if (!state.isOpen) return;
       } catch {

@@ -1,5 +1,11 @@
 import { TidarError } from '@tidar/shared/errors.ts';
-import { type Receipt, type ReceiptKey, receiptKeyOf, signReceipt } from '@tidar/shared/receipt.ts';
+import {
+  type Receipt,
+  type ReceiptKey,
+  receiptKeyOf,
+  type SignedReceipt,
+  signReceipt,
+} from '@tidar/shared/receipt.ts';
 import type { Context } from 'hono';
 import { authenticate } from '../auth/authenticate.ts';
 import type { AppEnv, EdgeConfig } from '../env.ts';
@@ -13,10 +19,19 @@ export async function getRequest(c: Context<AppEnv>): Promise<Response> {
   const found = await ledgerOf(c.env, key.keyId).request(key.secretHash, c.req.param('id') ?? '');
   if (found === undefined) throw new TidarError('not_found', 'This key has no request with this id.');
   const { request } = accepted(found);
-  const receipt = receiptOf(key.keyId, request);
+  const receipt = await receiptFor(config, key.keyId, request);
+  return c.json({ object: 'usage.request', request, receipt });
+}
+
+/** The signed receipt of a request that is billed; null of any other. */
+export async function receiptFor(
+  config: EdgeConfig,
+  keyId: string,
+  request: RequestRecord,
+): Promise<SignedReceipt | null> {
+  const receipt = receiptOf(keyId, request);
   const [signer] = await receiptKeys(config);
-  const signed = receipt && signer && (await signReceipt(receipt, signer));
-  return c.json({ object: 'usage.request', request, receipt: signed ?? null });
+  return receipt === undefined || signer === undefined ? null : signReceipt(receipt, signer);
 }
 
 /** `GET /v1/receipt-keys`: the public keys that receipts are checked with, as a JSON Web Key Set. */
