@@ -34,11 +34,27 @@ describe('the device', () => {
     expect(found).toMatchObject({ device: 'cuda', hardware: 'a GPU, compute 9.0', passedOver: [] });
     const cpu = await chooseDevice(outline, { device: 'auto' }, probes());
     expect(cpu.device).toBe('c-api');
-    expect(cpu.passedOver).toEqual(GPU_DEVICES.map((device) => ({ device, reason: 'There is none.' })));
+    expect(cpu.passedOver).toMatchObject([
+      { device: 'cuda', reason: 'There is none.' },
+      { device: 'webgpu' },
+    ]);
     const lines = describeChoice(cpu);
     expect(lines[0]).toEqual(['device', 'c-api (CPU), float32: no GPU can be used']);
     expect(lines).toContainEqual(['not cuda', 'There is none.']);
     expect(lines.at(-1)?.[0]).toBe('memory');
+  });
+
+  it('that is WebGPU is taken only by name, and computes in float32 alone', async () => {
+    const all = probes({ webgpu: PRESENT });
+    const cpu = await chooseDevice(outline, { device: 'auto' }, all);
+    expect(cpu).toMatchObject({
+      device: 'c-api',
+      passedOver: [{}, { reason: expect.stringContaining('only by name') as string }],
+    });
+    const named = await chooseDevice(outline, { device: 'webgpu' }, all);
+    expect(named).toMatchObject({ device: 'webgpu', precision: 'float32' });
+    const narrow = chooseDevice(outline, { device: 'webgpu', precision: 'float16' }, all);
+    await expect(narrow).rejects.toThrow('WebGPU computes in float32 here; --precision is float16.');
   });
 
   it('that auto passes over for want of memory is told with both numbers', async () => {

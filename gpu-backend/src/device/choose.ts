@@ -9,7 +9,7 @@ import {
 } from '../model/memory.ts';
 import type { MemoryNeed } from '../model/memory.ts';
 import type { ModelOutline } from '../model/folder.ts';
-import { CPU_DEVICES, GPU_DEVICES } from './names.ts';
+import { AUTO_DEVICES, CPU_DEVICES, GPU_DEVICES } from './names.ts';
 import type { CpuDevice, Device, DeviceName, GpuDevice } from './names.ts';
 import { BYTES_PER_FLOAT, precisionOf } from '../model/precision.ts';
 import type { Precision } from '../model/precision.ts';
@@ -64,13 +64,16 @@ export async function chooseDevice(
   return choice;
 }
 
+/** onnxruntime does not tell what kind of adapter it got. */
+const ONLY_BY_NAME = 'It is taken only by name (--device webgpu): its adapter may be the CPU itself.';
+
 async function chooseFirst(
   outline: ModelOutline,
   options: ChoiceOptions,
   probes: Readonly<Record<GpuDevice, Probe>>,
 ): Promise<Choice> {
   const passedOver: Choice['passedOver'][number][] = [];
-  for (const device of GPU_DEVICES) {
+  for (const device of AUTO_DEVICES) {
     const finding = await probes[device]();
     if ('absence' in finding) {
       passedOver.push({ device, reason: finding.absence });
@@ -88,6 +91,7 @@ async function chooseFirst(
     const short = `${formatBytes(leastBytes(choice.need))} are needed and ${formatBytes(freeBytes)} are free`;
     passedOver.push({ device, reason: `The model does not fit on the ${finding.hardware}: ${short}.` });
   }
+  passedOver.push({ device: 'webgpu', reason: ONLY_BY_NAME });
   return { ...onCpu(outline, CPU_DEVICES[0], 'no GPU can be used'), passedOver };
 }
 
@@ -104,9 +108,14 @@ function onGpu(
   options: ChoiceOptions,
   reason: string,
 ): Choice {
-  const precision = options.precision ?? precisionOf(outline);
+  const precision = device === 'webgpu' ? onlyFloat32(options) : (options.precision ?? precisionOf(outline));
   const need = deviceMemory(outline, BYTES_PER_FLOAT[precision]);
   return { device, hardware, precision, reason, passedOver: [], need };
+}
+
+function onlyFloat32({ precision = 'float32' }: ChoiceOptions): 'float32' {
+  if (precision === 'float32') return precision;
+  throw new TidarError('invalid_request', `WebGPU computes in float32 here; --precision is ${precision}.`);
 }
 
 /** What a start prints, a label and a text each. */

@@ -115,7 +115,7 @@ export function hostCache(cache: KvCache, config: ModelConfig): HostCache {
   return cache;
 }
 
-function checkColumns({ start, end }: ColumnRange, numColumns: number): void {
+export function checkColumns({ start, end }: ColumnRange, numColumns: number): void {
   if (start < 0 || end < start || end > numColumns) {
     throw new RangeError(`columns ${start} to ${end} of ${numColumns}`);
   }

@@ -4,10 +4,10 @@ import type { ModelConfig } from '../model/config.ts';
 import type { ModelFolder } from '../model/folder.ts';
 import { cacheName, newCacheName } from '../model/graph/packed-attention.ts';
 import { servingGraph } from '../model/graph/serving.ts';
-import type { BoundArray } from './bound-array.ts';
 import { checkBatch } from './check-batch.ts';
 import type { ForwardBatch, ForwardOutput, KvCache, ModelSession } from './device.ts';
 import { bytesPerColumn, cacheTensorLength, HostCache } from './host-cache.ts';
+import { ArrayTensors } from './node-tensors.ts';
 import { maxCandidatesOf, sessionEntries } from './options.ts';
 import type { SessionOptions } from './options.ts';
 import { StepInputs } from './step-inputs.ts';
@@ -50,7 +50,7 @@ class NodeSession implements ModelSession {
   readonly #session: ort.InferenceSession;
   readonly #inputs: StepInputs;
   readonly #outputs: StepOutputs;
-  readonly #tensors = new Map<BoundArray, { shape: readonly number[]; tensor: ort.Tensor }>();
+  readonly #tensors = new ArrayTensors();
 
   constructor({ config }: ModelFolder, options: SessionOptions, session: ort.InferenceSession) {
     this.config = config;
@@ -75,8 +75,8 @@ class NodeSession implements ModelSession {
     this.#inputs.fill(batch, cache.capacity);
     this.#outputs.resize(batch);
     const { feeds, fetches } = cache.slots(batch.firstSlot ?? 0, batch.numSlots);
-    for (const input of this.#inputs.all) feeds[input.name] = this.#tensor(input);
-    for (const output of this.#outputs.all) fetches[output.name] = this.#tensor(output);
+    for (const input of this.#inputs.all) feeds[input.name] = this.#tensors.of(input);
+    for (const output of this.#outputs.all) fetches[output.name] = this.#tensors.of(output);
     await this.#session.run(feeds, fetches);
     return this.#outputs;
   }
@@ -84,23 +84,6 @@ class NodeSession implements ModelSession {
   async dispose(): Promise<void> {
     await this.#session.release();
   }
-
-  #tensor(array: BoundArray): ort.Tensor {
-    const known = this.#tensors.get(array);
-    // A new buffer comes with a new shape.
-    if (known?.shape === array.shape) return known.tensor;
-    const tensor = toTensor(array);
-    this.#tensors.set(array, { shape: array.shape, tensor });
-    return tensor;
-  }
-}
-
-function toTensor({ type, buffer, shape }: BoundArray): ort.Tensor {
-  const length = shape.reduce((product, dim) => product * dim, 1);
-  if (type === 'float32') return new ort.Tensor(type, new Float32Array(buffer, 0, length), shape);
-  if (type === 'int32') return new ort.Tensor(type, new Int32Array(buffer, 0, length), shape);
-  if (type === 'int64') return new ort.Tensor(type, new BigInt64Array(buffer, 0, length), shape);
-  return new ort.Tensor(type, new Uint8Array(buffer, 0, length), shape);
 }
 
 /** JavaScript's own memory; each number of slots that takes part has its views of it. */

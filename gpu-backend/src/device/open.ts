@@ -33,12 +33,15 @@ const OPENERS: Readonly<Record<Device, Open>> = {
     (await import('./node-binding.ts')).openNodeSession(folder, options),
   cuda: async (folder, options, choice) =>
     (await import('./cuda/session.ts')).openCudaSession(folder, options, choice),
+  webgpu: async (folder, options, { hardware }) =>
+    (await import('./webgpu/session.ts')).openWebGpuSession(folder, options, hardware),
 };
 
 /** How each GPU is looked for. */
 function probesFor({ cuda = DEFAULT_CUDA_OPTIONS }: OpenOptions): Readonly<Record<GpuDevice, Probe>> {
   return {
     cuda: async () => (await import('./cuda/probe.ts')).probeCuda(cuda),
+    webgpu: async () => (await import('./webgpu/probe.ts')).probeWebGpu(),
   };
 }
 

@@ -7,14 +7,16 @@ export class StepOutputs implements ForwardOutput {
   readonly #hasCandidates: boolean;
   readonly #logits = new BoundArray('logits', 'float32');
   readonly #scores = new BoundArray('candidate_scores', 'float32');
-  readonly #tokenIds = new BoundArray('candidate_ids', 'int32');
+  readonly #tokenIds: BoundArray<'int32' | 'int64'>;
   readonly #logSumExp = new BoundArray('log_sum_exp', 'float32');
   #numRows = 0;
   #numCandidates = 0;
   readonly all: readonly BoundArray[];
 
-  constructor(vocabSize: number, hasCandidates: boolean) {
+  /** `idType`: WebGPU has nothing that narrows the ids that its TopK gives. */
+  constructor(vocabSize: number, hasCandidates: boolean, idType: 'int32' | 'int64' = 'int32') {
     this.#vocabSize = vocabSize;
+    this.#tokenIds = new BoundArray<'int32' | 'int64'>('candidate_ids', idType);
     this.#hasCandidates = hasCandidates;
     this.all = [this.#logits, ...(hasCandidates ? [this.#scores, this.#tokenIds, this.#logSumExp] : [])];
   }
@@ -41,9 +43,16 @@ export class StepOutputs implements ForwardOutput {
     const end = start + this.#numCandidates;
     return {
       scores: this.#scores.data.subarray(start, end),
-      tokenIds: this.#tokenIds.data.subarray(start, end),
+      tokenIds: this.#ids(start, end),
       logSumExp: this.#logSumExp.data[index] ?? Number.NaN,
     };
+  }
+
+  /** Of int64, written as pairs, the low words. */
+  #ids(start: number, end: number): Int32Array {
+    const { data, type } = this.#tokenIds;
+    if (type === 'int32') return data.subarray(start, end);
+    return Int32Array.from({ length: end - start }, (_, at) => data[2 * (start + at)] ?? -1);
   }
 
   #checkIndex(index: number): void {

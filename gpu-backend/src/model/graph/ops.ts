@@ -43,6 +43,7 @@ function unary(opType: string) {
 }
 export const neg = unary('Neg');
 export const exp = unary('Exp');
+export const log = unary('Log');
 export const sqrt = unary('Sqrt');
 export const sigmoid = unary('Sigmoid');
 export const reciprocal = unary('Reciprocal');
@@ -64,6 +65,12 @@ export function gemm(
   const inputs = options.bias === undefined ? [x, y] : [x, y, options.bias];
   const attributes = { transA: options.transX === true ? 1 : 0, transB: options.transY === true ? 1 : 0 };
   return b.node('Gemm', inputs, { type: x.type, shape: [rows, columns] }, attributes);
+}
+
+/** x · y over leading batch axes, which must be equal. */
+export function matMul(b: GraphBuilder, x: Value, y: Value): Value {
+  const shape = [...x.shape.slice(0, -1), dimAt(y, -1)];
+  return b.node('MatMul', [x, y], { type: x.type, shape });
 }
 
 /** alpha · op(x) · op(y) over leading batch axes, which must be equal. */
@@ -132,6 +139,10 @@ export function gatherRows(b: GraphBuilder, table: Value, indices: Value): Value
 
 export function reduceSum(b: GraphBuilder, x: Value, axes: readonly number[], keepDims: boolean): Value {
   return reduce(b, 'ReduceSum', x, axes, keepDims);
+}
+
+export function reduceMax(b: GraphBuilder, x: Value, axes: readonly number[], keepDims: boolean): Value {
+  return reduce(b, 'ReduceMax', x, axes, keepDims);
 }
 
 export function reduceMean(b: GraphBuilder, x: Value, axes: readonly number[], keepDims: boolean): Value {

@@ -7,18 +7,22 @@ import { cast, concat, gatherRows, mul, reshape, rmsNorm, rotary } from './ops.t
 export const cacheName = (kind: 'key' | 'value', layer: number): string => `cache.${layer}.${kind}`;
 export const newCacheName = (kind: 'key' | 'value', layer: number): string => `new_cache.${layer}.${kind}`;
 
+/** What rotates queries and keys by their rows' positions. */
+export interface RotatedRows {
+  /** float32 [1, rows, headDim / 2] */
+  readonly cos: Value;
+  readonly sin: Value;
+  /** float32 [rows, heads + keyValueHeads, 1], where the config scales queries; 1 for keys. */
+  readonly scales?: Value | undefined;
+}
+
 /**
  * What one attention needs of a run. Products work on packed rows [rows, …]; only in attention each sequence has its
  * own rows, `padded_rows` of them. `…_places` say where each head's vector is taken from, so that one Gather both
  * pads and brings heads to the front. The query heads that share a key head stand below each other as rows of one
  * product: keys are packed for it once, not once for each of them.
  */
-export interface PackedRows {
-  /** float32 [1, rows, headDim / 2] */
-  readonly cos: Value;
-  readonly sin: Value;
-  /** float32 [rows, heads + keyValueHeads, 1], where the config scales queries; 1 for keys. */
-  readonly scales?: Value | undefined;
+export interface PackedRows extends RotatedRows {
   /** int32 [batch, keyValueHeads, group · padded_rows] into [rows · (heads + keyValueHeads)] */
   readonly queryPlaces: Value;
   /** int32 [batch, keyValueHeads, padded_rows] into the same */
@@ -33,25 +37,22 @@ export interface PackedRows {
   readonly mask: Value;
 }
 
+/** How projections are computed. */
+export interface Projections {
+  readonly multiply: Multiply;
+  readonly adapt?: Adapt | undefined;
+}
+
 /** Attention over the caches of a batch, which are written in place; their inputs and outputs join the graph. */
 export function packedMix(
   b: GraphBuilder,
   config: ModelConfig,
   rows: PackedRows,
-  { multiply, adapt }: { multiply: Multiply; adapt?: Adapt | undefined },
+  projections: Projections,
 ): Mix {
   const { numHeads, numKeyValueHeads, headDim } = config;
   return (layer, weight, normed) => {
-    const projected = (kinds: readonly Kind[]): Value => {
-      const names = (suffix: string): string[] =>
-        kinds.map((kind) => `model.layers.${layer}.self_attn.${kind}_proj.${suffix}`);
-      const plain = multiply(normed, names('weight'), config.attentionBias ? names('bias') : undefined);
-      return adapt === undefined
-    ? plain
-    : adapt(layer, kinds.map((kind) => `self_attn.${kind}_proj.weight`), normed, plain);
-    };
-    const rotated = rotate(b, config, projected(['q', 'k']), weight, rows);
-    const values = vectors(b, projected(['v']), headDim);
+    const { rotated, values } = packedVectors(b, config, { rows, projections }, { layer, weight, normed });
     const queries = gatherRows(b, rotated, rows.queryPlaces);
     const cacheKeys = scatter(b, config, layer, 'key', gatherRows(b, rotated, rows.keyPlaces), rows);
     const cacheValues = scatter(b, config, layer, 'value', gatherRows(b, values, rows.valuePlaces), rows);
@@ -64,6 +65,31 @@ export function packedMix(
   };
 }
 
+/** A layer's new vectors: queries and keys [rows · (heads + keyValueHeads), headDim], values [rows · keyValueHeads, headDim]. */
+export function packedVectors(
+  b: GraphBuilder,
+  config: ModelConfig,
+  { rows, projections }: { rows: RotatedRows; projections: Projections },
+  { layer, weight, normed }: { layer: number; weight: WeightSource; normed: Value },
+): { rotated: Value; values: Value } {
+  const { multiply, adapt } = projections;
+  const projected = (kinds: readonly Kind[]): Value => {
+    const names = (suffix: string): string[] =>
+      kinds.map((kind) => `model.layers.${layer}.self_attn.${kind}_proj.${suffix}`);
+    const plain = multiply(normed, names('weight'), config.attentionBias ? names('bias') : undefined);
+    return adapt === undefined
+      ? plain
+      : adapt(
+          layer,
+          kinds.map((kind) => `self_attn.${kind}_proj.weight`),
+          normed,
+          plain,
+        );
+  };
+  const rotated = rotate(b, config, projected(['q', 'k']), weight, rows);
+  return { rotated, values: vectors(b, projected(['v']), config.headDim) };
+}
+
 type Kind = 'q' | 'k' | 'v';
 
 /** Queries and keys [rows, (heads + keyValueHeads) · headDim] → rotated, [rows · (heads + keyValueHeads), headDim]. */
@@ -72,7 +98,7 @@ function rotate(
   config: ModelConfig,
   x: Value,
   weight: WeightSource,
-  rows: PackedRows,
+  rows: RotatedRows,
 ): Value {
   const numHeads = config.numHeads + config.numKeyValueHeads;
   const width = numHeads * config.headDim;
@@ -99,7 +125,7 @@ function normHeads(b: GraphBuilder, config: ModelConfig, x: Value, weight: Weigh
 }
 
 /** Anything made of whole heads → [·, headDim] */
-function vectors(b: GraphBuilder, x: Value, headDim: number): Value {
+export function vectors(b: GraphBuilder, x: Value, headDim: number): Value {
   return reshape(b, x, ['vectors', headDim]);
 }
 

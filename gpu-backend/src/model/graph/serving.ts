@@ -8,19 +8,23 @@ import type { TensorRef } from '../weights.ts';
 import { GraphBuilder } from './builder.ts';
 import type { Value } from './builder.ts';
 import { decoderHidden, decoderLogits, floatProducts } from './decoder.ts';
-import type { AddNorm } from './decoder.ts';
+import type { AddNorm, Mix } from './decoder.ts';
 import { quantizedProducts } from './quantized.ts';
-import { cast, gatherRows, MICROSOFT, slice, sub } from './ops.ts';
+import { add, cast, exp, gatherRows, log, MICROSOFT, reduceMax, reduceSum, slice, sub } from './ops.ts';
 import { adapterOf } from './adapt.ts';
 import { additiveMask, packedMix } from './packed-attention.ts';
+import type { Projections } from './packed-attention.ts';
 import { positionRows } from './positions.ts';
 import { serializeModel } from './serialize.ts';
+import { scatteredInputs, scatteredMix } from './webgpu-attention.ts';
 
 export interface ServingOptions {
   /** Whether each row's best logits and its log-sum-exp leave the graph beside the row itself. */
   readonly candidates: boolean;
   /** What the decoder computes in, and keeps keys and values in; absent: float32. Logits are float32 always. */
   readonly precision?: Precision | undefined;
+  /** Of which device's ops the graph is made; absent: the CPU's and CUDA's. */
+  readonly device?: 'webgpu' | undefined;
 }
 
 /** What is served: a model folder, or what a worker is told of it. */
@@ -43,7 +47,7 @@ export interface ServedModel {
  *   cache.<layer>.<key|value>  in what is computed in [batch, keyValueHeads, capacity, headDim]
  * and gives
  *   logits                 float32 [logit_rows, vocab]
- *   candidate_scores, candidate_ids   float32, int32 [logit_rows, num_candidates]
+ *   candidate_scores, candidate_ids   float32, int32 (WebGPU: int64) [logit_rows, num_candidates]
  *   log_sum_exp            float32 [logit_rows, 1]
  * and each cache again: bind the same buffer as input and output, and it is written in place.
  */
@@ -56,14 +60,14 @@ export function servingGraph(model: ServedModel, options: ServingOptions): Uint8
   const adapt = adapter === undefined ? undefined : adapterOf(b, { adapter, tensors }, gatedBy);
   const multiply =
     quantized === undefined ? floatProducts(b, weight) : quantizedProducts(b, weight, quantized.products);
-  const mix = packedMix(b, config, rowInputs(b, config), { multiply, adapt });
+  const mix = mixFor(b, config, options, { multiply, adapt });
   const logitRows = b.input('logit_rows', 'int32', ['logit_rows']);
   const addNorm = fusedAddNorm(b, config);
   const hidden = decoderHidden(b, config, weight, { tokenIds, mix, addNorm, adapt, multiply });
   const head = decoderLogits(b, config, weight, gatherRows(b, hidden, logitRows), multiply);
   const logits = cast(b, head, 'float32');
   b.output('logits', logits);
-  if (options.candidates) outputCandidates(b, logits);
+  if (options.candidates) outputCandidates(b, logits, options);
   return serializeModel(b, 'tidar_step', externalFolder(model));
 }
 
@@ -84,6 +88,17 @@ function weightsFromFile(b: GraphBuilder, tensors: ReadonlyMap<string, TensorRef
     values.set(name, value);
     return value;
   };
+}
+
+function mixFor(
+  b: GraphBuilder,
+  config: ModelConfig,
+  { device }: ServingOptions,
+  projections: Projections,
+): Mix {
+  if (device !== 'webgpu') return packedMix(b, config, rowInputs(b, config), projections);
+  const rotations = positionRows(b, config, b.input('positions', 'int32', ['rows']));
+  return scatteredMix(b, config, { ...rotations, ...scatteredInputs(b, config) }, projections);
 }
 
 function rowInputs(b: GraphBuilder, config: ModelConfig) {
@@ -118,7 +133,7 @@ function fusedAddNorm(b: GraphBuilder, config: ModelConfig): AddNorm {
   };
 }
 
-function outputCandidates(b: GraphBuilder, logits: Value): void {
+function outputCandidates(b: GraphBuilder, logits: Value, { device }: ServingOptions): void {
   const count = b.input('num_candidates', 'int64', [1]);
   const shape = ['logit_rows', 'num_candidates'];
   const [scores, ids] = b.nodeOfTwo(
@@ -132,8 +147,8 @@ function outputCandidates(b: GraphBuilder, logits: Value): void {
     { axis: -1, largest: 1, sorted: 1 },
   );
   b.output('candidate_scores', scores);
-  b.output('candidate_ids', cast(b, ids, 'int32'));
-  b.output('log_sum_exp', logSumExp(b, logits));
+  b.output('candidate_ids', device === 'webgpu' ? ids : cast(b, ids, 'int32'));
+  b.output('log_sum_exp', device === 'webgpu' ? reducedLogSumExp(b, logits) : logSumExp(b, logits));
 }
 
 /**
@@ -143,4 +158,10 @@ function outputCandidates(b: GraphBuilder, logits: Value): void {
 function logSumExp(b: GraphBuilder, logits: Value): Value {
   const normalized = b.node('LogSoftmax', [logits], { type: 'float32', shape: logits.shape }, { axis: -1 });
   return sub(b, slice(b, logits, 1, 0, 1), slice(b, normalized, 1, 0, 1));
+}
+
+/** The same in ops that WebGPU has. */
+function reducedLogSumExp(b: GraphBuilder, logits: Value): Value {
+  const most = reduceMax(b, logits, [-1], true);
+  return add(b, most, log(b, reduceSum(b, exp(b, sub(b, logits, most)), [-1], true)));
 }
