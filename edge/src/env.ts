@@ -18,6 +18,8 @@ export interface Bindings extends Record<EnvName, string | undefined> {
   PAGES?: Fetcher;
   /** Approximate and for each location: it keeps floods off, it is no limit. Absent: nothing is kept off. */
   FLOOD_SHIELD?: RateLimit;
+  /** A data point for each bill. Absent: none is sent. */
+  USAGE_EVENTS?: AnalyticsEngineDataset;
 }
 
 export interface AppEnv {

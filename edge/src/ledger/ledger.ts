@@ -19,8 +19,9 @@ import { pruneRequests } from './prune.ts';
 import { attachReader, leaveReader, putOffQuestion, readerOf } from './readers.ts';
 import { proveProgress, startRequest, takenOver } from './requests.ts';
 import type { RelayedCounts } from './live.ts';
-import { isOpen } from './rows.ts';
+import { findRequest, isOpen } from './rows.ts';
 import { settleRequest } from './settlement.ts';
+import { sendUsageEvent } from './usage-events.ts';
 import { raiseRequest, renewRequest } from './slices.ts';
 import type {
   Admission,
@@ -221,10 +222,12 @@ export class Ledger extends KeyReports {
   }
 
   #settleNow(requestId: string, settlement: Settlement, nowMs: number): void {
+    const before = findRequest(this.sql, requestId);
     const numFreed = settleRequest(this.sql, requestId, settlement, nowMs);
     this.liveCounts.forget(requestId);
     if (numFreed === undefined) return;
     giveBackTokens(this.sql, numFreed, nowMs);
+    sendUsageEvent(this.env.USAGE_EVENTS, this.sql, findRequest(this.sql, requestId), before);
     const { finishReason, promptTokens, completionTokens } = settlement;
     const isWhole = finishReason === 'stop' || finishReason === 'length';
     // Whoever relays a whole text keeps it, or it is read from the journal.
