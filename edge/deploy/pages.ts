@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, relative } from 'node:path';
 import { gzipSync } from 'node:zlib';
-import type { BuildOptions, BuildResult, Metafile } from 'esbuild';
+import type { BuildOptions, BuildResult, Metafile, Plugin } from 'esbuild';
 import { build } from 'esbuild';
 import { REPOSITORY } from '../../gpu-backend/src/cli/start/repository.ts';
 
@@ -26,6 +26,7 @@ export async function buildPages(target: string = BUILT_PAGES): Promise<void> {
     splitting: true,
     jsx: 'automatic',
     jsxImportSource: 'preact',
+    inject: [join(SOURCE, 'common/zod-setup.ts')],
   });
   // Runs before anything is drawn, which a module does not.
   const theme = await bundle(target, {
@@ -54,6 +55,7 @@ function bundle(target: string, options: BuildOptions): Promise<Bundled> {
   return build({
     ...options,
     absWorkingDir: REPOSITORY,
+    plugins: [LEAN_ZOD],
     outdir: target,
     bundle: true,
     minify: true,
@@ -64,6 +66,17 @@ function bundle(target: string, options: BuildOptions): Promise<Bundled> {
     metafile: true,
   });
 }
+
+/** Zod's sentences in all languages, and its reader of JSON schemas, are more than half of it; the pages use neither. */
+const LEAN_ZOD: Plugin = {
+  name: 'lean zod',
+  setup(esbuild) {
+    esbuild.onLoad({ filter: /zod\/v4\/locales\/index\.js$/ }, () => ({ contents: 'export {};' }));
+    esbuild.onLoad({ filter: /zod\/v4\/classic\/from-json-schema\.js$/ }, () => ({
+      contents: 'export const fromJSONSchema = undefined;',
+    }));
+  },
+};
 
 /** The tags that load a page's style, its module and, at once, what the module imports. */
 function headOf({ outputs }: Metafile, entryPoint: string, target: string): string {

@@ -43,7 +43,7 @@ export const passTraceSchema = z.object({
   outcomes: z.array(
     z.object({
       accepted: count,
-      correction: tokenId.optional(),
+      correction: tracedTokenSchema.optional(),
       masks: count,
       first_row: count,
     }),

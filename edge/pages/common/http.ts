@@ -1,9 +1,6 @@
 import { decodeSse } from '@tidar/shared/sse.ts';
 import type { SseMessage } from '@tidar/shared/sse.ts';
-import { config, z } from 'zod';
-
-// The pages' policy forbids making code from strings, which zod would try.
-config({ jitless: true });
+import { z } from 'zod';
 
 /** OpenAI's form, as every route of this API refuses. */
 export const errorSchema = z.object({

@@ -24,7 +24,7 @@ export function describeTrace(
     },
     outcomes: trace.outcomes.map(({ accepted, correction, numMaskTokens, firstRow }) => ({
       accepted,
-      ...(correction === undefined ? {} : { correction }),
+      ...(correction === undefined ? {} : { correction: token(correction) }),
       masks: numMaskTokens,
       first_row: firstRow,
     })),
