@@ -24,8 +24,11 @@ export const CHAT_DESCRIPTIONS: Readonly<Record<string, string>> = {
   logprobs: 'Tells the log-probability of each token.',
   top_logprobs: 'With logprobs: how many of the likeliest tokens are told beside each.',
   store: 'Only false: answers are kept as long as the backend keeps its journal.',
-  tools: 'Only an empty list yet.',
-  tool_choice: 'Only none yet.',
+  tools: 'Functions that the model may call.',
+  tool_choice:
+    'None, auto, required, or the name of the one function to call; auto by default where there are tools.',
+  parallel_tool_calls: 'Whether one answer may hold several calls; true by default.',
+  chat_template_kwargs: "Variables of the model's chat template, such as enable_thinking.",
   response_format: "The answer's form: any text, a JSON object, or JSON of a schema, kept to the letter.",
 };
 

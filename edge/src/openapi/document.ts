@@ -1,5 +1,5 @@
 import { biasSchema } from '@tidar/shared/protocol.ts';
-import type { z } from 'zod';
+import { z } from 'zod';
 import { settingsChangeSchema } from '../ledger/settings.ts';
 import { ANSWERS } from '../openai/answer-schema.ts';
 import { chatRequestSchema } from '../openai/chat-schema.ts';
@@ -77,6 +77,7 @@ export function adminBodies(): Record<string, JsonSchema> {
 function answerSchemas(): Record<string, JsonSchema> {
   const all: Record<string, z.ZodType> = {
     ...ANSWERS,
+    ModelList: z.object({ object: z.literal('list'), data: z.array(ANSWERS.Model) }),
     ...RESPONSE_ANSWERS,
     ...USAGE_ANSWERS,
     ...ADMIN_ANSWERS,
