@@ -1,0 +1,46 @@
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
+import { wordsOf } from './session.ts';
+
+export interface Answered<T> {
+  /** The last answer; undefined before the first. */
+  readonly answer: T | undefined;
+  /** Why the last question had none, in words. */
+  readonly problem: string | undefined;
+  readonly reload: () => void;
+}
+
+/** Asks when the view is drawn, again when `subject` changes, and every `everyMs` while the page is looked at. */
+export function useAnswer<T>(
+  load: (signal: AbortSignal) => Promise<T>,
+  subject: string,
+  everyMs?: number,
+): Answered<T> {
+  const [state, setState] = useState<{ subject: string; answer?: T; problem?: string }>({ subject });
+  const [turn, setTurn] = useState(0);
+  const latest = useRef(load);
+  latest.current = load;
+  const reload = useCallback(() => setTurn((before) => before + 1), []);
+  useEffect(() => {
+    const controller = new AbortController();
+    const { signal } = controller;
+    latest
+      .current(signal)
+      .then((answer) => signal.aborted || setState({ subject, answer }))
+      .catch((error: unknown) => {
+        if (!signal.aborted) setState((before) => ({ ...before, subject, problem: wordsOf(error) }));
+      });
+    return () => controller.abort();
+  }, [subject, turn]);
+  useEffect(() => {
+    if (everyMs === undefined) return;
+    const timer = setInterval(() => document.visibilityState === 'visible' && reload(), everyMs);
+    return () => clearInterval(timer);
+  }, [everyMs]);
+  // What was asked of another subject is no answer to this one.
+  const isOfSubject = state.subject === subject;
+  return {
+    answer: isOfSubject ? state.answer : undefined,
+    problem: isOfSubject ? state.problem : undefined,
+    reload,
+  };
+}
