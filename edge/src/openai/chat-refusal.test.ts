@@ -76,6 +76,11 @@ describe('chat request', () => {
       'invalid_request',
     ],
     ['messages[0].content', { messages: [{ role: 'assistant', content: null }] }, 'invalid_request'],
+    [
+      'messages[1].name',
+      { messages: [calling('{}'), { role: 'tool', tool_call_id: 'x', content: 'a', name: 'b' }] },
+      'invalid_request',
+    ],
     ['messages[0].tool_calls[0].function.arguments', { messages: [calling('{"a": 1')] }, 'invalid_request'],
     ['messages[0].tool_calls[0].function.arguments', { messages: [calling('[1]')] }, 'invalid_request'],
     ['messages[0].tool_calls[0].function.name', { messages: [calling('{}', 'a b')] }, 'invalid_request'],

@@ -42,29 +42,50 @@ const assistantMessage = z.strictObject({
   function_call: unsupported,
   tool_calls: toolCallsSchema,
 });
-const toolMessage = z.strictObject({ role: z.literal('tool'), content, tool_call_id: toolCallIdSchema });
+const toolMessage = z.strictObject({
+  role: z.literal('tool'),
+  content,
+  tool_call_id: toolCallIdSchema,
+  /** Some clients say once more which function was called. */
+  name: z.string('expected a string').optional(),
+});
 const message = z.discriminatedUnion('role', [promptMessage, assistantMessage, toolMessage], {
   error: "expected an object with role 'system', 'developer', 'user', 'assistant' or 'tool'",
 });
+type Message = z.output<typeof message>;
+
 const messages = z
   .array(message, 'expected a list of messages')
   .min(1, 'expected at least one message')
   .superRefine((all, context) => {
-    const refuse = (path: PropertyKey[], text: string): void =>
-      context.addIssue({ code: 'custom', path, message: text, input: all });
-    const called = new Set<string>();
+    const called = new Map<string, string>();
     for (const [index, each] of all.entries()) {
-      if (each.role === 'tool' && !called.has(each.tool_call_id))
-        return refuse(
-          [index, 'tool_call_id'],
-          "expected the id of a call in an assistant's message before it",
-        );
-      if (each.role !== 'assistant') continue;
-      for (const { id } of each.tool_calls ?? []) called.add(id);
-      const isEmpty = each.content == null && (each.tool_calls ?? []).length === 0;
-      if (isEmpty) return refuse([index, 'content'], 'expected a string or a list of text parts');
+      const [name, problem] = problemWith(each, called) ?? [];
+      if (name !== undefined) {
+        context.addIssue({ code: 'custom', path: [index, name], message: problem ?? '', input: each });
+        return;
+      }
+      if (each.role === 'assistant')
+        for (const { id, function: one } of each.tool_calls ?? []) called.set(id, one.name);
     }
   });
+
+/** What is wrong with a message after those before it, which called these functions; by the name of its field. */
+function problemWith(
+  each: Message,
+  called: ReadonlyMap<string, string>,
+): [field: string, problem: string] | undefined {
+  if (each.role === 'assistant') {
+    const isEmpty = each.content == null && (each.tool_calls ?? []).length === 0;
+    return isEmpty ? ['content', 'expected a string or a list of text parts'] : undefined;
+  }
+  if (each.role !== 'tool') return undefined;
+  const name = called.get(each.tool_call_id);
+  if (name === undefined)
+    return ['tool_call_id', "expected the id of a call in an assistant's message before it"];
+  if (each.name === undefined || each.name === name) return undefined;
+  return ['name', `expected ${name}, the function of that call`];
+}
 
 const jsonSchemaFormat = z.strictObject({
   name: schemaName,
