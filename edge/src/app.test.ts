@@ -112,6 +112,36 @@ describe('refusals that need no storage', () => {
     expect(answer.body.error.message).toContain('Content-Type: application/json');
   });
 
+  it.each([
+    ['compressed', { 'content-encoding': 'gzip' }],
+    ['in another character set', { 'content-type': 'application/json; charset=utf-16' }],
+    ['of a type that only looks like JSON', { 'content-type': 'application/jsonp' }],
+  ])('says 415 for a body %s', async (_, headers) => {
+    const answer = await post('{}', headers);
+    expect(answer).toMatchObject({ status: 415, body: { error: { code: 'unsupported_media_type' } } });
+  });
+
+  it('waits for the rest of a body no longer than its limit', async () => {
+    const body = new ReadableStream({ start: (controller) => controller.enqueue(new Uint8Array([0x7b])) });
+    const { text } = await createApiKey([KEY_SECRETS]);
+    const headers = { authorization: `Bearer ${text}`, 'content-type': 'application/json' };
+    const init = { method: 'POST', headers, body, duplex: 'half' };
+    const answer = await ask('/v1/chat/completions', init, withoutStorage({ BODY_TIMEOUT_MS: '30' }));
+    expect(answer).toMatchObject({ status: 408, body: { error: { code: 'request_timeout' } } });
+    expect(answer.body.error.message).toContain('0.03 s');
+  });
+
+  it('reads no more headers than their limit', async () => {
+    const answer = await ask('/v1/models', { headers: { 'x-long': 'x'.repeat(100_000) } });
+    expect(answer).toMatchObject({ status: 413, body: { error: { code: 'payload_too_large' } } });
+  });
+
+  it('cuts what a client made too long to be read', async () => {
+    const { body } = await post({ model: 'm', messages: [], ['x'.repeat(100_000)]: 1 });
+    expect(body.error.message.length).toBeLessThan(600);
+    expect(body.error.param?.length).toBeLessThan(300);
+  });
+
   it('shows nothing of what went wrong inside', async () => {
     const { text } = await createApiKey([KEY_SECRETS]);
     const answer = await ask('/v1/usage', { headers: { authorization: `Bearer ${text}` } });
@@ -141,6 +171,70 @@ describe('the log', () => {
   });
 });
 
+describe('a page of another origin', () => {
+  const origin = 'https://app.example.com';
+  const allowed = withoutStorage({ CORS_ORIGINS: `https://other.example.com, ${origin}` });
+  const preflight = {
+    'access-control-request-method': 'POST',
+    'access-control-request-headers': 'authorization, x-a',
+  };
+  const send = async (path: string, from: string, env: Bindings, headers: Record<string, string> = {}) => {
+    const method = 'access-control-request-method' in headers ? 'OPTIONS' : 'GET';
+    return createApp().request(path, { method, headers: { origin: from, ...headers } }, env);
+  };
+
+  it('that is configured may call the API, and read what it needs of an answer', async () => {
+    const asked = await send('/v1/chat/completions', origin, allowed, preflight);
+    expect(asked.status).toBe(204);
+    expect(asked.headers.get('access-control-allow-origin')).toBe(origin);
+    expect(asked.headers.get('access-control-allow-methods')).toBe('GET, POST');
+    expect(asked.headers.get('access-control-allow-headers')).toBe('authorization, x-a');
+    const answer = await send('/v1/models', origin, allowed);
+    expect(answer.status).toBe(401);
+    expect(answer.headers.get('access-control-allow-origin')).toBe(origin);
+    expect(answer.headers.get('access-control-expose-headers')).toContain('x-request-id');
+    expect(answer.headers.get('vary')).toContain('origin');
+    const open = await send('/v1/models', 'https://any.test', withoutStorage({ CORS_ORIGINS: '*' }));
+    expect(open.headers.get('access-control-allow-origin')).toBe('*');
+  });
+
+  it.each([
+    ['no origin is', withoutStorage(), origin],
+    ['another is', allowed, 'https://evil.test'],
+    ['it only begins like one that is', allowed, `${origin}.evil.test`],
+    ['it has another port than one that is', allowed, `${origin}:8443`],
+    ['it is none', allowed, 'null'],
+  ])('may not where %s configured, and is told so', async (_, env, from) => {
+    const asked = await send('/v1/models', from, env, preflight);
+    expect(asked.status).toBe(403);
+    expect(await asked.json()).toMatchObject({ error: { message: expect.stringContaining('CORS_ORIGINS') } });
+    for (const answer of [asked, await send('/v1/models', from, env)])
+      expect(answer.headers.has('access-control-allow-origin')).toBe(false);
+  });
+
+  it('may never call the admin API, nor use what a browser keeps', async () => {
+    for (const path of ['/admin/keys', '/internal/heartbeat', '/console']) {
+      const asked = await send(path, origin, withoutStorage({ CORS_ORIGINS: '*' }), preflight);
+      expect(asked.status).toBe(405);
+      expect(asked.headers.has('access-control-allow-origin')).toBe(false);
+    }
+    const answer = await send('/v1/models', origin, allowed);
+    expect(answer.headers.has('access-control-allow-credentials')).toBe(false);
+  });
+});
+
+describe('every answer', () => {
+  it('says that it is data: not to be shown, run, framed or kept', async () => {
+    for (const path of ['/v1/models', '/nowhere', '/openapi.json', '/admin/keys']) {
+      const { headers } = await ask(path);
+      expect(headers.get('x-content-type-options')).toBe('nosniff');
+      expect(headers.get('content-security-policy')).toContain("default-src 'none'");
+      expect(headers.get('cache-control')).toBe('no-store');
+      expect(headers.get('referrer-policy')).toBe('no-referrer');
+    }
+  });
+});
+
 describe('environment', () => {
   it.each([
     ['a missing secret', { LEASE_SECRETS: undefined }],
@@ -151,6 +245,7 @@ describe('environment', () => {
     ['backends that are not JSON', { BACKENDS: 'http://127.0.0.1' }],
     ['a backend that is no address', { BACKENDS: '[{"url":"somewhere"}]' }],
     ['a time-out that is no number', { GAP_TIMEOUT_MS: 'soon' }],
+    ['an origin that is none', { CORS_ORIGINS: 'https://app.example.com/' }],
   ])('with %s refuses every request and tells only its log why', async (_, change) => {
     const [name = ''] = Object.keys(change);
     const answer = await ask('/v1/models', {}, withoutStorage(change));

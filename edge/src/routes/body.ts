@@ -24,14 +24,16 @@ async function readText(
   const reader = body.getReader();
   const chunks: Uint8Array[] = [];
   let [numBytes, isLate] = [0, false];
-  // What waits for more gets the end then.
+  // What waits for more ends then.
   const timer = setTimeout(() => {
     isLate = true;
     void reader.cancel().catch(() => undefined);
   }, limitMs);
   try {
     for (;;) {
-      const { done, value } = await reader.read().catch(brokenOff);
+      const { done, value } = await reader.read().catch((cause: unknown) => {
+        throw isLate ? tooLate(limitMs) : brokenOff(cause);
+      });
       if (isLate) throw tooLate(limitMs);
       if (done) return decode(chunks, numBytes);
       numBytes += value.byteLength;
@@ -62,9 +64,9 @@ function tooLate(limitMs: number): TidarError {
 }
 
 /** The connection ended in the middle, or its chunks are none: whoever still listens is told. */
-function brokenOff(cause: unknown): never {
+function brokenOff(cause: unknown): TidarError {
   const message = 'The body broke off before its end: send it whole, with its right length.';
-  throw new TidarError('invalid_request', message, { cause });
+  return new TidarError('invalid_request', message, { cause });
 }
 
 function decode(chunks: readonly Uint8Array[], numBytes: number): string {

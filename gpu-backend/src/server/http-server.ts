@@ -4,20 +4,19 @@ import { createAdaptorServer } from '@hono/node-server';
 import { errorBody, TidarError } from '@tidar/shared/errors.ts';
 
 /** How long a request's head may take to come, and all of it: who sends it by drops holds nothing for longer. */
-const HEAD_LIMIT_MS = 10_000;
-const REQUEST_LIMIT_MS = 30_000;
-const CHECK_EVERY_MS = 1_000;
+const TIME_LIMITS = { headersTimeout: 10_000, requestTimeout: 30_000, connectionsCheckingInterval: 1_000 };
 const MAX_HEAD_BYTES = 16 << 10;
 
 /** A server of HTTP/1.1 whose every refusal says why, also of what is no HTTP and never comes to a route. */
-export function createHttpServer(fetch: (request: Request) => Response | Promise<Response>): Server {
+export function createHttpServer(
+  fetch: (request: Request) => Response | Promise<Response>,
+  timeLimits = TIME_LIMITS,
+): Server {
   const server = createAdaptorServer({
     fetch,
     overrideGlobalObjects: false,
     serverOptions: {
-      headersTimeout: HEAD_LIMIT_MS,
-      requestTimeout: REQUEST_LIMIT_MS,
-      connectionsCheckingInterval: CHECK_EVERY_MS,
+      ...timeLimits,
       maxHeaderSize: MAX_HEAD_BYTES,
       // A second Authorization must not vanish: the two together are none.
       joinDuplicateHeaders: true,
