@@ -47,8 +47,8 @@ async function main(): Promise<void> {
     hasSlow: flags.values['no-slow'] !== true,
   });
   tell(report);
-  const isClean = report.numUnclear + report.numCrashed + report.problems.length === 0;
-  process.exit(isClean ? 0 : 1);
+  const numProblems = report.numUnclear + report.numCrashed + report.problems.length;
+  process.exit(numProblems === 0 && report.memory.every(({ isFlat }) => isFlat) ? 0 : 1);
 }
 
 function tell({ byKind, memory, problems, numCases, numUnclear, numCrashed }: FuzzReport): void {
@@ -56,7 +56,7 @@ function tell({ byKind, memory, problems, numCases, numUnclear, numCrashed }: Fu
   say(`kinds: ${kinds.map(([kind, count]) => `${count} ${kind}`).join(', ')}`);
   for (const { name, earlyMib, lateMib, isFlat } of memory) {
     const change = `${Math.round(earlyMib)} MiB early, ${Math.round(lateMib)} MiB late`;
-    say(`memory of the ${name}: ${change}${isFlat ? '' : ': NOT FLAT'}`);
+    say(`memory of the ${name}: ${change}${isFlat ? ', flat' : ': NOT FLAT'}`);
   }
   for (const problem of problems) say(`left behind: ${problem}`);
   if (problems.length === 0) say('left behind: nothing, every request has its bill');

@@ -91,7 +91,7 @@ class Run {
     await Promise.all(Array.from({ length: NUM_LANES }, lane));
     await Promise.all(slowOnes);
     const unsettled = await this.#world.unsettled();
-    this.#report.problems.push(...unsettled);
+    this.#report.problems.push(...unsettled, ...this.#world.troubles());
     this.#report.memory = this.#world.memory.stop();
     return this.#report;
   }

@@ -105,8 +105,14 @@ class Sampler {
       .filter(([, value]) => value !== undefined);
     const { additionalProperties: more } = schema;
     if (isRecord(more) && Object.keys(properties).length === 0 && this.#random.chance(0.7))
-      entries.push(['5', this.value(more, '', depth + 1)]);
+      entries.push([this.#fieldName(schema), this.value(more, '', depth + 1)]);
     return Object.fromEntries(entries);
+  }
+
+  /** Of an object that takes any, as far as their names go. */
+  #fieldName({ propertyNames }: Schema): string {
+    const found = isRecord(propertyNames) ? this.#string(propertyNames) : undefined;
+    return typeof found === 'string' ? found : 'a';
   }
 
   #array(schema: Schema, depth: number): unknown {

@@ -18,6 +18,8 @@ import { Surface } from './surface.ts';
 export const BODY_TIMEOUT_MS = 1_500;
 export const ALLOWED_ORIGIN = 'https://app.client.test';
 const NUM_KEYS = 6;
+/** Faults of the servers themselves: what went wrong with a bill, and what is no expected error. */
+const TROUBLE = /ledger_failed|(Reference|Type|Range|Syntax)Error|[Uu]ncaught|SQLITE_|unhandled/;
 const SETTLE_LIMIT_MS = 60_000;
 const VARS = {
   PRICES: JSON.stringify({ '*': { prompt: 3, cached: 1, completion: 7 } }),
@@ -135,6 +137,17 @@ export class FuzzWorld {
       if (open.length === 0 || performance.now() > deadline) return open;
       await new Promise((resolve) => setTimeout(resolve, 250));
     }
+  }
+
+  /** What the servers' own logs tell of faults that no answer showed, each kind once. */
+  troubles(): string[] {
+    const lines = `${this.edge.output}\n${this.backend.output}`
+      .split('\n')
+      .filter((line) => TROUBLE.test(line));
+    const byKind = new Map(
+      lines.map((line) => [/"reason\W+([^"\\]+)/.exec(line)?.[1] ?? line.slice(0, 80), line]),
+    );
+    return [...byKind.values()].map((line) => `in a log: ${line.slice(0, 600)}`);
   }
 
   async close(): Promise<void> {
