@@ -43,23 +43,14 @@ function refuse(thrown: NodeJS.ErrnoException, stream: unknown): void {
 }
 
 function refusalOf(code: string | undefined): TidarError {
-  switch (code) {
-    case 'ERR_HTTP_REQUEST_TIMEOUT':
-      return new TidarError(
-        'request_timeout',
-        'The request did not come in time: send it at once, and whole.',
-      );
-    case 'HPE_HEADER_OVERFLOW':
-      return new TidarError('payload_too_large', `The head is larger than ${MAX_HEAD_BYTES} bytes.`);
-    case 'HPE_CHUNK_EXTENSIONS_OVERFLOW':
-      return new TidarError(
-        'payload_too_large',
-        'The extensions of a chunk are larger than they need to be.',
-      );
-    default:
-      return new TidarError(
-        'invalid_request',
-        'This is not valid HTTP/1.1: check its head and where its body ends.',
-      );
+  if (code === 'ERR_HTTP_REQUEST_TIMEOUT') {
+    const message = 'The request did not come in time: send it at once, and whole.';
+    return new TidarError('request_timeout', message);
   }
+  if (code === 'HPE_HEADER_OVERFLOW' || code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW') {
+    const message = `The head, or the extensions of a chunk, are larger than the ${MAX_HEAD_BYTES} bytes that are read.`;
+    return new TidarError('payload_too_large', message);
+  }
+  const message = 'This is not valid HTTP/1.1: check its head and where its body ends.';
+  return new TidarError('invalid_request', message);
 }
