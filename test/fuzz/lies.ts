@@ -151,7 +151,7 @@ const NO_STREAM: Readonly<Record<string, NamedLie>> = {
     answer(
       400,
       { 'content-type': 'application/json' },
-      error({ code: 'invalid_request', message: `${'x'.repeat(5000)}.` }),
+      error({ code: 'invalid_request', message: `It needs ${'x'.repeat(5000)}.` }),
     ),
   ),
 };

@@ -30,9 +30,7 @@ const FORGERIES: Readonly<Record<string, (random: Random, key: string) => Header
   'the header twice, once right': (random, key) => [bearer(part(random, 20)), bearer(key)],
   'a key of OpenAI': (random) => [bearer(`sk-proj-${part(random, 48)}`)],
   'a JSON Web Token': (random) => [bearer(`eyJhbGciOiJub25lIn0.${part(random, 40)}.${part(random, 20)}`)],
-  'another prefix': (_, key) => [
-    bearer(key.replace(/^td[ra]/, (prefix) => (prefix === 'tdr' ? 'tda' : 'tdr'))),
-  ],
+  'another prefix': (_, key) => [bearer(key.startsWith('tdr') ? key.replace('tdr', 'tda') : `tda_${key}`)],
   'a very long key': (random) => [bearer(part(random, 4000))],
   'bytes above ASCII': () => [bearer('\u00e4\u00f6\u00fc\u00ff')],
   'a tab before the key': (_, key) => [['authorization', `Bearer\t${key}x`]],
