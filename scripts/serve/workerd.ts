@@ -9,6 +9,7 @@ import { workerdConfig } from '../../edge/deploy/workerd-config.ts';
 import { Child } from '../../gpu-backend/src/cli/start/child.ts';
 import { REPOSITORY } from '../../gpu-backend/src/cli/start/repository.ts';
 import { wranglerPackage } from '../../gpu-backend/src/cli/start/wrangler.ts';
+import { unwrapped } from './log-lines.ts';
 import type { EdgeVariables, ServeOptions } from './options.ts';
 
 /** What of the caller's environment workerd may see beside the edge's variables. */
@@ -45,7 +46,7 @@ export function startWorkerd(
     lockPath: lockPathOf(statePath),
     cwd: statePath,
     env: { ...Object.fromEntries(PASSED_ON.map((name) => [name, process.env[name]])), ...variables },
-    onLine: (line, stream) => void process[stream].write(`${line}\n`),
+    onLine: (line, stream) => void process[stream].write(`${unwrapped(line)}\n`),
   });
 }
 
