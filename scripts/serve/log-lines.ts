@@ -12,7 +12,7 @@ export function unwrapped(line: string): string {
 /** Of a line that is no JSON object: an empty one. */
 function objectIn(text: string): Readonly<Record<string, unknown>> {
   try {
-    return { ...(JSON.parse(text) as object | null) } as Record<string, unknown>;
+    return { ...(JSON.parse(text) as Record<string, unknown> | null) };
   } catch {
     return {};
   }

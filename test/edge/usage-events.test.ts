@@ -81,10 +81,10 @@ describe('an edge with the dataset that wrangler.toml has commented out', () => 
     const path = join(folder, 'wrangler.toml');
     await writeFile(path, text);
     const backend = await startScriptedBackend();
-    backend.play(async ({ start, step, end }) => {
-      await start();
-      await step([4, 5], 'ab');
-      await end(2);
+    backend.play(async (stage) => {
+      await stage.start();
+      await stage.step([4, 5], 'ab');
+      await stage.end(2);
     });
     const vars = { BACKENDS: JSON.stringify([{ url: backend.url }]) };
     const edge = await startEdgeHarness(vars, pathToFileURL(path));
