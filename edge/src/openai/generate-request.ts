@@ -6,9 +6,15 @@ import type {
   ModelInfo,
   SamplingParams,
 } from '@tidar/shared/protocol.ts';
+import { utf8 } from '@tidar/shared/lease.ts';
 import { type Hold, holdWith, type Price } from '../ledger/price.ts';
 import type { CommonParameters } from './common-schema.ts';
 import { decoderOf } from './decoder.ts';
+
+/** The longest explanation of the families that are known has 1,200. */
+const TOOLS_EXPLAINED_BYTES = 2_048;
+/** Of Llama's templates. */
+const INDENT = 4;
 
 /** What each route has in a form of its own. */
 interface OwnParts {
@@ -53,7 +59,7 @@ export function holdOf(request: GenerateRequest, body: Uint8Array, model: ModelI
   const { context_length: contextLength } = model;
   const maxTokens = Math.min(request.max_tokens ?? contextLength, contextLength);
   // A token is at least a byte of the prompt, and the body's own JSON outweighs a template's few tokens.
-  const promptBound = Math.min(body.byteLength, contextLength);
+  const promptBound = Math.min(body.byteLength + numBytesAround(request), contextLength);
   // A longer prompt costs more until it takes the room from the choices, which all of them lose.
   const dearest = Math.min(promptBound, contextLength - maxTokens);
   const limits = { numChoices: request.num_choices, maxTokens, contextLength };
@@ -61,6 +67,12 @@ export function holdOf(request: GenerateRequest, body: Uint8Array, model: ModelI
   // Unless a token of the prompt costs more than one of each choice.
   const longest = holdWith({ promptTokens: promptBound, cachedTokens: 0 }, limits, price);
   return { tokens: atMost.tokens, nanos: Math.max(atMost.nanos, longest.nanos) };
+}
+
+/** A template explains tools to its model, which outweighs the body's JSON, and may spread their schemas over lines. */
+function numBytesAround({ input }: GenerateRequest): number {
+  if (input.type !== 'chat' || input.tools === undefined || input.tool_choice === 'none') return 0;
+  return TOOLS_EXPLAINED_BYTES + utf8(JSON.stringify(input.tools, null, INDENT)).byteLength;
 }
 
 /** A limit that the model's context has room for; `param` is what its client calls it. */

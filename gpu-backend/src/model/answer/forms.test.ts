@@ -18,6 +18,7 @@ describe('the form of a model’s calls and thoughts', () => {
     ['mistralai-Mistral-Nemo-Instruct-2407', 'mistral', undefined],
     ['Mistral-Small-3.2-24B-Instruct-2506', 'mistral-args', undefined],
     ['mistralai-Ministral-3-14B-Reasoning-2512', 'mistral-args', BRACKETS],
+    ['unsloth-mistral-Devstral-Small-2507', 'mistral-args', undefined],
     ['NVIDIA-Nemotron-Nano-v2', 'nemotron', THINK],
   ])('is known by its chat template: %s', (template, calls, thoughts) => {
     const marks = findMarks(llamaCppFile(`models/templates/${template}.jinja`).toString());
