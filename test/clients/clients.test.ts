@@ -1,5 +1,10 @@
+import { execFile } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { promisify } from 'node:util';
+import { createOpenAI } from '@ai-sdk/openai';
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible';
 import { ChatOpenAI, OpenAI as LangChainCompletions } from '@langchain/openai';
+import { ERRORS } from '@tidar/shared/errors.ts';
 import { generateText, jsonSchema, Output, streamText } from 'ai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEMO_MODEL } from '../../gpu-backend/src/cli/open-model.ts';
@@ -120,6 +125,35 @@ describe('the AI SDK with its openai-compatible provider', () => {
   });
 });
 
+describe('the AI SDK with OpenAI’s own provider, which speaks the Responses API', () => {
+  const settings = { maxOutputTokens: 16, temperature: 0, maxRetries: 0, prompt: question };
+  const model = () => createOpenAI({ baseURL, apiKey: key })('demo');
+
+  it('gets and streams the text of the chat completion with its usage', async () => {
+    const answer = await generateText({ ...settings, model: model() });
+    expect(answer.text).toBe(expected.chat);
+    expect(answer.usage).toMatchObject({
+      inputTokens: expected.promptTokens,
+      outputTokens: expected.completionTokens,
+    });
+    const streamed = streamText({ ...settings, model: model() });
+    let text = '';
+    for await (const piece of streamed.textStream) text += piece;
+    expect(text).toBe(expected.chat);
+    expect(await streamed.usage).toMatchObject({ outputTokens: expected.completionTokens });
+  });
+
+  it('gets objects of a schema', async () => {
+    const { output } = await generateText({
+      ...settings,
+      maxOutputTokens: 60,
+      model: model(),
+      output: Output.object({ schema: jsonSchema<{ answer: string }>(schema) }),
+    });
+    expect(['yes', 'no']).toContain(output.answer);
+  });
+});
+
 describe('LangChain', () => {
   const settings = () => ({
     model: 'demo',
@@ -202,3 +236,37 @@ describe('bare HTTP', () => {
     expect([got.status, got.headers.get('allow')]).toEqual([405, 'POST']);
   });
 });
+
+describe('docs/api.md', () => {
+  const page = readFileSync(new URL('../../docs/api.md', import.meta.url), 'utf8');
+
+  it('has examples that run as they stand', async () => {
+    const blocks = [...page.matchAll(/^```sh\n([^]*?)^```$/gm)].map(([, block]) => block ?? '');
+    const examples = blocks.filter((block) => !block.startsWith('export '));
+    expect(examples.length).toBeGreaterThan(4);
+    for (const example of examples) {
+      const env = { ...process.env, TIDAR_URL: edge.url, TIDAR_KEY: key };
+      const { stdout } = await promisify(execFile)('bash', ['-euo', 'pipefail', '-c', example], { env });
+      expect(stdout).toMatch(/^(\{|id: |event: )/);
+    }
+  });
+
+  it('names every error that a client may get, with its status', () => {
+    const rows = [...page.matchAll(/^\| (`[^|]*`) *\| (\d{3}) +\|/gm)];
+    const told = rows.flatMap(([, codes = '', status]) =>
+      [...codes.matchAll(/`(\w+)`/g)].map(([, code]) => `${code} ${status}`),
+    );
+    const own = Object.entries(ERRORS).filter(([code]) => !BETWEEN_EDGE_AND_BACKEND.has(code));
+    expect(told.sort()).toEqual(own.map(([code, { httpStatus }]) => `${code} ${httpStatus}`).sort());
+  });
+});
+
+/** What no client sees: the edge tells it otherwise, or it ends a start. */
+const BETWEEN_EDGE_AND_BACKEND = new Set([
+  'lease_invalid',
+  'lease_expired',
+  'duplicate_attempt',
+  'attempt_superseded',
+  'model_folder_invalid',
+  'unsupported_model',
+]);
