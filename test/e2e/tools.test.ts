@@ -1,8 +1,11 @@
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { SseDecoder, type SseMessage } from '@tidar/shared/sse.ts';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BackendProcess } from '../support/backend-process.ts';
-import { type EdgeHarness, startEdgeHarness, TEST_SECRETS } from '../support/edge-harness.ts';
+import { type EdgeHarness, startEdgeHarness } from '../support/edge-harness.ts';
+import { Site } from '../support/site.ts';
 import { makeToolChatModel, type ToolChatModel } from '../support/tool-chat-model.ts';
 
 type Chunk = OpenAI.ChatCompletionChunk;
@@ -46,22 +49,24 @@ const named = (name: string): OpenAI.ChatCompletionNamedToolChoice => ({
 });
 
 let model: ToolChatModel;
-let backend: BackendProcess;
+let folder: string;
+let sites: Site[];
 let edge: EdgeHarness;
 let openai: OpenAI;
 let apiKey: string;
 beforeAll(async () => {
   model = makeToolChatModel('qwen3');
-  const leaseSecrets = TEST_SECRETS.LEASE_SECRETS;
-  backend = await BackendProcess.start({ modelPath: model.path, leaseSecrets });
-  edge = await startEdgeHarness({ BACKENDS: JSON.stringify([{ url: backend.url }]) });
+  folder = mkdtempSync(join(tmpdir(), 'tidar-tools-sites-'));
+  sites = await Promise.all(['a', 'b'].map((name) => Site.start(model.path, join(folder, `${name}.sqlite`))));
+  edge = await startEdgeHarness({ BACKENDS: JSON.stringify(sites.map(({ proxy }) => ({ url: proxy.url }))) });
   apiKey = await edge.createKey({ requests_per_minute: 1_000_000 });
   openai = new OpenAI({ baseURL: `${edge.url}/v1`, apiKey, maxRetries: 0 });
 });
 afterAll(async () => {
   await edge.close();
-  await backend.stop();
+  await Promise.all(sites.map((site) => site.close()));
   model.remove();
+  rmSync(folder, { recursive: true, force: true });
 });
 
 type Changes = Partial<OpenAI.ChatCompletionCreateParamsNonStreaming> & object;
@@ -180,26 +185,54 @@ describe('tool_choice', () => {
   });
 });
 
-describe('a broken stream of a call', () => {
+describe('a stream of a call that breaks', () => {
+  const body = (): string => JSON.stringify({ ...ask, tool_choice: named('get_weather'), stream: true });
+  const headers = () => ({ authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' });
+  const read = async (response: Response): Promise<SseMessage[]> =>
+    new SseDecoder().push(new Uint8Array(await response.arrayBuffer()));
+  const post = async (): Promise<SseMessage[]> =>
+    read(
+      await fetch(`${edge.url}/v1/chat/completions`, { method: 'POST', headers: headers(), body: body() }),
+    );
+  const chunkOf = ({ data }: SseMessage): Chunk[] => (data === '[DONE]' ? [] : [JSON.parse(data) as Chunk]);
+  const written = (events: readonly SseMessage[]) =>
+    joined(events.flatMap(chunkOf)).calls.map(({ id: _, ...call }) => call);
+
   it('goes on after any of its events with the rest of the call, under the same id', async () => {
-    const url = `${edge.url}/v1/chat/completions`;
-    const headers = { authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' };
-    const body = JSON.stringify({ ...ask, tool_choice: named('get_weather'), stream: true });
-    const read = async (response: Response): Promise<SseMessage[]> => {
-      return new SseDecoder().push(new Uint8Array(await response.arrayBuffer()));
-    };
-    const events = await read(await fetch(url, { method: 'POST', headers, body }));
-    const chunkOf = ({ data }: SseMessage): Chunk[] => (data === '[DONE]' ? [] : [JSON.parse(data) as Chunk]);
+    const events = await post();
     const whole = joined(events.flatMap(chunkOf));
     expect(whole.calls).toHaveLength(1);
     const id = events.flatMap(chunkOf)[0]!.id;
     for (const [at, event] of events.entries()) {
       if (event.id === undefined || event.id === events[at + 1]?.id) continue;
-      const rest = await read(
-        await fetch(`${edge.url}/v1/responses/${id}?stream=true&starting_after=${event.id}`, { headers }),
-      );
-      const chunks = [...events.slice(0, at + 1), ...rest].flatMap(chunkOf);
-      expect(joined(chunks)).toEqual(whole);
+      const url = `${edge.url}/v1/responses/${id}?stream=true&starting_after=${event.id}`;
+      const rest = await read(await fetch(url, { headers: headers() }));
+      expect(joined([...events.slice(0, at + 1), ...rest].flatMap(chunkOf))).toEqual(whole);
     }
+  });
+
+  it.each([
+    ['its connection is cut', async (site: Site) => site.proxy.cut()],
+    [
+      'its backend is killed',
+      async (site: Site) => {
+        await site.kill();
+        await site.start();
+      },
+    ],
+  ])('is no break for its client where %s in the middle of the call', async (_, disturb) => {
+    const whole = written(await post());
+    const held = Promise.race(
+      sites.map(async (site) => {
+        // The ids of the prompt come first.
+        await site.proxy.holdAfter(6_000);
+        return site;
+      }),
+    );
+    const answer = post();
+    const site = await held;
+    for (const { proxy } of sites.filter((other) => other !== site)) proxy.release();
+    await disturb(site);
+    expect(written(await answer)).toEqual(whole);
   });
 });
