@@ -54,9 +54,9 @@ async function main(): Promise<void> {
 function tell({ byKind, memory, problems, numCases, numUnclear, numCrashed }: FuzzReport): void {
   const kinds = [...byKind].toSorted(([, one], [, other]) => other - one);
   say(`kinds: ${kinds.map(([kind, count]) => `${count} ${kind}`).join(', ')}`);
-  for (const { name, earlyMib, lateMib, isFlat } of memory) {
-    const change = `${Math.round(earlyMib)} MiB early, ${Math.round(lateMib)} MiB late`;
-    say(`memory of the ${name}: ${change}${isFlat ? ', flat' : ': NOT FLAT'}`);
+  for (const { name, tenthsMib, isFlat } of memory) {
+    const tenths = tenthsMib.map(Math.round).join(' ');
+    say(`memory of the ${name}, MiB by tenths of the run: ${tenths}: ${isFlat ? 'flat' : 'NOT FLAT'}`);
   }
   for (const problem of problems) say(`left behind: ${problem}`);
   if (problems.length === 0) say('left behind: nothing, every request has its bill');

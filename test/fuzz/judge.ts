@@ -164,6 +164,8 @@ function leaksIn(answer: Answer, { texts }: Hidden): string[] {
 /** Whether one path is the other, or around it. */
 export function isNear(param: string | null | undefined, path: string): boolean {
   if (param == null) return false;
+  // A long one is cut.
+  if (param.endsWith('…')) return path.startsWith(param.slice(0, -1));
   const [short = '', long = ''] = [param, path].toSorted((one, other) => one.length - other.length);
   return long === short || (long.startsWith(short) && /^[.[]/.test(long.slice(short.length)));
 }

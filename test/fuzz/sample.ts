@@ -26,6 +26,7 @@ const BY_NAME: Readonly<Record<string, (random: Random) => unknown>> = {
   chat_template_kwargs: () => ({}),
   parameters: () => ({ type: 'object', properties: { a: { type: 'string' } } }),
   schema: () => ({ type: 'string' }),
+  name: (random) => `name_${random.whole(1, 1_000_000)}`,
   messages: (random) => random.pick(CONVERSATIONS),
 };
 /** What one message may be depends on those before it, which no schema says. */
