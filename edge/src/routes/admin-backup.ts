@@ -5,7 +5,7 @@ import { authorize } from '../auth/authorize.ts';
 import { directoryOf } from '../directory/client.ts';
 import type { AppEnv } from '../env.ts';
 import { accepted, ledgerOf } from '../ledger/client.ts';
-import { keyIdOf } from './admin-keys.ts';
+import { keyIdOf, noSuchKey } from './admin-keys.ts';
 import { readJsonText } from './body.ts';
 import { queryOf } from './query.ts';
 import { backupQuerySchema, importSchema } from './schemas.ts';
@@ -24,7 +24,9 @@ export async function getExport(c: Context<AppEnv>): Promise<Response> {
 export async function getKeyExport(c: Context<AppEnv>): Promise<Response> {
   await authorize(c, 'admin');
   const { after } = parse(backupQuerySchema, queryOf(c));
-  return c.json(await ledgerOf(c.env, keyIdOf(c)).exportPage(after));
+  const ledger = ledgerOf(c.env, keyIdOf(c));
+  if ((await ledger.view()) === undefined) throw noSuchKey();
+  return c.json(await ledger.exportPage(after));
 }
 
 /** `POST /admin/import`: reads a page of the directory's back. */
