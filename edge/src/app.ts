@@ -4,6 +4,7 @@ import { type Context, type Handler, Hono, type Next } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { cors } from './cors.ts';
 import { type AppEnv, edgeConfig } from './env.ts';
+import { headerLimit } from './header-limit.ts';
 import { retryHeaders } from './ledger/client.ts';
 import { identify } from './identify.ts';
 import { logError } from './log.ts';
@@ -81,6 +82,7 @@ export function createApp(): Hono<AppEnv> {
   const app = new Hono<AppEnv>();
   app.use(identify);
   app.use(responseHeaders);
+  app.use(headerLimit);
   app.use(configure);
   app.use(shield);
   app.use(cors);

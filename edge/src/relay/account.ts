@@ -64,6 +64,16 @@ export class Account {
     return this.#outcome;
   }
 
+  /**
+   * Of a choice no more tokens are believed than were asked for, nor more than a slice beyond the last end that is known
+   * here: a renewal's own answer may come after its first tokens.
+   */
+  get mostTokens(): number {
+    const { maxTokens, contextLength, sliceTokens } = this.#options;
+    const most = Math.min(maxTokens, contextLength);
+    return this.#isClosed ? most : Math.min(most, this.endToken + sliceTokens);
+  }
+
   /** Half of the slice is used, and there is more to have. */
   get wantsMore(): boolean {
     if (this.#isClosed) return false;

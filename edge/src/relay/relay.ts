@@ -200,6 +200,8 @@ export class Relay implements FailoverHost {
     const release = pool.begin(instance.url);
     try {
       const upstream = await open(this.controller.signal);
+      const { num_prompt_tokens: numPrompt } = upstream.start;
+      if (numPrompt > this.options.contextLength) throw new ProtocolBreach(`a prompt of ${numPrompt} tokens`);
       pool.succeeded(instance.url);
       tally.start(upstream.start);
       this.#start ??= upstream.start;
@@ -264,6 +266,9 @@ export class Relay implements FailoverHost {
     const step = overlap.rest(event);
     if (step === undefined) return undefined;
     tally.step(step);
+    const numTokens = tally.numTokens[step.choice] ?? 0;
+    if (numTokens > account.mostTokens)
+      throw new ProtocolBreach(`${numTokens} tokens, more than were granted`);
     this.#position = advance(this.#position, step);
     if (account.wantsMore) this.#renewal.ask(instance);
     return step;
