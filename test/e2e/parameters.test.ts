@@ -33,6 +33,16 @@ async function complete(changes: object = {}): Promise<Completion> {
 }
 const textOf = (answer: Completion, choice = 0): string => answer.choices[choice]?.message.content ?? '';
 
+describe('tools', () => {
+  it('of a model whose template knows none are refused by their name', async () => {
+    const tools = [{ type: 'function', function: { name: 'f' } }];
+    const { error } = await client.complete({ ...ask, tools });
+    expect(error).toMatchObject({ param: 'tools', message: expect.stringContaining('knows no tools') });
+    const variables = await client.complete({ ...ask, chat_template_kwargs: { enable_thinking: true } });
+    expect(variables.error?.param).toBe('chat_template_kwargs.enable_thinking');
+  });
+});
+
 describe('log-probabilities', () => {
   const asked = { logprobs: true, top_logprobs: 5, temperature: 1.2 };
 

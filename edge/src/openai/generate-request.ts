@@ -11,7 +11,7 @@ import { type Hold, holdWith, type Price } from '../ledger/price.ts';
 import type { CommonParameters } from './common-schema.ts';
 import { decoderOf } from './decoder.ts';
 
-/** The longest explanation of the families that are known has 1,200. */
+/** More than any template of the known families says around its tools. */
 const TOOLS_EXPLAINED_BYTES = 2_048;
 /** Of Llama's templates. */
 const INDENT = 4;

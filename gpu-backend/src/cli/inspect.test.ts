@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, onTestFinished } from 'vitest';
+import { makeToolChatModel } from '../../../test/support/tool-chat-model.ts';
 import {
   changeJson,
   copyOfFixture,
@@ -44,8 +45,11 @@ describe('an inspection', () => {
     expect(nemotron).toContain('yarn × 4 from 16');
     const demo = report(DEMO_MODEL);
     expect(demo).toContain('1024 tokens, 6 of them added, ends at <|end|>');
-    expect(demo).toContain('template       chat template');
+    expect(demo).toContain('template       chat template, no tools that can be called');
     expect(nemotron).toContain('tokenizer      none');
+    const ministral = makeToolChatModel('ministral');
+    onTestFinished(() => ministral.remove());
+    expect(report(ministral.path)).toContain('tools called in the form mistral-args, thoughts in [THINK]');
   });
 
   it('counts memory by what the weights are, not by what the files hold', () => {

@@ -1,6 +1,8 @@
 import { existsSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { TidarError } from '@tidar/shared/errors.ts';
+import type { AnswerMarks } from '../../model/answer/forms.ts';
+import { findMarks } from '../../model/answer/forms.ts';
 import { unsupportedFeatures } from '../../model/config-features.ts';
 import { numWeightBytes, outlineFolder } from '../../model/folder.ts';
 import type { FolderOptions, ModelOutline } from '../../model/folder.ts';
@@ -35,6 +37,8 @@ export interface TokenizerFacts {
   readonly vocabSize: number;
   readonly numAddedTokens: number;
   readonly hasChatTemplate: boolean;
+  /** How it writes thoughts and calls of tools. */
+  readonly marks: AnswerMarks;
   readonly endTokens: readonly string[];
 }
 
@@ -53,7 +57,7 @@ export function inspectFolder(path: string, options: FolderOptions, availableByt
   };
   const outline = attempt(() => outlineFolder(folder, options));
   if (outline === undefined) attempt(() => otherFeatures(folder).forEach((problem) => problems.add(problem)));
-  const tokenizer = outline && attempt(() => tokenizerFacts(outline));
+  const tokenizer = outline && attempt(() => tokenizerFacts(outline, options));
   if (outline !== undefined) attempt(() => assertFits(outline.name, cpuMemory(outline), availableBytes));
   return {
     name: basename(folder),
@@ -93,7 +97,10 @@ function modelFacts(outline: ModelOutline): ModelFacts {
   };
 }
 
-function tokenizerFacts({ path, config }: ModelOutline): TokenizerFacts | undefined {
+function tokenizerFacts(
+  { path, config }: ModelOutline,
+  { toolFormat }: FolderOptions,
+): TokenizerFacts | undefined {
   const outline = outlineTokenizer(path, config);
   if (outline === undefined) return undefined;
   const { json, chatTemplate, eosTokenIds } = outline;
@@ -107,6 +114,7 @@ function tokenizerFacts({ path, config }: ModelOutline): TokenizerFacts | undefi
     vocabSize: Object.keys(json.model.vocab).length + numOutside,
     numAddedTokens: added.size,
     hasChatTemplate: chatTemplate !== undefined,
+    marks: findMarks(chatTemplate?.source ?? '', toolFormat),
     endTokens: eosTokenIds.map(nameOf),
   };
 }

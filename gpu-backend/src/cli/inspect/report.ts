@@ -67,12 +67,18 @@ function tokenizerLines(tokenizer: TokenizerFacts | undefined): string[] {
   if (tokenizer === undefined) {
     return [line('tokenizer', 'none: it can be given token ids only'), line('template', 'none')];
   }
-  const { vocabSize, numAddedTokens, endTokens, hasChatTemplate } = tokenizer;
+  const { vocabSize, numAddedTokens, endTokens } = tokenizer;
   const ends = endTokens.length === 0 ? 'no end token' : `ends at ${endTokens.join(', ')}`;
   return [
     line('tokenizer', `${vocabSize} tokens, ${numAddedTokens} of them added, ${ends}`),
-    line('template', hasChatTemplate ? 'chat template' : 'none: text is taken as it is'),
+    line('template', templateText(tokenizer)),
   ];
+}
+
+function templateText({ hasChatTemplate, marks: { calls, thoughts } }: TokenizerFacts): string {
+  if (!hasChatTemplate) return 'none: text is taken as it is';
+  const tools = calls === undefined ? 'no tools that can be called' : `tools called in the form ${calls}`;
+  return `chat template, ${tools}${thoughts === undefined ? '' : `, thoughts in ${thoughts.open}`}`;
 }
 
 function memoryLines({ memory: { cpu, halfPrecision } }: ModelFacts): string[] {
