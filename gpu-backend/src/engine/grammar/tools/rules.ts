@@ -53,7 +53,9 @@ function renamed(expression: Expression, rename: (name: string) => string): Expr
       return { ...expression, options: expression.options.map((option) => renamed(option, rename)) };
     case 'repeat':
       return { ...expression, body: renamed(expression.body, rename) };
-    default:
+    case 'text':
+    case 'chars':
+    case 'special':
       return expression;
   }
 }
