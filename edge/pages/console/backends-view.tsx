@@ -95,7 +95,7 @@ function BackendCard({ backend }: { readonly backend: Backend }): JSX.Element {
           <Model key={model.id} model={model} />
         ))}
       </dl>
-      <h3>A pass by how many texts share it</h3>
+      <h3>Milliseconds of a pass, by how many texts share it</h3>
       {curve === null || curve.length === 0 ? (
         <p class="soft">Not told. It measures while it works, and says it with its heartbeats.</p>
       ) : (
@@ -136,7 +136,7 @@ function SlotCurve({ curve }: { readonly curve: readonly (readonly [number, numb
     <>
       <div ref={box} class="plot" aria-hidden="true" />
       <details>
-        <summary>Milliseconds of a pass, as a table</summary>
+        <summary>The same as a table</summary>
         <Table label="Slot curve" heads={[numeric('Texts'), numeric('Milliseconds')]}>
           {curve.map(([texts, milliseconds]) => (
             <tr key={texts}>

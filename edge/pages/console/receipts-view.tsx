@@ -173,7 +173,7 @@ function Facts({ found: { key_id: keyId, request, receipt } }: { readonly found:
   return (
     <dl class="facts wide-facts">
       {facts.map(([name, value]) => (
-        <div key={name}>
+        <div key={name} class={typeof value === 'string' && value.length > 40 ? 'long' : ''}>
           <dt>{name}</dt>
           <dd class={typeof value === 'string' && value.length > 24 ? 'mono' : ''}>{value}</dd>
         </div>
