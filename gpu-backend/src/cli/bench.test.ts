@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { soloEngine } from '../decode/solo-engine.ts';
+import { DEFAULT_CUDA_OPTIONS } from '../device/cuda/options.ts';
 import type { ModelSession } from '../device/device.ts';
 import { namedPolicy } from '../engine/planner/simulated-policies.ts';
 import { simulate } from '../engine/planner/simulation.ts';
@@ -23,6 +24,8 @@ const FLAGS = {
   shape: undefined,
   numThreads: 1,
   device: 'c-api',
+  precision: undefined,
+  cuda: DEFAULT_CUDA_OPTIONS,
 } as const;
 const OPTIONS = {
   prompts: [PROMPT, PROMPT.slice(3)],

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { ALLOCATOR_ENVIRONMENT, hasAllocatorEnvironment } from '../device/allocator-environment.ts';
 import { BATCH } from './bench/batch-command.ts';
 import { COMMON_OPTIONS, endProgress } from './bench/command.ts';
+import { withFoundDevice } from './bench/device.ts';
 import type { BenchCommand } from './bench/command.ts';
 import { CONTEXT } from './bench/context-command.ts';
 import { DECODE } from './bench/decode-command.ts';
@@ -55,7 +56,7 @@ export async function bench(commandLine: readonly string[]): Promise<void> {
 
 async function run(command: BenchCommand, flags: ParsedFlags, title: string): Promise<void> {
   if (flags.values['help'] === true) return void process.stdout.write(`${command.help}\n`);
-  const { text, json, draw } = await command.run(flags).finally(endProgress);
+  const { text, json, draw } = await command.run(await withFoundDevice(flags)).finally(endProgress);
   process.stdout.write(`${flags.values['json'] === true ? JSON.stringify(json) : text}\n`);
   const plot = stringFlag(flags, 'plot');
   if (plot !== undefined && draw !== undefined) writeFileSync(plot, `${draw(title)}\n`);

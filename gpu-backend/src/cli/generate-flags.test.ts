@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { PlanName } from '../decode/decoder.ts';
+import { DEFAULT_CUDA_OPTIONS } from '../device/cuda/options.ts';
 import { PLAIN_SAMPLING } from '../engine/sampling/settings.ts';
 import { FlagError } from './flags.ts';
 import { GENERATE_HELP, parseGenerateFlags } from './generate-flags.ts';
@@ -26,6 +27,8 @@ describe('the flags of generate', () => {
       ignoreEos: false,
       format: undefined,
       numThreads: 1,
+      device: 'auto',
+      cuda: DEFAULT_CUDA_OPTIONS,
     });
   });
 
@@ -34,7 +37,8 @@ describe('the flags of generate', () => {
       '--model m --prompt-ids 1,2,3 --decode tidar --plan dense --draft-length 8 --beta 0.5 --temperature 0.8 ' +
       '--top-k 5 --top-p .9 --min-p 1e-2 --seed 18446744073709551615 --presence-penalty -2 ' +
       '--frequency-penalty 0.5 --repetition-penalty 1.3 --logit-bias 5:-100,17:2.5 --min-tokens 3 --logprobs 4 ' +
-      '--max-tokens 7 --stop a --stop b --stop-ids 7,8 --ignore-eos --regex [0-9]+ --threads 2 --json';
+      '--max-tokens 7 --stop a --stop b --stop-ids 7,8 --ignore-eos --regex [0-9]+ --threads 2 --json ' +
+      '--device cuda --precision bfloat16 --cuda device=1,graphs=on';
     expect(parse(...args.split(' '))).toEqual({
       help: false,
       json: true,
@@ -56,6 +60,9 @@ describe('the flags of generate', () => {
       ignoreEos: true,
       format: { type: 'regex', pattern: '[0-9]+' },
       numThreads: 2,
+      device: 'cuda',
+      precision: 'bfloat16',
+      cuda: { ...DEFAULT_CUDA_OPTIONS, device: 1, graphs: 'on' },
     });
     expect(parse('--json-schema', 'f.json', 'x').format).toEqual({ type: 'json_schema', path: 'f.json' });
     expect(parse('--grammar', 'f.ebnf', 'x').format).toEqual({ type: 'grammar', path: 'f.ebnf' });

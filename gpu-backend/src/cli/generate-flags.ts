@@ -1,5 +1,7 @@
 import { MAX_STOP_STRINGS, MAX_TOP_LOGPROBS } from '@tidar/shared/protocol.ts';
 import type { Sampling } from '../engine/sampling/settings.ts';
+import { DEVICE_FLAGS, DEVICE_FLAGS_HELP, parseDeviceFlags } from './device-flags.ts';
+import type { DeviceChoices } from './device-flags.ts';
 import { DECODER_HELP, DECODER_OPTIONS, parseDecoder } from './decoder-flags.ts';
 import type { DecoderFlags } from './decoder-flags.ts';
 import { FlagError, numberFlag, parseFlags, stringFlag, tokenIdsFlag, wholeNumber } from './flags.ts';
@@ -18,6 +20,7 @@ export const GENERATE_HELP = `Streams a model's answer; every forward pass's tok
 ${FOLDER_HELP}
   --prompt-ids IDS     the prompt as token ids, comma-separated, in place of text
   --threads N          threads of the forward pass (1)
+${DEVICE_FLAGS_HELP}
   --json               no stream: one object as the last line
   --help               this text
 
@@ -47,6 +50,7 @@ const SWITCH = { type: 'boolean' } as const;
 const OPTIONS = {
   ...{ model: TEXT, 'prompt-ids': TEXT, threads: TEXT, json: SWITCH, help: { ...SWITCH, short: 'h' } },
   ...FOLDER_FLAGS,
+  ...DEVICE_FLAGS,
   ...DECODER_OPTIONS,
   ...SAMPLING_OPTIONS,
   ...{ logprobs: TEXT, 'max-tokens': TEXT, stop: { ...TEXT, multiple: true } },
@@ -57,7 +61,7 @@ export type FormatFlag =
   | { readonly type: 'json_schema' | 'grammar'; readonly path: string }
   | { readonly type: 'regex'; readonly pattern: string };
 
-export interface GenerateFlags extends FolderOptions {
+export interface GenerateFlags extends FolderOptions, DeviceChoices {
   readonly help: boolean;
   readonly json: boolean;
   readonly modelPath: string;
@@ -85,6 +89,7 @@ export function parseGenerateFlags(args: readonly string[], randomSeed: () => bi
     json: flags.values['json'] === true,
     modelPath: stringFlag(flags, 'model') ?? DEMO_MODEL,
     ...parseFolderFlags(flags),
+    ...parseDeviceFlags(flags),
     prompt: help ? { type: 'text', text: '' } : parsePrompt(flags),
     decoder: parseDecoder(flags),
     sampling: parseSampling(flags, randomSeed),

@@ -6,10 +6,12 @@ import type { OpenedPlanner } from '../decode/planner-file.ts';
 import { assertSameTokens } from '../decode/same-tokens.ts';
 import { soloEngine } from '../decode/solo-engine.ts';
 import { StopStringFilter } from '../decode/stop-strings.ts';
+import type { Choice } from '../device/choose.ts';
 import type { ModelSession } from '../device/device.ts';
 import type { TokenLogprob } from '../engine/sampling/logprobs.ts';
 import type { FinishReason } from '../engine/sequence.ts';
 import type { ModelFolder } from '../model/folder.ts';
+import { tellChoice } from './device-flags.ts';
 import { runCommand } from './flags.ts';
 import { GENERATE_HELP, parseGenerateFlags } from './generate-flags.ts';
 import type { GenerateFlags } from './generate-flags.ts';
@@ -36,7 +38,10 @@ await runCommand('generate', main);
 async function main(): Promise<void> {
   const flags = parseGenerateFlags(process.argv.slice(2), () => randomBytes(8).readBigUInt64LE());
   if (flags.help) return void process.stdout.write(`${GENERATE_HELP}\n`);
-  const { folder, session } = await openCommandModel(flags.modelPath, flags.numThreads, '--model', flags);
+  let choice: Choice | undefined;
+  const onChoice = (found: Choice): void => void (choice = found);
+  const wanted = { ...flags, onChoice };
+  const { folder, session } = await openCommandModel(flags.modelPath, flags.numThreads, '--model', wanted);
   const draft = await openDraft(flags, folder);
   try {
     const options = generateOptions(flags, folder);
@@ -44,6 +49,7 @@ async function main(): Promise<void> {
     const answer = await decode({ folder, session, draft, planner }, options, flags);
     if (flags.json) process.stdout.write(`${JSON.stringify(answer)}\n`);
     else process.stderr.write(`${told(answer, options, folder)}\n`);
+    if (!flags.json && choice !== undefined) tellChoice(choice);
     const failure = planner?.save();
     for (const note of flags.json ? [] : [...(planner?.notes ?? []), failure]) {
       if (note !== undefined) process.stderr.write(`note: ${note}\n`);
@@ -62,11 +68,15 @@ interface Opened {
 }
 
 async function openDraft(
-  { decoder, numThreads }: GenerateFlags,
+  { decoder, numThreads, device, precision, cuda }: GenerateFlags,
   folder: ModelFolder,
 ): Promise<ModelSession | undefined> {
   if (decoder.type !== 'speculative') return undefined;
-  const draft = await openCommandModel(decoder.draftModel, numThreads, '--draft-model');
+  const draft = await openCommandModel(decoder.draftModel, numThreads, '--draft-model', {
+    device,
+    precision,
+    cuda,
+  });
   assertSameTokens(draft.folder, folder);
   return draft.session;
 }
@@ -76,13 +86,13 @@ async function planFor(
   { decoder }: GenerateOptions,
   session: ModelSession,
   folder: ModelFolder,
-  { numThreads, decoder: asked }: GenerateFlags,
+  { numThreads, device, decoder: asked }: GenerateFlags,
 ): Promise<OpenedPlanner | undefined> {
   if (decoder.type !== 'tidar' || decoder.plan !== 'auto' || session.config.tidar === undefined)
     return undefined;
   return openPlanner(session, {
     folder,
-    key: deviceKey({ numThreads }),
+    key: deviceKey({ numThreads, device: session.gpu ?? device }),
     maxDraftLength: decoder.draftLength,
     maxSequences: 1,
     measure: asked.type === 'tidar' && asked.measure,

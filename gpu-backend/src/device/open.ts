@@ -1,4 +1,4 @@
-import type { ModelFolder } from '../model/folder.ts';
+import type { ModelFolder, ModelOutline } from '../model/folder.ts';
 import { withQuantizedWeights } from '../model/quantization/file.ts';
 import { libraryPlace } from './c-api/library.ts';
 import { openCApiSession } from './c-api/session.ts';
@@ -38,11 +38,16 @@ const OPENERS: Readonly<Record<Device, Open>> = {
 };
 
 /** How each GPU is looked for. */
-function probesFor({ cuda = DEFAULT_CUDA_OPTIONS }: OpenOptions): Readonly<Record<GpuDevice, Probe>> {
+function probesFor({ cuda = DEFAULT_CUDA_OPTIONS }: Pick<OpenOptions, 'cuda'>): Readonly<Record<GpuDevice, Probe>> {
   return {
     cuda: async () => (await import('./cuda/probe.ts')).probeCuda(cuda),
     webgpu: async () => (await import('./webgpu/probe.ts')).probeWebGpu(),
   };
+}
+
+/** What would run a model; see `chooseDevice`. */
+export function findDevice(outline: ModelOutline, options: Omit<OpenOptions, 'numThreads'>): Promise<Choice> {
+  return chooseDevice(outline, options, probesFor(options));
 }
 
 /**

@@ -1,4 +1,5 @@
 import { table } from '../cli/bench/command.ts';
+import { deviceOf } from './models.ts';
 import { runEvaluation } from './evaluation.ts';
 import type { Evaluation } from './evaluation.ts';
 import type { EvalFlags } from './flags.ts';
@@ -24,7 +25,7 @@ export async function compareModels(
   const evaluations: (Evaluation & { folder: string })[] = [];
   for (const folder of folders) {
     process.stderr.write(`${folder}\n`);
-    const paths = { main: folder, arOnly: undefined, draft: undefined, numThreads };
+    const paths = { main: folder, arOnly: undefined, draft: undefined, numThreads, device: deviceOf(flags) };
     evaluations.push({ folder, ...(await runEvaluation(paths, judged, rowsOf, flags)) });
   }
   return { lines: comparisonTable(evaluations, flags.draftLengths), evaluations };

@@ -93,6 +93,7 @@ function nameOf(
     ...[main.folder, arOnly?.folder, draft].map((folder) => folder?.contentHash ?? ''),
     ...tasks.map(({ hash }) => hash),
     ...[seed, temperature, paths.numThreads],
+    ...(main.gpu === undefined ? [] : [main.gpu.device, main.gpu.precision, main.gpu.hardware]),
   ];
   return createHash('sha256').update(parts.join('\n')).digest('hex').slice(0, 16);
 }

@@ -9,6 +9,8 @@ import {
   stringFlag,
   wholeNumber,
 } from '../cli/flags.ts';
+import { DEVICE_FLAGS, DEVICE_FLAGS_HELP, parseDeviceFlags } from '../cli/device-flags.ts';
+import type { DeviceChoices } from '../cli/device-flags.ts';
 import type { ParsedFlags } from '../cli/flags.ts';
 import { DEMO_MODEL } from '../cli/open-model.ts';
 import type { Limits } from './run.ts';
@@ -36,6 +38,7 @@ export const EVAL_HELP = `npm run eval -- [options]      the paper's comparison 
   --seed N                of sampled text (1)
   --temperature X         0 to 2 (0)
   --threads N             threads of the forward pass (1)
+${DEVICE_FLAGS_HELP}
   --run-code              lets the checkers python and javascript run what the model wrote, with your own rights
   --json FILE             everything as JSON too
   --plot PREFIX           PREFIX-quality.svg and PREFIX-trust.svg too
@@ -49,7 +52,7 @@ Exit code 1 if TiDAR or speculative text differs from plain decoding's. The last
 tidar score S.S  ar-only A.A  t/nfe T.TT  n N ci C.C
 means over the generative tasks, of TiDAR with 16 drafts; ci is half of the score's 95% interval.`;
 
-export interface EvalFlags {
+export interface EvalFlags extends DeviceChoices {
   readonly model: string;
   readonly arOnly: string | undefined;
   readonly draftModel: string | undefined;
@@ -80,6 +83,7 @@ export function readEvalFlags(args: readonly string[]): EvalFlags {
     ...{ task: { ...TEXT, multiple: true }, limit: TEXT, headline: TEXT, quick: SWITCH, seed: TEXT },
     ...{ temperature: TEXT, threads: TEXT, 'run-code': SWITCH, json: TEXT, plot: TEXT, compare: TEXT },
     ...{ 'draft-lengths': TEXT, fresh: SWITCH, results: TEXT, help: { ...SWITCH, short: 'h' } },
+    ...DEVICE_FLAGS,
   });
   assertNoStray(flags);
   const compare = listFlag(flags, 'compare');
@@ -97,6 +101,7 @@ export function readEvalFlags(args: readonly string[]): EvalFlags {
     seed: numberFlag(flags, 'seed', 1, wholeNumber(0)),
     temperature: numberFlag(flags, 'temperature', 0, temperature),
     numThreads: numberFlag(flags, 'threads', 1, wholeNumber(1, 256)),
+    ...parseDeviceFlags(flags),
     runCode: flags.values['run-code'] === true,
     json: stringFlag(flags, 'json'),
     plot: stringFlag(flags, 'plot'),

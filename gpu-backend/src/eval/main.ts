@@ -1,22 +1,26 @@
 /** `npm run eval`: the paper's comparison on any model folder. */
-import { realpathSync, writeFileSync } from 'node:fs';
+import { existsSync, realpathSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { caption, machine } from '../cli/bench/command.ts';
+import { tellChoice } from '../cli/device-flags.ts';
 import { runCommand } from '../cli/flags.ts';
 import { DEMO_MODEL } from '../cli/open-model.ts';
-import { DEVICES } from '../device/open.ts';
+import { findDevice } from '../device/open.ts';
+import { outlineFolder } from '../model/folder.ts';
 import { compareModels } from './compare.ts';
 import { chooseRows, chooseTasks, runEvaluation } from './evaluation.ts';
 import { EVAL_HELP, readEvalFlags } from './flags.ts';
 import type { EvalFlags } from './flags.ts';
-import { AR_ONLY_MODEL, companion, DRAFT_MODEL } from './models.ts';
+import { AR_ONLY_MODEL, companion, deviceOf, DRAFT_MODEL } from './models.ts';
 import { report } from './report.ts';
 import { tableRows } from './rows.ts';
 import type { Task } from './tasks/load.ts';
 
 await runCommand('eval', async () => {
-  const flags = readEvalFlags(process.argv.slice(2));
-  if (flags.help) return console.log(EVAL_HELP);
-  const tasks = chooseTasks(flags);
+  const asked = readEvalFlags(process.argv.slice(2));
+  if (asked.help) return console.log(EVAL_HELP);
+  const tasks = chooseTasks(asked);
+  const flags = await withFoundDevice(asked);
   if (flags.compare === undefined) await evaluateOne(tasks, flags);
   else await compareAll(flags.compare, tasks, flags);
 });
@@ -29,6 +33,7 @@ async function evaluateOne(tasks: readonly Task[], flags: EvalFlags): Promise<vo
     arOnly: companion(flags.arOnly, AR_ONLY_MODEL, isDemo),
     draft: companion(flags.draftModel, DRAFT_MODEL, isDemo),
     numThreads,
+    device: deviceOf(flags),
   };
   const rowsOf = (blockSize: number) => chooseRows(tableRows(blockSize), flags.rows);
   const evaluation = await runEvaluation(paths, tasks, rowsOf, flags);
@@ -82,8 +87,18 @@ function settings({ temperature, seed }: EvalFlags): string {
   return temperature === 0 ? 'greedy' : `temperature ${temperature}, seed ${seed}`;
 }
 
-function machineOf({ numThreads }: EvalFlags): string {
-  return `${new Date().toISOString().slice(0, 10)}, ${machine({ numThreads, device: DEVICES[0] })}`;
+/** The device that `auto` finds in its place: figures name what they were measured on. */
+async function withFoundDevice(flags: EvalFlags): Promise<EvalFlags> {
+  const path = flags.compare?.[0] ?? flags.model;
+  // A missing folder is told with its flag when it is opened.
+  if (flags.device !== 'auto' || !existsSync(join(path, 'config.json'))) return flags;
+  const choice = await findDevice(outlineFolder(path), flags);
+  tellChoice(choice);
+  return { ...flags, device: choice.device };
+}
+
+function machineOf({ numThreads, device }: EvalFlags): string {
+  return `${new Date().toISOString().slice(0, 10)}, ${machine({ numThreads, device })}`;
 }
 
 function writeJson(flags: EvalFlags, content: object): void {

@@ -2,12 +2,14 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { TidarError } from '@tidar/shared/errors.ts';
+import type { DeviceChoices } from '../cli/device-flags.ts';
 import { openCommandModel } from '../cli/open-model.ts';
+import type { CommandDevice } from '../cli/open-model.ts';
 import { assertSameTokens } from '../decode/same-tokens.ts';
 import { deviceKey, openPlanner } from '../decode/planner-file.ts';
 import type { OpenedPlanner } from '../decode/planner-file.ts';
 import { soloEngine } from '../decode/solo-engine.ts';
-import type { ModelSession } from '../device/device.ts';
+import type { GpuInfo, ModelSession } from '../device/device.ts';
 import type { Engine } from '../engine/engine.ts';
 import { GrammarCompiler } from '../engine/grammar/grammar-compiler.ts';
 import type { ModelFolder } from '../model/folder.ts';
@@ -22,6 +24,8 @@ export interface OpenedModel {
   readonly folder: ModelFolder;
   readonly tokenizer: Tokenizer;
   readonly engine: Engine;
+  /** What it runs on; absent: the CPU. */
+  readonly gpu?: GpuInfo | undefined;
   readonly compiler: GrammarCompiler;
 }
 
@@ -37,7 +41,16 @@ export interface ModelPaths {
   readonly arOnly: string | undefined;
   readonly draft: string | undefined;
   readonly numThreads: number;
+  /** Absent: the CPU. */
+  readonly device?: CommandDevice | undefined;
 }
+
+/** Of a command line. */
+export const deviceOf = ({ device, precision, cuda }: DeviceChoices): CommandDevice => ({
+  device,
+  precision,
+  cuda,
+});
 
 /** A folder that a flag names, or the shipped one if the model is the shipped one and it is there. */
 export function companion(given: string | undefined, shipped: string, isDemo: boolean): string | undefined {
@@ -46,10 +59,10 @@ export function companion(given: string | undefined, shipped: string, isDemo: bo
 
 /** Opens all models of an evaluation, and a planner if a row plans. */
 export async function openModels(paths: ModelPaths, isPlanned: boolean): Promise<Models> {
-  const { numThreads } = paths;
+  const { numThreads, device } = paths;
   const opened = new AsyncDisposableStack(); // the last one is closed first
   const open = async (path: string, flag: string): Promise<Opened> => {
-    const one = await openCommandModel(path, numThreads, flag);
+    const one = await openCommandModel(path, numThreads, flag, device);
     opened.defer(() => one.session.dispose());
     return one;
   };
@@ -63,7 +76,7 @@ export async function openModels(paths: ModelPaths, isPlanned: boolean): Promise
     const engine = opened.adopt(soloEngine(main.session, planner?.chooser, draft?.session), disposeOf);
     const other = arOnly && opened.adopt(soloEngine(arOnly.session), disposeOf);
     return {
-      main: await withTokens(main.folder, engine),
+      main: { ...(await withTokens(main.folder, engine)), gpu: main.session.gpu },
       arOnly: arOnly && other && (await withTokens(arOnly.folder, other)),
       draft: draft?.folder,
       dispose: () => opened.disposeAsync(),
@@ -93,7 +106,12 @@ async function withTokens(folder: ModelFolder, engine: Engine): Promise<OpenedMo
 async function planFor({ folder, session }: Opened, numThreads: number): Promise<OpenedPlanner | undefined> {
   const maxDraftLength = folder.config.tidar?.blockSize;
   if (maxDraftLength === undefined) return undefined;
-  return openPlanner(session, { folder, key: deviceKey({ numThreads }), maxDraftLength, maxSequences: 1 });
+  return openPlanner(session, {
+    folder,
+    key: deviceKey({ numThreads, device: session.gpu }),
+    maxDraftLength,
+    maxSequences: 1,
+  });
 }
 
 export function modelOf({ main, arOnly }: Models, key: ModelKey): OpenedModel | undefined {

@@ -1,7 +1,8 @@
 import { availableParallelism, cpus, loadavg } from 'node:os';
 import type { ParseArgsOptionsConfig } from 'node:util';
 import { DEVICES, RUNTIME_VERSION } from '../../device/open.ts';
-import type { Device } from '../../device/open.ts';
+import { DEVICE_FLAGS, DEVICE_FLAGS_HELP, parseDeviceFlags } from '../device-flags.ts';
+import type { DeviceChoices } from '../device-flags.ts';
 import { QUANTIZATIONS } from '../../model/quantization/scheme.ts';
 import type { Quantization } from '../../model/quantization/scheme.ts';
 import { FlagError, numberFlag, oneOf, stringFlag, wholeNumber } from '../flags.ts';
@@ -30,7 +31,7 @@ export const COMMON_OPTIONS = {
   shape: { type: 'string' },
   quantize: { type: 'string' },
   threads: { type: 'string' },
-  device: { type: 'string' },
+  ...DEVICE_FLAGS,
   json: { type: 'boolean' },
   plot: { type: 'string' },
   help: { type: 'boolean', short: 'h' },
@@ -40,18 +41,17 @@ export const COMMON_HELP = `  --model PATH       Hugging Face model folder (the 
   --shape NAME       100m, 400m or vocab131k: random weights, with the demo model's acceptance replayed
   --quantize NAME    int8 or int4: its products' weights in so many bits
   --threads N        threads of the forward pass (1)
-  --device NAME      ${DEVICES.join(' or ')} (the one that serves)
+${DEVICE_FLAGS_HELP.replace('(auto)', `, ${DEVICES.join(' or ')} (${DEVICES[0]})`)}
   --json             one JSON object in place of the tables
   --plot FILE        draws the result as an SVG too
   --help             this text`;
 
-export interface CommonFlags {
+export interface CommonFlags extends DeviceChoices {
   /** Absent: the demo model. */
   readonly modelPath: string | undefined;
   readonly shape: ShapeName | undefined;
   readonly quantize?: Quantization | undefined;
   readonly numThreads: number;
-  readonly device: Device;
 }
 
 export function commonFlags(flags: ParsedFlags): CommonFlags {
@@ -59,15 +59,12 @@ export function commonFlags(flags: ParsedFlags): CommonFlags {
   const modelPath = stringFlag(flags, 'model');
   if (shape !== undefined && modelPath !== undefined)
     throw new FlagError('Give --model or --shape, not both: a shape is a model of its own.');
-  const name = stringFlag(flags, 'device') ?? DEVICES[0];
-  const device = DEVICES.find((known) => known === name);
-  if (device === undefined) throw new FlagError(`--device must be ${DEVICES.join(' or ')}; got "${name}".`);
   return {
     modelPath,
     shape: shape === undefined ? undefined : parseShapeName(shape),
     quantize: oneOf(flags, 'quantize', QUANTIZATIONS),
     numThreads: numberFlag(flags, 'threads', 1, wholeNumber(1, 256)),
-    device,
+    ...parseDeviceFlags(flags, DEVICES[0]),
   };
 }
 

@@ -63,14 +63,19 @@ export async function openLaw(
   flags: CommonFlags,
   kind: TextKind = 'in-domain',
 ): Promise<Measured> {
-  const { numThreads, device } = flags;
-  return measured(await openModel(subject.folder, { numThreads, device }), subject, kind);
+  return measured(await openModel(subject.folder, deviceOf(flags)), subject, kind);
 }
+
+const deviceOf = ({ numThreads, device, precision, cuda }: CommonFlags) => ({
+  numThreads,
+  device,
+  precision,
+  cuda,
+});
 
 /** Plain decoding as others run it. */
 export async function openSingleRow(subject: Subject, flags: CommonFlags): Promise<Measured> {
-  const { numThreads, device } = flags;
-  const session = await openModel(subject.folder, { numThreads, device, allowSingleRow: true });
+  const session = await openModel(subject.folder, { ...deviceOf(flags), allowSingleRow: true });
   const timed = new TimedSession(session);
   return { timed, session: withText(new SingleRowSession(timed), subject, 'in-domain') };
 }

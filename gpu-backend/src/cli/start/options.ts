@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { callersFolder, numberFrom, present } from '../environment.ts';
 import type { Environment } from '../environment.ts';
+import { DEVICE_FLAGS, DEVICE_FLAGS_HELP, deviceArguments } from '../device-flags.ts';
 import { FOLDER_FLAGS, FOLDER_HELP, parseFolderFlags } from '../folder-flags.ts';
 import { DEMO_MODEL } from '../open-model.ts';
 import type { FolderOptions } from '../../model/folder.ts';
@@ -10,6 +11,8 @@ import { REPOSITORY } from './repository.ts';
 export interface StartOptions {
   readonly modelPath: string;
   readonly folderOptions: FolderOptions;
+  /** What the backend is told of the device. */
+  readonly deviceArguments: readonly string[];
   /** For speculative decoding; absent: it is refused. */
   readonly draftModelPath: string | undefined;
   /** Where clients come in. */
@@ -26,6 +29,7 @@ export const START_HELP = `Starts the backend and the edge on this machine and m
 
   --model <folder>      model folder (MODEL); the demo model by default
 ${FOLDER_HELP}
+${DEVICE_FLAGS_HELP}
   --draft-model <folder>  small model with the same tokenizer (DRAFT_MODEL), for speculative decoding
   --port <n>            port of the edge (EDGE_PORT), 8787 by default; where it is taken, the next free one
   --backend-port <n>    port of the backend (BACKEND_PORT), 9000 by default; likewise
@@ -40,6 +44,7 @@ export function parseStartOptions(args: readonly string[], env: Environment): St
   const flags = parseFlags(args, {
     model: { type: 'string' },
     ...FOLDER_FLAGS,
+    ...DEVICE_FLAGS,
     'draft-model': { type: 'string' },
     port: { type: 'string' },
     'backend-port': { type: 'string' },
@@ -57,6 +62,7 @@ export function parseStartOptions(args: readonly string[], env: Environment): St
   return {
     modelPath: model === undefined ? DEMO_MODEL : resolve(from, model),
     folderOptions: withResolvedAdapter(parseFolderFlags(flags), from),
+    deviceArguments: deviceArguments(flags),
     draftModelPath: draftModel === undefined ? undefined : resolve(from, draftModel),
     port: numberFlag(flags, 'port', numberFrom(env, 'EDGE_PORT', 8787, PORT), PORT),
     backendPort: numberFlag(flags, 'backend-port', numberFrom(env, 'BACKEND_PORT', 9000, PORT), PORT),

@@ -28,7 +28,8 @@ export function startBackend(
 ): Child {
   const main = join(REPOSITORY, 'gpu-backend/src/server/main.ts');
   const folder = ['--model', options.modelPath, ...folderArguments(options.folderOptions)];
-  const flags = [...folder, '--host', HOST, '--port', String(port)];
+
+  const flags = [...folder, ...options.deviceArguments, '--host', HOST, '--port', String(port)];
   const journal = join(state.path, 'journal.sqlite');
   return new Child({
     name: 'The backend',

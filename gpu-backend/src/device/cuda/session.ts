@@ -22,7 +22,7 @@ import { appendCudaProvider, openProvider } from './provider.ts';
 import { copyTensors, GpuMemory } from './runtime.ts';
 
 /** A node that had to run on the CPU would carry what it reads there and back at each step: better no session. */
-const ENTRIES = { 'session.disable_cpu_ep_fallback': '1' };
+export const CUDA_ENTRIES = { 'session.disable_cpu_ep_fallback': '1' };
 /** Of what is free once the weights are there: the rest is for what passes compute. */
 const CACHE_SHARE = 0.7;
 const PLAIN_RUNS = '-1';
@@ -70,7 +70,7 @@ export class CudaSession implements ModelSession {
     this.#kind = { config, precision, memory };
     this.numBytesPerColumn = columnBytes(this.#kind);
     this.#session = createSession(folder, options, {
-      entries: ENTRIES,
+      entries: CUDA_ENTRIES,
       precision,
       appendProvider: (sessionOptions) => appendCudaProvider(sessionOptions, cuda),
     });

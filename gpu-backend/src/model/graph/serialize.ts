@@ -9,7 +9,7 @@ import { commonFolder, placeIn } from '../weights.ts';
 import { OPSETS } from './builder.ts';
 import type { Attribute, Dim, ElementType, GraphBuilder, GraphNode, Initializer, Value } from './builder.ts';
 
-/** IR version 11 is the first that knows opset 24's types; onnxruntime 1.30 reads it. */
+/** IR version 11 is the first that knows opset 24's types; onnxruntime 1.29 reads it. */
 const IR_VERSION = 11n;
 
 const DATA_TYPES: Readonly<Record<ElementType, DataType>> = {
