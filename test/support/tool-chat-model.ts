@@ -66,6 +66,18 @@ export const FAMILIES = {
     tokens: { '<SPECIAL_11>': true, '<SPECIAL_12>': true },
     end: '<SPECIAL_12>',
   },
+  nemotron3: {
+    template: 'NVIDIA-Nemotron-3-Nano-30B-A3B-BF16',
+    tokens: {
+      '<|im_start|>': true,
+      '<|im_end|>': true,
+      '<tool_call>': false,
+      '</tool_call>': false,
+      '<think>': false,
+      '</think>': false,
+    },
+    end: '<|im_end|>',
+  },
 } satisfies Record<string, Family>;
 export type FamilyName = keyof typeof FAMILIES;
 

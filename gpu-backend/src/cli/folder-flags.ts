@@ -23,7 +23,7 @@ export const FOLDER_HELP = `  --mask-token ID      TiDAR's mask token and block 
   --adapter-rows NAME  masks: it acts on drafts alone; all: as if merged (masks where the model drafts)
   --quantize NAME      int8 or int4: products' weights in so many bits; less memory, other numbers
   --tool-format NAME   how it writes calls of tools, where its chat template does not tell: hermes, llama, mistral,
-                       mistral-args, nemotron; none: it has no tools`;
+                       mistral-args, nemotron, xml; none: it has no tools`;
 
 export function parseFolderFlags(flags: ParsedFlags): FolderOptions {
   return {

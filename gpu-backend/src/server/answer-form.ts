@@ -2,6 +2,8 @@ import type { GenerateRequest } from '@tidar/shared/protocol.ts';
 import type { ToolCallsSpec } from '../engine/grammar/spec.ts';
 import type { AnswerMarks, ThoughtMarks } from '../model/answer/forms.ts';
 import { markNames } from '../model/answer/forms.ts';
+import type { TextParameters } from '../model/answer/xml-scanner.ts';
+import { textParametersOf } from '../model/answer/xml-scanner.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 
 /** How the text of a chat is taken apart. Plain data: it crosses threads. */
@@ -10,6 +12,8 @@ export interface AnswerForm {
   readonly marks: AnswerMarks;
   /** The prompt ends within a thought. */
   readonly isThinking: boolean;
+  /** Of calls in the form of XML: which parameters are texts. */
+  readonly textParameters?: TextParameters | undefined;
   /** What the ids of calls are made of. */
   readonly requestId: string;
 }
@@ -36,7 +40,9 @@ export function answerFormOf(
     ...(mayCall && calls !== undefined ? { calls } : {}),
   };
   if (marks.thoughts === undefined && marks.calls === undefined) return undefined;
-  return { marks, isThinking: beginning === 'in a thought', requestId };
+  const isThinking = beginning === 'in a thought';
+  if (marks.calls !== 'xml') return { marks, isThinking, requestId };
+  return { marks, isThinking, requestId, textParameters: textParametersOf(input.tools ?? []) };
 }
 
 /** Templates open a thought for the model, or close an empty one, so that it does not think. */

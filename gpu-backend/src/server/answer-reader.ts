@@ -36,7 +36,7 @@ export class AnswerReader {
   constructor({ tokenizer, stop, form, choice }: AnswerReaderOptions) {
     const spelled = form === undefined ? [] : markNames(form.marks);
     this.#filter = new StopStringFilter(tokenizer.stream(spelled), stop);
-    this.#parser = form && new AnswerParser(form.marks, form.isThinking);
+    this.#parser = form && new AnswerParser(form.marks, form);
     this.#idPrefix = `${form?.requestId ?? ''} ${choice}`;
   }
 

@@ -37,6 +37,7 @@ describe('the prompt of a chat with tools', () => {
     'mistralai-Mistral-Nemo-Instruct-2407',
     'mistralai-Ministral-3-14B-Reasoning-2512',
     'NVIDIA-Nemotron-Nano-v2',
+    'NVIDIA-Nemotron-3-Nano-30B-A3B-BF16',
   ])('has tools, call and result, whatever server named the call: %s', (name) => {
     const prompt = promptOf(chat, real(name));
     expect(prompt).toContain('Of a city');
@@ -87,7 +88,7 @@ describe('what a template has no words for is refused by its name:', () => {
   });
 
   it('tools whose calls could not be read', () => {
-    const error = refused({ ...chat, messages: [user] }, real('Qwen3-Coder'));
+    const error = refused({ ...chat, messages: [user] }, real('GLM-4.6'));
     expect(error.param).toBe('tools');
     expect(error.message).toContain('--tool-format');
   });

@@ -20,14 +20,15 @@ describe('the form of a model’s calls and thoughts', () => {
     ['mistralai-Ministral-3-14B-Reasoning-2512', 'mistral-args', BRACKETS],
     ['unsloth-mistral-Devstral-Small-2507', 'mistral-args', undefined],
     ['NVIDIA-Nemotron-Nano-v2', 'nemotron', THINK],
+    ['NVIDIA-Nemotron-3-Nano-30B-A3B-BF16', 'xml', THINK],
+    ['Qwen3-Coder', 'xml', undefined],
+    ['Qwen3.5-4B', 'xml', THINK],
   ])('is known by its chat template: %s', (template, calls, thoughts) => {
     const marks = findMarks(llamaCppFile(`models/templates/${template}.jinja`).toString());
     expect(marks).toEqual({ ...(calls && { calls }), ...(thoughts && { thoughts }) });
   });
 
   it.each([
-    'Qwen3-Coder',
-    'NVIDIA-Nemotron-3-Nano-30B-A3B-BF16',
     'GLM-4.6',
     'deepseek-ai-DeepSeek-V3.1',
     'openai-gpt-oss-120b',

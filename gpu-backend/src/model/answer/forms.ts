@@ -4,7 +4,7 @@ export interface ThoughtMarks {
   readonly close: string;
 }
 
-export const CALL_FORMS = ['hermes', 'llama', 'mistral', 'mistral-args', 'nemotron'] as const;
+export const CALL_FORMS = ['hermes', 'llama', 'mistral', 'mistral-args', 'nemotron', 'xml'] as const;
 export type CallFormName = (typeof CALL_FORMS)[number];
 /** What an operator may say of a model's calls. */
 export const TOOL_FORMATS = [...CALL_FORMS, 'none'] as const;
@@ -15,8 +15,11 @@ export interface CallForm {
   /** What a call, or the list of them, begins with; empty: with its `{`, which then no other text may begin with. */
   readonly open: string;
   readonly close: string;
-  /** `object`: one call between open and close; `list`: all of them; `named`: a name, ARGS_MARK, the arguments. */
-  readonly body: 'object' | 'list' | 'named';
+  /**
+   * `object`: one call between open and close; `list`: all of them; `named`: a name, ARGS_MARK, the arguments; `xml`: a
+   * function with its parameters as tags.
+   */
+  readonly body: 'object' | 'list' | 'named' | 'xml';
   /** What the object calls the arguments. */
   readonly argumentsKey: 'arguments' | 'parameters';
   /** Whether an answer may hold several. */
@@ -35,6 +38,7 @@ export const FORMS: Readonly<Record<CallFormName, CallForm>> = {
   mistral: { ...OBJECT, open: '[TOOL_CALLS]', close: '', body: 'list' },
   'mistral-args': { ...OBJECT, open: '[TOOL_CALLS]', close: '', body: 'named' },
   nemotron: { ...OBJECT, open: '<TOOLCALL>', close: '</TOOLCALL>', body: 'list' },
+  xml: { ...OBJECT, open: '<tool_call>', close: '</tool_call>', body: 'xml' },
 };
 
 /** What a chat template tells of the texts that its model was trained to write. */
@@ -59,6 +63,7 @@ function findThoughts(template: string): ThoughtMarks | undefined {
 function findCallForm(template: string): CallFormName | undefined {
   if (template.includes('[TOOL_CALLS]')) return template.includes(ARGS_MARK) ? 'mistral-args' : 'mistral';
   if (/<TOOLCALL>\[/.test(template)) return 'nemotron';
+  if (/<tool_call>(?:\\n|\s)*<function=/.test(template)) return 'xml';
   // Written as text, or in literals of the template, whose quotes and line breaks may be escaped.
   if (/<tool_call>(?:\\n|[\s"'\\{}-])*name\\?["']/.test(template)) return 'hermes';
   return /\{"name": [^}]*"parameters": /.test(template) ? 'llama' : undefined;

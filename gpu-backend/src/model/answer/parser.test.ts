@@ -36,6 +36,8 @@ interface Sample {
 const weather = { name: 'get_weather', arguments: '{"city": "Köln", "days": 2}' };
 const light = { name: 'turn_light', arguments: '{"on":true}' };
 
+const TEXTS = { get_weather: ['city'], turn_light: [] };
+
 /** As the models of each family write it. */
 const SAMPLES: Record<string, Sample> = {
   'Qwen, text before two calls': {
@@ -98,6 +100,30 @@ const SAMPLES: Record<string, Sample> = {
       '{"name": "turn_light", "arguments": {"on":true}}]</TOOLCALL>',
     read: { reasoning: 'Hm.', calls: [weather, light] },
   },
+  'Nemotron 3 and Qwen3-Coder, parameters as tags': {
+    marks: { calls: 'xml', thoughts: THINK },
+    isThinking: true,
+    text:
+      'Hm.</think>\nI look.\n<tool_call>\n<function=get_weather>\n<parameter=city>\nKöln\n</parameter>\n<parameter=days>\n2\n' +
+      '</parameter>\n</function>\n</tool_call>\n<tool_call>\n<function=turn_light>\n<parameter=on>\nTrue\n</parameter>\n</function>\n</tool_call>',
+    read: {
+      reasoning: 'Hm.',
+      text: 'I look.',
+      calls: [weather, { name: 'turn_light', arguments: '{"on": true}' }],
+    },
+  },
+  'parameters as tags: texts of several lines, with what could be their end, and a function without any': {
+    marks: { calls: 'xml' },
+    text:
+      '<tool_call>\n<function=note>\n<parameter=a "b">\n\n</parameter>\n<parameter=c>\n"1"\n</para> <x>\n\n</parameter>\n</function>\n' +
+      '</tool_call>\n<tool_call>\n<function=now>\n</function>\n</tool_call>',
+    read: {
+      calls: [
+        { name: 'note', arguments: '{"a \\"b\\"": "", "c": "\\"1\\"\\n</para> <x>\\n"}' },
+        { name: 'now', arguments: '{}' },
+      ],
+    },
+  },
   'strings that look like what surrounds them': {
     marks: { calls: 'hermes' },
     text: '<tool_call>{"name":"a\\u0062","arguments":{"x":"}]\\"</tool_call>{\\\\","y":[{"name":"c"}]},"id":"}"}</tool_call>',
@@ -106,7 +132,7 @@ const SAMPLES: Record<string, Sample> = {
 };
 
 function parserOf({ marks, isThinking }: Sample): AnswerParser {
-  return new AnswerParser(marks, isThinking ?? false);
+  return new AnswerParser(marks, { isThinking: isThinking ?? false, textParameters: TEXTS });
 }
 
 describe('a text of a model', () => {
@@ -119,7 +145,9 @@ describe('a text of a model', () => {
 
   it('is taken apart alike wherever it is cut, and after any of its characters as if these came alone', () => {
     const marks =
-      '<tool_call> </tool_call> <think> </think> [TOOL_CALLS] [ARGS] <TOOLCALL>[ <|python_tag|>'.split(' ');
+      '<function=f> <parameter=p> </parameter> </function> <tool_call> </tool_call> <think> </think> [TOOL_CALLS] [ARGS] <TOOLCALL>[ <|python_tag|>'.split(
+        ' ',
+      );
     const noise = fc
       .array(fc.oneof(fc.constantFrom(...marks, '{', '}', '"', '\n', ' '), fc.string({ unit: 'binary' })))
       .map((parts) => parts.join('').toWellFormed());

@@ -1,6 +1,8 @@
 import { CallScanner } from './call-scanner.ts';
 import type { AnswerMarks, CallForm, ThoughtMarks } from './forms.ts';
 import { ARGS_MARK, CALL_ID_MARK, FORMS, PYTHON_MARK } from './forms.ts';
+import type { TextParameters } from './xml-scanner.ts';
+import { XmlScanner } from './xml-scanner.ts';
 
 /** More of a call; a name begins it. */
 export interface CallPiece {
@@ -16,6 +18,14 @@ export interface AnswerParts {
   readonly calls: readonly CallPiece[];
 }
 
+/** What is known before a text begins. */
+export interface Beginning {
+  /** The prompt ends within a thought. */
+  readonly isThinking?: boolean;
+  /** Of calls in the form of XML. */
+  readonly textParameters?: TextParameters | undefined;
+}
+
 /** Where the text stands. */
 type Place = 'text' | 'thought' | 'call' | 'scan' | 'name' | 'call id' | 'close' | 'between';
 
@@ -27,12 +37,13 @@ type Place = 'text' | 'thought' | 'call' | 'scan' | 'name' | 'call id' | 'close'
 export class AnswerParser {
   readonly #thoughts: ThoughtMarks | undefined;
   readonly #form: CallForm | undefined;
+  readonly #textParameters: TextParameters;
   #place: Place;
   /** Characters that are not told yet: white space and the beginning of a mark, or a name that is not complete. */
   #held = '';
   /** White space is dropped until something else comes. */
   #isTrimming: boolean;
-  #scanner: CallScanner | undefined;
+  #scanner: CallScanner | XmlScanner | undefined;
   /** Calls whose names are complete. */
   #numCalls = 0;
   #numComplete = 0;
@@ -41,8 +52,8 @@ export class AnswerParser {
   #text = '';
   #calls: CallPiece[] = [];
 
-  /** `isThinking`: the prompt ends within a thought. */
-  constructor({ thoughts, calls }: AnswerMarks, isThinking = false) {
+  constructor({ thoughts, calls }: AnswerMarks, { isThinking = false, textParameters = {} }: Beginning = {}) {
+    this.#textParameters = textParameters;
     this.#thoughts = thoughts;
     this.#form = calls === undefined ? undefined : FORMS[calls];
     this.#place = isThinking ? 'thought' : 'text';
@@ -139,13 +150,14 @@ export class AnswerParser {
     if (this.#form?.body === 'named') {
       this.#place = 'name';
       this.#inName(char);
-    } else if (char === '{') this.#begin(char);
+    } else if (char === (this.#form?.body === 'xml' ? '<' : '{')) this.#begin(char);
   }
 
   #begin(char: string): void {
     this.#place = 'scan';
     this.#held = '';
-    this.#scanner = new CallScanner(this.#form?.argumentsKey ?? '');
+    const { body, argumentsKey = '' } = this.#form ?? {};
+    this.#scanner = body === 'xml' ? new XmlScanner(this.#textParameters) : new CallScanner(argumentsKey);
     this.#inCall(char);
   }
 
@@ -155,7 +167,8 @@ export class AnswerParser {
     if (more !== undefined) this.#argued(more);
     if (isDone === undefined) return;
     this.#numComplete += 1;
-    this.#place = this.#form?.body === 'object' && this.#form.close !== '' ? 'close' : 'between';
+    const { body, close = '' } = this.#form ?? {};
+    this.#place = body !== 'list' && close !== '' ? 'close' : 'between';
   }
 
   #named(name: string): void {

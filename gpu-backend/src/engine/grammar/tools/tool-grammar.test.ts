@@ -2,96 +2,25 @@ import { Ajv } from 'ajv';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { CallFormName } from '../../../model/answer/forms.ts';
-import { CALL_FORMS, markNames } from '../../../model/answer/forms.ts';
-import type { AnswerParts } from '../../../model/answer/parser.ts';
-import { AnswerParser } from '../../../model/answer/parser.ts';
+import { CALL_FORMS } from '../../../model/answer/forms.ts';
 import { parseChatTemplate } from '../../../model/chat-template.ts';
 import { llamaCppFile } from '../../../model/testing/llama-cpp-files.ts';
 import { refusal } from '../../../model/testing/tiny-tokenizer.ts';
-import { GrammarCompiler } from '../grammar-compiler.ts';
-import type { ToolCallsSpec } from '../spec.ts';
 import { readSpec } from '../read-spec.ts';
-import { BYTE_VOCABULARY, drawTokens, makeRandom, takes } from '../testing.ts';
-import type { Vocabulary } from '../vocabulary.ts';
-
-const TOOLS = [
-  {
-    name: 'get_weather',
-    parameters: {
-      type: 'object',
-      properties: { city: { type: 'string', maxLength: 6 }, days: { type: 'integer', maximum: 9 } },
-      required: ['city'],
-    },
-    strict: true,
-  },
-  { name: 'now', strict: true },
-  {
-    name: 'note',
-    parameters: {
-      properties: { text: { $ref: '#/$defs/t' } },
-      $defs: { t: { enum: ['a', '</tool_call>'] } },
-    },
-    strict: true,
-  },
-];
-const BRACKET_MARKS = ['[TOOL_CALLS]', '[ARGS]', '[CALL_ID]', '<|python_tag|>', '[THINK]', '[/THINK]'];
-const THOUGHTS = { open: '<think>', close: '</think>' };
-
-const specOf = (form: CallFormName, changes: Partial<ToolCallsSpec> = {}): ToolCallsSpec => ({
-  type: 'tool_calls',
-  mode: 'required',
-  form,
-  tools: TOOLS,
-  isParallel: true,
-  specialMarks: BRACKET_MARKS.filter((mark) => markNames({ calls: form }).includes(mark)),
-  isThinking: false,
-  ...changes,
-});
-
-const NUM_BYTES = 256;
-/** Bytes, an end, and a token for each mark that is special, as the families' tokenizers have them. */
-const VOCABULARY: Vocabulary = {
-  ...BYTE_VOCABULARY,
-  size: NUM_BYTES + 1 + BRACKET_MARKS.length,
-  specialName: (id) => BRACKET_MARKS[id - NUM_BYTES - 1],
-};
-const compiler = await GrammarCompiler.forVocabulary(VOCABULARY);
-
-/** The text of tokens with their marks spelled. */
-function textOf(tokenIds: readonly number[]): string {
-  const encoder = new TextEncoder();
-  const bytes = tokenIds.flatMap((id) =>
-    id < NUM_BYTES ? [id] : [...encoder.encode(VOCABULARY.specialName?.(id) ?? '')],
-  );
-  return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Uint8Array.from(bytes));
-}
-
-/** Tokens of a text in which marks are special where they are. */
-function tokensOf(text: string): number[] {
-  const pattern = new RegExp(`(${BRACKET_MARKS.map((mark) => RegExp.escape(mark)).join('|')})`);
-  return text.split(pattern).flatMap((part) => {
-    const special = BRACKET_MARKS.indexOf(part);
-    return special === -1 ? [...new TextEncoder().encode(part)] : [NUM_BYTES + 1 + special];
-  });
-}
-
-interface Call {
-  name: string;
-  text: string;
-}
-function read(spec: ToolCallsSpec, text: string): { told: AnswerParts; calls: Call[]; isComplete: boolean } {
-  const parser = new AnswerParser(
-    { calls: spec.form, ...(spec.thoughts && { thoughts: spec.thoughts }) },
-    spec.isThinking,
-  );
-  const told = parser.push(text);
-  const calls: Call[] = [];
-  for (const { index, name, arguments: more } of told.calls) {
-    if (name !== undefined) calls[index] = { name, text: '' };
-    calls[index]!.text += more;
-  }
-  return { told, calls, isComplete: parser.endsInCalls };
-}
+import type { ToolCallsSpec } from '../spec.ts';
+import { drawTokens, makeRandom, takes } from '../testing.ts';
+import type { Call } from './testing.ts';
+import {
+  BRACKET_MARKS,
+  compiler,
+  read,
+  specOf,
+  textOf,
+  THOUGHTS,
+  tokensOf,
+  TOOLS,
+  VOCABULARY,
+} from './testing.ts';
 
 const ajv = new Ajv();
 function expectValid(calls: readonly Call[]): void {
@@ -160,6 +89,7 @@ const CALLS: Record<CallFormName, { text: string }> = {
   mistral: { text: '[TOOL_CALLS][{"name": "now", "arguments": {}, "id": "abcdef123"}]' },
   'mistral-args': { text: '[TOOL_CALLS]now[ARGS]{}' },
   nemotron: { text: '<TOOLCALL>[{"name": "now", "arguments": {}}]</TOOLCALL>' },
+  xml: { text: '<tool_call>\n<function=now>\n</function>\n</tool_call>' },
 };
 
 describe('a call as a chat template shows it to its model', () => {
@@ -171,6 +101,8 @@ describe('a call as a chat template shows it to its model', () => {
     ['mistralai-Mistral-Nemo-Instruct-2407', 'mistral', '</s>'],
     ['mistralai-Ministral-3-14B-Reasoning-2512', 'mistral-args', '</s>'],
     ['NVIDIA-Nemotron-Nano-v2', 'nemotron', '<SPECIAL_12>'],
+    ['NVIDIA-Nemotron-3-Nano-30B-A3B-BF16', 'xml', '<|im_end|>'],
+    ['Qwen3-Coder', 'xml', '<|im_end|>'],
   ] as const)('is taken by the grammar, and read: %s', async (template, form, end) => {
     const source = llamaCppFile(`models/templates/${template}.jinja`).toString();
     const render = parseChatTemplate(source, { bos_token: '', eos_token: end }, template);

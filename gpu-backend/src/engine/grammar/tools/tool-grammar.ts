@@ -10,6 +10,7 @@ import type { GrammarSpec, SpecTool, ToolCallsSpec } from '../spec.ts';
 import type { Exit } from './free-text.ts';
 import { freeText } from './free-text.ts';
 import { Rules } from './rules.ts';
+import { XmlCalls } from './xml-calls.ts';
 
 /** Of one answer. */
 const MAX_CALLS = 32;
@@ -94,9 +95,28 @@ class ToolGrammar {
       const list = sequence(object, repeat(sequence(COMMA, object), 0, more));
       return sequence(SPACE, bracketed('[', ']', list), end);
     }
-    const call = this.#rules.define(sequence(SPACE, body === 'named' ? this.#named() : this.#object(), end));
+    const call = this.#rules.define(sequence(SPACE, this.#call(), end));
     const next = sequence(SPACE, open === '' ? EMPTY : this.#mark(open), call);
     return sequence(call, repeat(next, 0, more));
+  }
+
+  #call(): Expression {
+    const { body } = this.#form;
+    if (body === 'xml') {
+      const calls = new XmlCalls(this.#rules);
+      return choice(...this.#spec.tools.map((tool, index) => this.#of(index, () => calls.call(tool))));
+    }
+    return body === 'named' ? this.#named() : this.#object();
+  }
+
+  /** What is wrong with a function is refused by its place. */
+  #of(index: number, make: () => Expression): Expression {
+    try {
+      return make();
+    } catch (error) {
+      if (!(error instanceof TidarError)) throw error;
+      throw new TidarError(error.code, error.message, { param: `tools[${index}].function.parameters` });
+    }
   }
 
   #object(): Expression {
@@ -119,15 +139,16 @@ class ToolGrammar {
 
   #arguments({ parameters, strict }: SpecTool, index: number): Expression {
     if (parameters === undefined) return text('{}');
-    try {
-      const grammar = schemaGrammar(ofObject(parameters));
-      checkGrammar(grammar);
-      return this.#rules.embed(grammar);
-    } catch (error) {
-      if (!(error instanceof TidarError)) throw error;
-      if (!strict) return ANY_OBJECT;
-      throw new TidarError(error.code, error.message, { param: `tools[${index}].function.parameters` });
-    }
+    return this.#of(index, () => {
+      try {
+        const grammar = schemaGrammar(ofObject(parameters));
+        checkGrammar(grammar);
+        return this.#rules.embed(grammar);
+      } catch (error) {
+        if (strict || !(error instanceof TidarError)) throw error;
+        return ANY_OBJECT;
+      }
+    });
   }
 }
 
