@@ -55,8 +55,9 @@ export function drawCase(seed: string, index: number, surface: Surface): FuzzCas
   throw new Error('no kind was drawn');
 }
 
-/** Plays the cases of a seed against one world. */
-export async function runFuzz(options: FuzzOptions): Promise<FuzzReport> {
+/** Plays the cases of a seed against one world: its own, unless there is one. */
+export async function runFuzz(options: FuzzOptions, given?: FuzzWorld): Promise<FuzzReport> {
+  if (given !== undefined) return new Run(given, options).play();
   const world = await FuzzWorld.start();
   try {
     return await new Run(world, options).play();

@@ -28,6 +28,8 @@ const BY_NAME: Readonly<Record<string, (random: Random) => unknown>> = {
   schema: () => ({ type: 'string' }),
   name: (random) => `name_${random.whole(1, 1_000_000)}`,
   messages: (random) => random.pick(CONVERSATIONS),
+  input: (random) => random.pick(['hello', ...CONVERSATIONS.slice(0, 2)]),
+  arguments: () => '{}',
 };
 /** What one message may be depends on those before it, which no schema says. */
 const user = { role: 'user', content: 'hello' };

@@ -1,4 +1,4 @@
-import type { Findings, Kind } from '../case.ts';
+import type { Findings, FuzzCase, Kind } from '../case.ts';
 import { errorIn, isRecord, jsonOf, judge, judgeMessage } from '../judge.ts';
 import { LIAR_MODEL } from '../liar.ts';
 import { LIE_TEXT, LIES } from '../lies.ts';
@@ -14,36 +14,29 @@ export const lying: Kind = {
   name: 'lie',
   weight: 6,
   draw(random) {
-    const name = random.pick(Object.keys(LIES));
-    const isStream = random.chance(0.6);
-    const keyIndex = random.whole(0, 5);
-    const { wanted, isSlow = false } = LIES[name] ?? { wanted: 'error' as const };
-    return {
-      title: `a backend sends ${name}${isStream ? ', to a stream' : ''}`,
-      target: 'edge',
-      isSlow: isSlow || wanted === 'error',
-      async play(world) {
-        const asked = {
-          model: LIAR_MODEL.id,
-          messages: [{ role: 'user', content: name }],
-          max_tokens: 10,
-          stream: isStream,
-        };
-        const headers = [JSON_BODY, bearer(world.keys[keyIndex] ?? '')];
-        const outcome = await ask(world.edge.url, {
-          method: 'POST',
-          target: CHAT,
-          headers,
-          body: utf8(JSON.stringify(asked)),
-        });
-        const [answer] = outcome.answers;
-        if (answer?.status === 200) return told(answer, isStream, wanted);
-        const statuses = wanted === 'whole' ? [200] : STATUSES;
-        return judge(outcome, { statuses, codes: CODES }, world.hidden('edge'));
-      },
-    };
+    return lieCase(random.pick(Object.keys(LIES)), random.chance(0.6), random.whole(0, 5));
   },
 };
+
+export function lieCase(name: string, isStream: boolean, keyIndex: number): FuzzCase {
+  const { wanted, isSlow = false } = LIES[name] ?? { wanted: 'error' as const };
+  return {
+    title: `a backend sends ${name}${isStream ? ', to a stream' : ''}`,
+    target: 'edge',
+    isSlow,
+    async play(world) {
+      const messages = [{ role: 'user', content: name }];
+      const asked = { model: LIAR_MODEL.id, messages, max_tokens: 10, stream: isStream };
+      const headers = [JSON_BODY, bearer(world.keys[keyIndex % world.keys.length] ?? '')];
+      const request = { method: 'POST', target: CHAT, headers, body: utf8(JSON.stringify(asked)) };
+      const outcome = await ask(world.edge.url, request);
+      const [answer] = outcome.answers;
+      if (answer?.status === 200) return told(answer, isStream, wanted);
+      const statuses = wanted === 'whole' ? [200] : STATUSES;
+      return judge(outcome, { statuses, codes: CODES }, world.hidden('edge'));
+    },
+  };
+}
 
 function told(answer: Answer, isStream: boolean, wanted: 'whole' | 'error'): Findings {
   const problems = isStream ? problemsOfStream(answer, wanted) : problemsOfWhole(answer, wanted);
