@@ -42,6 +42,7 @@ export const chatMessageSchema = z.discriminatedUnion('role', [
   z.strictObject({ role: z.literal('tool'), content: z.string(), tool_call_id: toolIdSchema }),
 ]);
 export type ChatMessage = z.infer<typeof chatMessageSchema>;
+export type AssistantMessage = Extract<ChatMessage, { role: 'assistant' }>;
 
 /** A function that the model may call. */
 export const toolSchema = z.strictObject({

@@ -129,7 +129,7 @@ describe('the AI SDK with OpenAI’s own provider, which speaks the Responses AP
   const settings = { maxOutputTokens: 16, temperature: 0, maxRetries: 0, prompt: question };
   const model = () => createOpenAI({ baseURL, apiKey: key })('demo');
 
-  it('gets and streams the text of the chat completion with its usage', async () => {
+  it('gets and streams the text of the chat completion with its usage, and sends it back', async () => {
     const answer = await generateText({ ...settings, model: model() });
     expect(answer.text).toBe(expected.chat);
     expect(answer.usage).toMatchObject({
@@ -141,6 +141,14 @@ describe('the AI SDK with OpenAI’s own provider, which speaks the Responses AP
     for await (const piece of streamed.textStream) text += piece;
     expect(text).toBe(expected.chat);
     expect(await streamed.usage).toMatchObject({ outputTokens: expected.completionTokens });
+    const { prompt: _, ...rest } = settings;
+    const messages = [
+      { role: 'user' as const, content: question },
+      ...answer.response.messages,
+      { role: 'user' as const, content: 'And of Spain?' },
+    ];
+    const raw = await generateText({ ...rest, model: model(), messages });
+    expect(raw.usage.inputTokens).toBeGreaterThan(expected.promptTokens + expected.completionTokens);
   });
 
   it('gets objects of a schema', async () => {

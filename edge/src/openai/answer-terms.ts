@@ -15,8 +15,6 @@ export const responseTermsSchema = z.object({
   safetyIdentifier: z.string().nullable(),
   promptCacheKey: z.string().nullable(),
   previousResponseId: z.string().nullable(),
-  toolChoice: z.enum(['none', 'auto']),
-  parallelToolCalls: z.boolean(),
 });
 export type ResponseTerms = z.infer<typeof responseTermsSchema>;
 

@@ -1,6 +1,7 @@
 import { TidarError } from '@tidar/shared/errors.ts';
-import type { ChatInput, ChatMessage, Tool } from '@tidar/shared/chat.ts';
+import type { ChatInput, ChatMessage } from '@tidar/shared/chat.ts';
 import type { GenerateRequest, ModelInfo } from '@tidar/shared/protocol.ts';
+import { chatInputOf } from './chat-input.ts';
 import type { ChatRequest } from './chat-schema.ts';
 import { assertFits, generateRequestOf, grammarOf, type NamedGrammar } from './generate-request.ts';
 
@@ -19,36 +20,13 @@ export function toGenerateRequest(chat: ChatRequest, model: ModelInfo, requestId
 
 function inputOf(chat: ChatRequest): ChatInput {
   const { tools, tool_choice: choice, parallel_tool_calls: parallel, chat_template_kwargs: variables } = chat;
-  const known = (tools ?? []).map((tool) => toTool(tool.function));
-  const named = typeof choice === 'object' && choice !== null ? choice.function.name : undefined;
-  if (named !== undefined && !known.some(({ name }) => name === named)) {
-    const message = `'tool_choice' names the function '${named}', which 'tools' does not have.`;
-    throw new TidarError('invalid_request', message, { param: 'tool_choice' });
-  }
-  if (choice === 'required' && known.length === 0) {
-    const message = "'tool_choice' asks for a call, but there are no 'tools'.";
-    throw new TidarError('invalid_request', message, { param: 'tool_choice' });
-  }
-  return {
-    type: 'chat',
-    // Before the messages, as in the prompt: requests with the same tools begin alike.
-    ...(known.length === 0 ? {} : { tools: known }),
-    ...(choice == null ? {} : { tool_choice: typeof choice === 'string' ? choice : choice.function }),
-    ...(parallel == null ? {} : { parallel_tool_calls: parallel }),
-    ...(variables == null ? {} : { template_variables: variables }),
+  return chatInputOf({
+    tools: (tools ?? []).map((tool) => tool.function),
+    choice: typeof choice === 'object' && choice !== null ? choice.function : choice,
+    parallel,
+    variables,
     messages: chat.messages.map(toMessage),
-  };
-}
-
-type AskedTool = NonNullable<ChatRequest['tools']>[number]['function'];
-
-function toTool({ name, description, parameters, strict }: AskedTool): Tool {
-  return {
-    name,
-    ...(description == null ? {} : { description }),
-    ...(parameters == null ? {} : { parameters }),
-    strict: strict ?? false,
-  };
+  });
 }
 
 function toMessage(message: ChatRequest['messages'][number]): ChatMessage {

@@ -1,4 +1,4 @@
-import { ERRORS, type TidarError } from '@tidar/shared/errors.ts';
+import { ERRORS, TidarError } from '@tidar/shared/errors.ts';
 
 export interface OpenAiErrorBody {
   error: { message: string; type: string; param: string | null; code: string };
@@ -14,4 +14,10 @@ export function openAiErrorBody(error: TidarError): OpenAiErrorBody {
 function openAiParam(code: TidarError['code']): string | null {
   if (code === 'context_length_exceeded') return 'messages';
   return code === 'model_not_found' ? 'model' : null;
+}
+
+/** `param`: where the place was named, if that was by a parameter. */
+export function invalidPlace(param?: string): TidarError {
+  const message = 'The place to go on from is not one of this answer: give the id of an event that it had.';
+  return new TidarError('invalid_request', message, param === undefined ? {} : { param });
 }

@@ -1,6 +1,5 @@
 import type { TidarError } from '@tidar/shared/errors.ts';
 import { parseJson } from '@tidar/shared/parse.ts';
-import type { ChatMessage } from '@tidar/shared/chat.ts';
 import type { GenerateRequest, ModelInfo } from '@tidar/shared/protocol.ts';
 import type { AnswerFormat } from './answer-format.ts';
 import { formatOf } from './answer-formats.ts';
@@ -11,22 +10,31 @@ import type { CommonParameters } from './common-schema.ts';
 import { completionGenerateRequest } from './completion-request.ts';
 import { completionRequestSchema } from './completion-schema.ts';
 import { chatNames, completionNames, inClientTerms, responseNames } from './param-names.ts';
-import { commonOf, messagesOf, responseGenerateRequest } from './responses-request.ts';
+import { messagesOf, type Recalled, referencesOf } from './responses-input.ts';
+import { commonOf, responseGenerateRequest } from './responses-request.ts';
 import { responseRequestSchema } from './responses-schema.ts';
 import { responseTermsOf } from './responses-terms.ts';
+
+/** Earlier answers, by their ids. */
+export interface References {
+  /** Whose conversation it goes on with. */
+  previous: string | undefined;
+  /** Of which it has items. */
+  answers: readonly string[];
+}
 
 /** A request for text, whatever route it came by. */
 export interface Question {
   asked: CommonParameters;
   metadata: Record<string, string> | undefined;
-  /** The answer whose conversation it goes on with; the others here take that as `before`. */
-  previousId?: string | undefined;
+  /** The earlier answers that it refers to. */
+  refersTo?: References;
   /** How its prompt begins: who shares it is sent to the same backend. */
-  prefix(before: readonly ChatMessage[]): object;
+  prefix(recalled: Recalled): object;
   /** What the ledger keeps of the form of its answer. */
   terms: AnswerTerms;
   format: AnswerFormat;
-  toGenerate(model: ModelInfo, requestId: string, before: readonly ChatMessage[]): GenerateRequest;
+  toGenerate(model: ModelInfo, requestId: string, recalled: Recalled): GenerateRequest;
   /** The same error with the name by which this client gave the parameter that the backend found at fault. */
   inClientTerms(error: TidarError): TidarError;
 }
@@ -66,11 +74,11 @@ export function responseQuestion(body: string): Question {
   return {
     asked: commonOf(asked),
     metadata: asked.metadata ?? undefined,
-    previousId: asked.previous_response_id ?? undefined,
-    prefix: (before) => (cacheKey == null ? { messages: messagesOf(asked, before) } : { cacheKey }),
+    refersTo: { previous: asked.previous_response_id ?? undefined, answers: referencesOf(asked) },
+    prefix: (recalled) => (cacheKey == null ? { messages: messagesOf(asked, recalled) } : { cacheKey }),
     terms,
     format: formatOf(terms),
-    toGenerate: (model, requestId, before) => responseGenerateRequest(asked, before, model, requestId),
+    toGenerate: (model, requestId, recalled) => responseGenerateRequest(asked, recalled, model, requestId),
     inClientTerms: (error) => inClientTerms(error, responseNames(asked)),
   };
 }

@@ -1,18 +1,12 @@
-import { TidarError, toTidarError } from '@tidar/shared/errors.ts';
+import { type TidarError, toTidarError } from '@tidar/shared/errors.ts';
 import { encodeSse } from '@tidar/shared/sse.ts';
 import { startPosition } from '../relay/position.ts';
 import type { AnswerEvents } from './answer.ts';
-import type { AnswerFormat, AnswerHead } from './answer-format.ts';
+import type { AnswerFormat } from './answer-format.ts';
 import type { ResponseTerms } from './answer-terms.ts';
-import { openAiErrorBody } from './errors.ts';
-import { GrowingText } from './responses-text.ts';
-import { contentOf, EMPTY_TEXT, partOf, ResponseWriter, statusOf } from './responses-object.ts';
-
-/**
- * Numbers of the events before the text. That of a delta is the last of them and the characters that there are with
- * it, so that an event has the same number however often its answer is read and wherever its steps are cut.
- */
-const [CREATED, IN_PROGRESS, ITEM_ADDED, PART_ADDED] = [0, 1, 2, 3];
+import { invalidPlace, openAiErrorBody } from './errors.ts';
+import { contentOf, partOf, ResponseWriter } from './responses-object.ts';
+import { GrowingOutput, type Growth, type OutputItem } from './responses-output.ts';
 
 /** Of `POST /v1/responses`. */
 export function responseFormat(terms: ResponseTerms): AnswerFormat {
@@ -21,8 +15,8 @@ export function responseFormat(terms: ResponseTerms): AnswerFormat {
     placeOf: (eventId) => (/^(0|[1-9]\d{0,9})$/.test(eventId) ? startPosition(1) : undefined),
     whole: (head, events) => wholeResponse(new ResponseWriter(head, terms), events),
     chunks: (head, events, { resumedAt }) => {
-      const after = resumedAt === undefined ? -1 : Number(resumedAt);
-      return new ResponseStream(head, terms, after).chunks(events);
+      const sequence = new Sequence(resumedAt === undefined ? -1 : Number(resumedAt));
+      return new ResponseStream(new ResponseWriter(head, terms), sequence).chunks(events);
     },
     isLast: (chunk) => /^event: response\.(completed|incomplete)\n/.test(chunk),
     failure: (error, last) => {
@@ -34,28 +28,56 @@ export function responseFormat(terms: ResponseTerms): AnswerFormat {
 }
 
 async function wholeResponse(writer: ResponseWriter, events: AnswerEvents): Promise<object> {
-  const growing = new GrowingText();
-  for await (const { event } of events) growing.add(event);
-  return writer.response(statusOf(growing), growing);
+  const output = new GrowingOutput();
+  for await (const { event } of events) output.add(event);
+  return writer.response(output.status, output);
 }
 
-/** The semantic events of one response, in OpenAI's order, from the one after `after` on. */
+/**
+ * Numbers the events: each by one more than the one before, a delta by as many as it has characters, so that an event
+ * has the same number however often its answer is read and wherever its steps are cut.
+ */
+class Sequence {
+  /** What the client has: all events up to this number. */
+  readonly after: number;
+  number = -1;
+
+  constructor(after: number) {
+    this.after = after;
+  }
+
+  *event(type: string, data: object): Generator<string, void, void> {
+    this.number += 1;
+    if (this.number > this.after) yield encode(this.number, type, data);
+  }
+
+  /** How many of the next characters the client has. */
+  advance(numCharacters: number): number {
+    const numHad = Math.min(numCharacters, Math.max(0, this.after - this.number));
+    this.number += numCharacters;
+    return numHad;
+  }
+}
+
+/** The semantic events of one response, in OpenAI's order. */
 class ResponseStream {
   readonly #writer: ResponseWriter;
-  readonly #after: number;
-  readonly #text = new GrowingText();
+  readonly #sequence: Sequence;
+  readonly #output = new GrowingOutput();
+  #numStepsTold = 0;
 
-  constructor(head: AnswerHead, terms: ResponseTerms, after: number) {
-    this.#writer = new ResponseWriter(head, terms);
-    this.#after = after;
+  constructor(writer: ResponseWriter, sequence: Sequence) {
+    this.#writer = writer;
+    this.#sequence = sequence;
   }
 
   async *chunks(events: AnswerEvents): AsyncGenerator<string, void, void> {
-    yield* this.#opening();
+    const response = this.#writer.response('in_progress', this.#output);
+    yield* this.#sequence.event('response.created', { response });
+    yield* this.#sequence.event('response.in_progress', { response });
     try {
       for await (const { event } of events) {
-        this.#text.add(event);
-        if (event.type === 'step') yield* this.#delta();
+        for (const growth of this.#output.add(event)) yield* this.#growth(growth);
       }
       yield* this.#closing();
     } catch (thrown) {
@@ -64,65 +86,82 @@ class ResponseStream {
     }
   }
 
-  *#opening(): Generator<string, void, void> {
-    const response = this.#writer.response('in_progress', EMPTY_TEXT);
-    yield* this.#event(CREATED, 'response.created', { response });
-    yield* this.#event(IN_PROGRESS, 'response.in_progress', { response });
-    const item = this.#writer.item('in_progress', EMPTY_TEXT);
-    yield* this.#event(ITEM_ADDED, 'response.output_item.added', { output_index: 0, item });
-    const part = partOf({ text: '', logprobs: undefined });
-    yield* this.#event(PART_ADDED, 'response.content_part.added', { ...this.#place(), part });
+  *#growth({ item, isNew, delta }: Growth): Generator<string, void, void> {
+    if (isNew) {
+      const before = this.#output.items.at(-2);
+      if (before !== undefined) yield* this.#done(before, 'completed');
+      yield* this.#added(item);
+    }
+    const numHad = this.#sequence.advance(delta.length);
+    if (numHad === delta.length) return;
+    const rest = delta.slice(numHad);
+    const steps = this.#output.steps.slice(this.#numStepsTold);
+    this.#numStepsTold = this.#output.steps.length;
+    const trace = steps.length === 0 ? {} : { tidar: { steps } };
+    const data = { ...this.#place(item), delta: rest, ...logprobsOf(item, rest.length), ...trace };
+    yield encode(this.#sequence.number, `response.${TEXTS[item.kind]}.delta`, data);
   }
 
-  *#delta(): Generator<string, void, void> {
-    const news = this.#text.take(this.#after - PART_ADDED);
-    if (news === undefined) return;
-    const { delta, logprobs, steps } = news;
-    yield* this.#event(PART_ADDED + this.#text.text.length, 'response.output_text.delta', {
-      ...this.#place(),
-      delta,
-      logprobs: logprobs.map(contentOf),
-      ...(steps.length === 0 ? {} : { tidar: { steps } }),
-    });
+  *#added(item: OutputItem): Generator<string, void, void> {
+    const index = { output_index: this.#indexOf(item) };
+    const begun = this.#writer.item(item, 'in_progress');
+    yield* this.#sequence.event('response.output_item.added', { ...index, item: begun });
+    if (item.kind === 'call') return;
+    const part = partOf({ kind: item.kind, text: '', scores: undefined });
+    yield* this.#sequence.event('response.content_part.added', { ...this.#place(item), part });
+  }
+
+  *#done(item: OutputItem, status: 'completed' | 'incomplete'): Generator<string, void, void> {
+    const { kind, text, name, scores } = item;
+    const done = kind === 'call' ? { name, arguments: text } : { text };
+    const logprobs = kind === 'message' ? { logprobs: (scores?.all ?? []).map(contentOf) } : {};
+    const data = { ...this.#place(item), ...done, ...logprobs };
+    yield* this.#sequence.event(`response.${TEXTS[kind]}.done`, data);
+    const part = { ...this.#place(item), part: partOf(item) };
+    if (kind !== 'call') yield* this.#sequence.event('response.content_part.done', part);
+    const whole = { output_index: this.#indexOf(item), item: this.#writer.item(item, status) };
+    yield* this.#sequence.event('response.output_item.done', whole);
   }
 
   *#closing(): Generator<string, void, void> {
-    const told = this.#text;
-    const last = PART_ADDED + told.text.length;
-    const status = statusOf(told);
-    if (this.#after > last + 4) throw noSuchPlace();
-    const logprobs = (told.logprobs ?? []).map(contentOf);
-    const done = { ...this.#place(), text: told.text, logprobs };
-    yield* this.#event(last + 1, 'response.output_text.done', done);
-    const part = partOf(told);
-    yield* this.#event(last + 2, 'response.content_part.done', { ...this.#place(), part });
-    const item = this.#writer.item(status, told);
-    yield* this.#event(last + 3, 'response.output_item.done', { output_index: 0, item });
-    const response = this.#writer.response(status, told);
-    yield* this.#event(last + 4, `response.${status}`, { response });
+    const { status, items } = this.#output;
+    const last = items.at(-1);
+    if (last !== undefined) yield* this.#done(last, status);
+    const response = this.#writer.response(status, this.#output);
+    yield* this.#sequence.event(`response.${status}`, { response });
+    if (this.#sequence.after > this.#sequence.number) throw invalidPlace();
   }
 
   *#failed(error: TidarError): Generator<string, void, void> {
-    const number = Math.max(this.#after, PART_ADDED + this.#text.text.length) + 1;
-    const response = this.#writer.response('failed', this.#text, error);
-    yield* this.#event(number, 'response.failed', { response });
+    const number = Math.max(this.#sequence.after, this.#sequence.number) + 1;
+    const response = this.#writer.response('failed', this.#output, error);
+    yield encode(number, 'response.failed', { response });
   }
 
-  #place(): object {
-    return { item_id: this.#writer.itemId, output_index: 0, content_index: 0 };
+  #place(item: OutputItem): object {
+    const place = { item_id: this.#writer.idOf(item), output_index: this.#indexOf(item) };
+    return item.kind === 'call' ? place : { ...place, content_index: 0 };
   }
 
-  *#event(sequenceNumber: number, type: string, data: object): Generator<string, void, void> {
-    if (sequenceNumber > this.#after) yield encode(sequenceNumber, type, data);
+  #indexOf(item: OutputItem): number {
+    return this.#output.items.indexOf(item);
   }
+}
+
+/** What the events of an item's text are called. */
+const TEXTS = {
+  message: 'output_text',
+  reasoning: 'reasoning_text',
+  call: 'function_call_arguments',
+} as const;
+
+/** Of the last characters of a message. */
+function logprobsOf({ kind, text, scores }: OutputItem, numCharacters: number): object {
+  if (kind !== 'message') return {};
+  return { logprobs: (scores?.take(text.length - numCharacters, text.length) ?? []).map(contentOf) };
 }
 
 function encode(sequenceNumber: number, type: string, data: object): string {
   const text = JSON.stringify({ type, sequence_number: sequenceNumber, ...data });
   return encodeSse({ event: type, id: String(sequenceNumber), data: text });
-}
-
-function noSuchPlace(): TidarError {
-  const message = 'The place to go on from is not one of this answer: give the id of an event that it had.';
-  return new TidarError('invalid_request', message);
 }

@@ -1,94 +1,82 @@
 import type { TidarError } from '@tidar/shared/errors.ts';
-import type {
-  FinishReason,
-  GenerateRequest,
-  TokenLogprob,
-  TokenScore,
-  Usage,
-} from '@tidar/shared/protocol.ts';
+import type { ChatInput, Tool } from '@tidar/shared/chat.ts';
+import type { GenerateRequest, TokenLogprob, TokenScore, Usage } from '@tidar/shared/protocol.ts';
 import type { AnswerHead } from './answer-format.ts';
 import { startOf } from './answer-shape.ts';
 import type { ResponseTerms } from './answer-terms.ts';
+import type { GrowingOutput, OutputItem } from './responses-output.ts';
 
 export type ResponseStatus = 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled';
 
-/** What there is of a response so far. */
-export interface ResponseText {
-  text: string;
-  /** Undefined where none are asked for. */
-  logprobs: readonly TokenLogprob[] | undefined;
-  /** One for each forward pass, where a trace is asked for. */
-  steps: readonly object[];
-  finishReason: FinishReason | undefined;
-  usage: Usage | undefined;
-}
+const ID_PREFIXES = { message: 'msg', reasoning: 'rs', call: 'fc' } as const;
 
-export const EMPTY_TEXT: ResponseText = {
-  text: '',
-  logprobs: undefined,
-  steps: [],
-  finishReason: undefined,
-  usage: undefined,
-};
-
-/** Writes one response and its parts as OpenAI's Responses API has them. */
+/** Writes one response and its items as OpenAI's Responses API has them. */
 export class ResponseWriter {
   readonly #head: AnswerHead;
   readonly #terms: ResponseTerms;
-  readonly itemId: string;
-  readonly id: string;
+  readonly #bareId: string;
 
   constructor(head: AnswerHead, terms: ResponseTerms) {
     this.#head = head;
     this.#terms = terms;
-    const bare = head.requestId.replace(/^req_/, '');
-    this.id = `resp_${bare}`;
-    this.itemId = `msg_${bare}`;
+    this.#bareId = head.requestId.replace(/^req_/, '');
   }
 
-  /** A response whose text has not ended has no output yet, as its clients expect. */
-  response(status: ResponseStatus, told: ResponseText, error?: TidarError): object {
+  /** A response that has not ended shows no output yet, as its clients expect. */
+  response(status: ResponseStatus, output: GrowingOutput, error?: TidarError): object {
     const { created, start } = this.#head;
+    const { items, steps, usage } = output;
     const isOver = status !== 'in_progress';
+    const last = items.length - 1;
     return {
-      id: this.id,
+      id: `resp_${this.#bareId}`,
       object: 'response',
       created_at: created,
       status,
       error: error === undefined ? null : errorOf(error),
       incomplete_details: status === 'incomplete' ? { reason: 'max_output_tokens' } : null,
       model: start.model,
-      output: isOver && (told.text !== '' || status === 'completed') ? [this.item(status, told)] : [],
+      output: isOver
+        ? items.map((item, index) => this.item(item, index === last ? itemStatus(status) : 'completed'))
+        : [],
       ...echoOf(this.#terms, this.#head.request),
-      usage: told.usage === undefined ? null : usageOf(told.usage),
+      usage: usage === undefined ? null : usageOf(usage),
       tidar: {
         ...startOf(start),
         fingerprint: start.fingerprint,
-        ...(told.usage === undefined ? {} : { num_forward_passes: told.usage.num_forward_passes }),
-        ...(told.steps.length === 0 || !isOver ? {} : { steps: told.steps }),
+        ...(usage === undefined ? {} : { num_forward_passes: usage.num_forward_passes }),
+        ...(steps.length === 0 || !isOver ? {} : { steps }),
         ...(error === undefined ? {} : { error: error.code }),
       },
     };
   }
 
-  item(status: ResponseStatus, told: ResponseText): object {
-    const content = status === 'in_progress' ? [] : [partOf(told)];
-    const itemStatus = status === 'in_progress' || status === 'completed' ? status : 'incomplete';
-    return { id: this.itemId, type: 'message', status: itemStatus, role: 'assistant', content };
+  idOf({ kind, index }: OutputItem): string {
+    const id = `${ID_PREFIXES[kind]}_${this.#bareId}`;
+    return kind === 'call' || index > 0 ? `${id}_${index}` : id;
+  }
+
+  /** In progress it is still empty. */
+  item(item: OutputItem, status: 'in_progress' | 'completed' | 'incomplete'): object {
+    const { kind, text, callId, name } = item;
+    const id = this.idOf(item);
+    const isBegun = status === 'in_progress';
+    const content = isBegun ? [] : [partOf(item)];
+    if (kind === 'message') return { id, type: 'message', status, role: 'assistant', content };
+    if (kind === 'reasoning') return { id, type: 'reasoning', status, summary: [], content };
+    const written = isBegun ? '' : text;
+    return { id, type: 'function_call', status, call_id: callId, name, arguments: written };
   }
 }
 
-export function statusOf({ finishReason }: ResponseText): 'completed' | 'incomplete' {
-  return finishReason === 'length' ? 'incomplete' : 'completed';
+function itemStatus(status: ResponseStatus): 'completed' | 'incomplete' {
+  return status === 'completed' ? status : 'incomplete';
 }
 
-export function partOf({ text, logprobs }: Pick<ResponseText, 'text' | 'logprobs'>): object {
-  return {
-    type: 'output_text',
-    annotations: [],
-    ...(logprobs === undefined ? {} : { logprobs: logprobs.map(contentOf) }),
-    text,
-  };
+export function partOf({ kind, text, scores }: Pick<OutputItem, 'kind' | 'text' | 'scores'>): object {
+  if (kind === 'reasoning') return { type: 'reasoning_text', text };
+  const logprobs = scores === undefined ? {} : { logprobs: scores.all.map(contentOf) };
+  return { type: 'output_text', annotations: [], ...logprobs, text };
 }
 
 /** A special token stands for no bytes: here the list is empty where chat completions have null. */
@@ -117,13 +105,14 @@ function errorOf({ code, message }: TidarError): object {
 
 /** What was asked for, as a response tells it back. */
 function echoOf(terms: ResponseTerms, request: GenerateRequest | undefined): object {
+  const chat = request?.input.type === 'chat' ? request.input : undefined;
   return {
     background: false,
-    instructions: instructionsOf(terms, request),
+    instructions: terms.hasInstructions ? (chat?.messages[0]?.content ?? null) : null,
     max_output_tokens: request?.max_tokens ?? null,
     max_tool_calls: null,
     metadata: terms.metadata,
-    parallel_tool_calls: terms.parallelToolCalls,
+    parallel_tool_calls: chat?.parallel_tool_calls ?? true,
     previous_response_id: terms.previousResponseId,
     prompt_cache_key: terms.promptCacheKey,
     reasoning: { effort: null, summary: null },
@@ -132,8 +121,8 @@ function echoOf(terms: ResponseTerms, request: GenerateRequest | undefined): obj
     store: request?.store ?? true,
     temperature: request?.sampling.temperature ?? null,
     text: { format: formatOf(terms, request), verbosity: 'medium' },
-    tool_choice: terms.toolChoice,
-    tools: [],
+    tool_choice: choiceOf(chat?.tool_choice),
+    tools: (chat?.tools ?? []).map(toolOf),
     top_logprobs: request?.logprobs ?? 0,
     top_p: request?.sampling.top_p ?? null,
     truncation: 'disabled',
@@ -141,12 +130,18 @@ function echoOf(terms: ResponseTerms, request: GenerateRequest | undefined): obj
   };
 }
 
-function instructionsOf(
-  { hasInstructions }: ResponseTerms,
-  request: GenerateRequest | undefined,
-): string | null {
-  if (!hasInstructions || request?.input.type !== 'chat') return null;
-  return request.input.messages[0]?.content ?? null;
+function choiceOf(choice: ChatInput['tool_choice'] = 'auto'): string | object {
+  return typeof choice === 'string' ? choice : { type: 'function', name: choice.name };
+}
+
+function toolOf({ name, description, parameters, strict }: Tool): object {
+  return {
+    type: 'function',
+    name,
+    description: description ?? null,
+    parameters: parameters ?? null,
+    strict,
+  };
 }
 
 function formatOf({ format }: ResponseTerms, request: GenerateRequest | undefined): object {

@@ -5,14 +5,15 @@ import { type GenerateRequest, generateRequestSchema } from '@tidar/shared/proto
 import type OpenAI from 'openai';
 import { describe, expect, it } from 'vitest';
 import { inClientTerms, responseNames } from './param-names.ts';
+import { NOTHING_RECALLED, type Recalled } from './responses-input.ts';
 import { responseGenerateRequest } from './responses-request.ts';
 import { responseRequestSchema } from './responses-schema.ts';
 import { model } from './testing.ts';
 
 const asked = (change: object) => parse(responseRequestSchema, { model: 'demo', input: 'Hello', ...change });
-const convert = (change: object, before: ChatMessage[] = []): GenerateRequest =>
+const convert = (change: object, recalled: Recalled = NOTHING_RECALLED): GenerateRequest =>
   // What the backend would make of it: the two schemas must agree.
-  parse(generateRequestSchema, responseGenerateRequest(asked(change), before, model, 'req_1'));
+  parse(generateRequestSchema, responseGenerateRequest(asked(change), recalled, model, 'req_1'));
 
 function refusal(change: object): unknown {
   try {
@@ -42,7 +43,7 @@ describe('a response’s request', () => {
       },
       { role: 'user', content: [{ type: 'input_text', text: 'f' }] },
     ];
-    expect(convert({ instructions: 'i', input }, before).input).toMatchObject({
+    expect(convert({ instructions: 'i', input }, { ...NOTHING_RECALLED, before }).input).toMatchObject({
       type: 'chat',
       messages: [
         { role: 'system', content: 'i' },
@@ -50,6 +51,52 @@ describe('a response’s request', () => {
         { role: 'system', content: 'c' },
         { role: 'assistant', content: 'de' },
         { role: 'user', content: 'f' },
+      ],
+    });
+  });
+
+  it('puts the items of one answer into one message, those that are referred to too', () => {
+    const answer = 'a'.repeat(32);
+    const recalled = {
+      role: 'assistant' as const,
+      content: 'p',
+      reasoning: 'q',
+      tool_calls: [{ id: 'c0', name: 'f', arguments: '{}' }],
+    };
+    const input = [
+      { role: 'user', content: 'a' },
+      { type: 'reasoning', id: 'rs_1', summary: [], content: [{ type: 'reasoning_text', text: 'r' }] },
+      { role: 'assistant', content: 'b' },
+      { type: 'function_call', call_id: 'c1', name: 'f', arguments: '{"x":1}' },
+      { type: 'function_call', call_id: 'c2', name: 'g', arguments: '{}', status: 'completed' },
+      { type: 'function_call_output', call_id: 'c2', output: [{ type: 'input_text', text: 'two' }] },
+      { type: 'function_call_output', call_id: 'c1', output: 'one' },
+      { role: 'assistant', content: 'd' },
+      { role: 'assistant', content: 'e' },
+      { type: 'item_reference', id: `rs_${answer}` },
+      { type: 'item_reference', id: `msg_${answer}` },
+      { type: 'item_reference', id: `fc_${answer}_0` },
+      { type: 'function_call_output', call_id: 'c0', output: 'zero' },
+    ];
+    const { input: chat } = convert({ input }, { before: [], answers: new Map([[answer, recalled]]) });
+    expect(chat).toMatchObject({
+      messages: [
+        { role: 'user', content: 'a' },
+        {
+          role: 'assistant',
+          reasoning: 'r',
+          content: 'b',
+          tool_calls: [
+            { id: 'c1', name: 'f', arguments: '{"x":1}' },
+            { id: 'c2', name: 'g', arguments: '{}' },
+          ],
+        },
+        { role: 'tool', tool_call_id: 'c2', content: 'two' },
+        { role: 'tool', tool_call_id: 'c1', content: 'one' },
+        { role: 'assistant', content: 'd' },
+        { role: 'assistant', content: 'e' },
+        recalled,
+        { role: 'tool', tool_call_id: 'c0', content: 'zero' },
       ],
     });
   });
@@ -97,8 +144,9 @@ describe('a response’s request', () => {
   });
 
   const REFUSED: [string, object, RegExp][] = [
-    ['tools', { tools: [{ type: 'function', name: 'f' }] }, /not supported/],
-    ['tool_choice', { tool_choice: 'required' }, /without tools/],
+    ['tools[0].type', { tools: [{ type: 'web_search' }] }, /'function'/],
+    ['tool_choice', { tool_choice: 'required' }, /no 'tools'/],
+    ['tool_choice', { tool_choice: { type: 'function', name: 'g' } }, /does not have/],
     ['background', { background: true }, /only false/],
     ['truncation', { truncation: 'auto' }, /only disabled/],
     ['service_tier', { service_tier: 'priority' }, /one tier/],
@@ -108,7 +156,14 @@ describe('a response’s request', () => {
     ['top_logprobs', { top_logprobs: 2 }, /include/],
     ['input', { input: undefined }, /expected a text or a list/],
     ['input', { input: [] }, /at least one item/],
-    ['input[0].type', { input: [{ type: 'function_call_output', call_id: 'a', output: 'b' }] }, /message/],
+    ['input[0].type', { input: [{ type: 'computer_call', id: 'a' }] }, /function_call/],
+    [
+      'input[0].call_id',
+      { input: [{ type: 'function_call_output', call_id: 'a', output: 'b' }] },
+      /call before/,
+    ],
+    ['input[0].id', { input: [{ type: 'item_reference', id: `msg_${'0'.repeat(32)}` }] }, /no such item/],
+    ['input[0].id', { input: [{ type: 'item_reference', id: 'resp_1' }] }, /id of an item/],
     [
       'input[0].content[0].type',
       { input: [{ role: 'user', content: [{ type: 'input_image', image_url: 'a' }] }] },

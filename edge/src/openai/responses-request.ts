@@ -1,30 +1,39 @@
 import { TidarError } from '@tidar/shared/errors.ts';
-import type { ChatMessage } from '@tidar/shared/chat.ts';
 import type { GenerateRequest, ModelInfo } from '@tidar/shared/protocol.ts';
+import { chatInputOf } from './chat-input.ts';
 import type { CommonParameters } from './common-schema.ts';
 import { assertFits, generateRequestOf, grammarOf, type NamedGrammar } from './generate-request.ts';
+import { messagesOf, type Recalled } from './responses-input.ts';
 import type { ResponseRequest } from './responses-schema.ts';
 
 /** The parameters that every route has, by the names of chat completions. */
 export function commonOf(asked: ResponseRequest): CommonParameters {
-  const { seed, stop, presence_penalty, frequency_penalty, logit_bias, ...tidar } = asked.tidar ?? {};
+  const { chat_template_kwargs: _, ...extension } = asked.tidar ?? {};
+  const { seed, stop, presence_penalty, frequency_penalty, logit_bias, ...tidar } = extension;
   const { model, temperature, top_p, stream } = asked;
   const user = asked.safety_identifier ?? asked.user;
   const own = { seed, stop, presence_penalty, frequency_penalty, logit_bias };
   return { model, temperature, top_p, stream, user, ...own, tidar };
 }
 
-/** The backend's request for a response; `before` is the conversation that it goes on with. */
+/** The backend's request for a response. */
 export function responseGenerateRequest(
   asked: ResponseRequest,
-  before: readonly ChatMessage[],
+  recalled: Recalled,
   model: ModelInfo,
   requestId: string,
 ): GenerateRequest {
   assertFits(asked.max_output_tokens ?? undefined, 'max_output_tokens', model);
   const common = commonOf(asked);
+  const { tools, tool_choice: choice, parallel_tool_calls: parallel } = asked;
   const parts = {
-    input: { type: 'chat' as const, messages: messagesOf(asked, before), parallel_tool_calls: true },
+    input: chatInputOf({
+      tools: tools ?? [],
+      choice: typeof choice === 'object' && choice !== null ? { name: choice.name } : choice,
+      parallel,
+      variables: asked.tidar?.chat_template_kwargs,
+      messages: messagesOf(asked, recalled),
+    }),
     maxTokens: asked.max_output_tokens ?? undefined,
     logprobs: logprobsOf(asked),
     grammar: grammarOf(common, formatsOf(asked)),
@@ -32,22 +41,6 @@ export function responseGenerateRequest(
     store: asked.store !== false,
   };
   return generateRequestOf(common, parts, model, requestId);
-}
-
-/** The instructions are this response's own: those of the ones before are not among `before`. */
-export function messagesOf(
-  { instructions, input }: Pick<ResponseRequest, 'instructions' | 'input'>,
-  before: readonly ChatMessage[],
-): ChatMessage[] {
-  const items = typeof input === 'string' ? [{ role: 'user' as const, content: input }] : input;
-  return [
-    ...(instructions == null ? [] : [{ role: 'system' as const, content: instructions }]),
-    ...before,
-    ...items.map(({ role, content }) => ({
-      role: role === 'developer' ? ('system' as const) : role,
-      content: typeof content === 'string' ? content : content.map(({ text }) => text).join(''),
-    })),
-  ];
 }
 
 /** How many alternatives beside each token; undefined where no log-probabilities are asked for. */

@@ -4,6 +4,7 @@ import {
   topLogprobsSchema,
   topPSchema,
 } from '@tidar/shared/protocol.ts';
+import { MAX_TOOLS, toolArgumentsSchema, toolIdSchema, toolNameSchema } from '@tidar/shared/chat.ts';
 import { z } from 'zod';
 import {
   commonParameters,
@@ -15,9 +16,9 @@ import {
   tokenLimit,
   unsupported,
 } from './common-schema.ts';
+import { parametersSchema, templateVariablesSchema } from './tool-schema.ts';
 
 const MAX_ID_LENGTH = 128;
-const MAX_INSTRUCTIONS_LENGTH = 1024 * 1024;
 
 const { model, stream, user, seed, stop, presence_penalty, frequency_penalty, logit_bias } = commonParameters;
 
@@ -35,8 +36,11 @@ const part = z.discriminatedUnion(
   ],
   { error: "only parts of type 'input_text' and 'output_text' are supported" },
 );
-const item = z.strictObject({
-  type: z.literal('message', "only items of type 'message' are supported").optional(),
+const id = z.string('expected a string').nullish();
+const status = z.enum(['in_progress', 'completed', 'incomplete']).nullish();
+
+const message = z.strictObject({
+  type: z.literal('message').optional(),
   role: z.enum(
     ['system', 'developer', 'user', 'assistant'],
     "expected 'system', 'developer', 'user' or 'assistant'",
@@ -45,10 +49,61 @@ const item = z.strictObject({
     [z.string(), z.array(part).min(1, 'expected a part')],
     'expected a string or a list of text parts',
   ),
-  id: z.string('expected a string').nullish(),
-  status: z.enum(['in_progress', 'completed', 'incomplete']).nullish(),
+  id,
+  status,
   phase: unsupported,
 });
+const reasoning = z.strictObject({
+  type: z.literal('reasoning'),
+  summary: z.array(z.never()).max(0, 'expected an empty list').nullish(),
+  content: z.array(z.strictObject({ type: z.literal('reasoning_text'), text: z.string() })).nullish(),
+  encrypted_content: unsupported,
+  id,
+  status,
+});
+const call = z.strictObject({
+  type: z.literal('function_call'),
+  call_id: toolIdSchema,
+  name: toolNameSchema,
+  arguments: toolArgumentsSchema,
+  id,
+  status,
+});
+const callOutput = z.strictObject({
+  type: z.literal('function_call_output'),
+  call_id: toolIdSchema,
+  output: z.union([z.string(), z.array(part)], 'expected a string or a list of text parts'),
+  id,
+  status,
+});
+/** An item of an answer that can be read again. */
+const reference = z.strictObject({
+  type: z.literal('item_reference'),
+  id: z
+    .string('expected the id of an item')
+    .regex(/^(msg|rs|fc)_[0-9a-f]{32}(_\d{1,3})?$/, 'expected the id of an item of a response'),
+});
+const ITEM_TYPES = "'message', 'reasoning', 'function_call', 'function_call_output' and 'item_reference'";
+const item = z.discriminatedUnion('type', [message, reasoning, call, callOutput, reference], {
+  error: `only items of type ${ITEM_TYPES} are supported`,
+});
+
+const tool = z.strictObject({
+  type: z.literal('function', "only tools of type 'function' are supported"),
+  name: toolNameSchema,
+  description: z.string('expected a string').nullish(),
+  parameters: parametersSchema.nullish(),
+  strict: flag.nullish(),
+});
+const toolChoice = z
+  .union(
+    [
+      z.enum(['none', 'auto', 'required']),
+      z.strictObject({ type: z.literal('function', "only 'function' is supported"), name: toolNameSchema }),
+    ],
+    "expected 'none', 'auto', 'required' or { type: 'function', name }",
+  )
+  .nullish();
 
 const format = z.discriminatedUnion(
   'type',
@@ -77,7 +132,7 @@ export const responseRequestSchema = z.strictObject({
     [z.string(), z.array(item).min(1, 'expected at least one item')],
     'expected a text or a list of messages',
   ),
-  instructions: name(MAX_INSTRUCTIONS_LENGTH),
+  instructions: z.string('expected a string').nullish(),
   max_output_tokens: tokenLimit,
   temperature: temperatureSchema.nullish(),
   top_p: topPSchema.nullish(),
@@ -104,11 +159,23 @@ export const responseRequestSchema = z.strictObject({
   reasoning: z
     .strictObject({ effort: only('none'), summary: unsupported, generate_summary: unsupported })
     .nullish(),
-  tools: z.array(z.unknown()).max(0, 'tools are not supported by this route').nullish(),
-  tool_choice: z.enum(['none', 'auto'], "only 'none' and 'auto' are supported without tools").nullish(),
+  tools: z
+    .array(tool, 'expected a list of tools')
+    .max(MAX_TOOLS, `expected at most ${MAX_TOOLS} tools`)
+    .nullish(),
+  tool_choice: toolChoice,
   parallel_tool_calls: flag.nullish(),
   /** With what OpenAI's chat completions have and its responses have not. */
-  tidar: tidarExtension.extend({ seed, stop, presence_penalty, frequency_penalty, logit_bias }).nullish(),
+  tidar: tidarExtension
+    .extend({
+      seed,
+      stop,
+      presence_penalty,
+      frequency_penalty,
+      logit_bias,
+      chat_template_kwargs: templateVariablesSchema,
+    })
+    .nullish(),
   access_programs: unsupported,
   context_management: unsupported,
   conversation: unsupported,
@@ -119,4 +186,5 @@ export const responseRequestSchema = z.strictObject({
   prompt_cache_options: unsupported,
   prompt_cache_retention: unsupported,
 });
+export type ResponseItem = z.output<typeof item>;
 export type ResponseRequest = z.output<typeof responseRequestSchema>;

@@ -12,7 +12,5 @@ export function responseTermsOf(asked: ResponseRequest): ResponseTerms {
     safetyIdentifier: asked.safety_identifier ?? null,
     promptCacheKey: asked.prompt_cache_key ?? null,
     previousResponseId: asked.previous_response_id ?? null,
-    toolChoice: asked.tool_choice ?? 'auto',
-    parallelToolCalls: asked.parallel_tool_calls ?? true,
   };
 }

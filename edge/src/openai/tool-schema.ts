@@ -10,7 +10,8 @@ import { z } from 'zod';
 const MAX_DESCRIPTION = 16_384;
 const flag = z.boolean('expected true or false');
 
-const parameters = jsonObjectSchema.refine(
+/** Of a function: a JSON schema of an object. */
+export const parametersSchema = jsonObjectSchema.refine(
   ({ type }) => type === undefined || type === 'object',
   'expected the JSON schema of an object: arguments have names',
 );
@@ -23,7 +24,7 @@ const tool = z.strictObject({
       .string('expected a string')
       .max(MAX_DESCRIPTION, `expected at most ${MAX_DESCRIPTION} characters`)
       .nullish(),
-    parameters: parameters.nullish(),
+    parameters: parametersSchema.nullish(),
     strict: flag.nullish(),
   }),
 });

@@ -1,7 +1,8 @@
 /** What each parameter of a response is, for the API's reference. */
 export const RESPONSE_DESCRIPTIONS: Readonly<Record<string, string>> = {
   model: 'The id of a model of GET /v1/models.',
-  input: 'A text, or a list of messages of texts; answers may be sent back as they came.',
+  input:
+    'A text, or a list of messages of texts, calls and what they came to; answers may be sent back as they came.',
   instructions: "The system's message before all others; those of earlier responses are not kept.",
   max_output_tokens: 'Most tokens of the answer; by default what the context has room for.',
   temperature: '0 is greedy; 1 by default.',
@@ -22,9 +23,9 @@ export const RESPONSE_DESCRIPTIONS: Readonly<Record<string, string>> = {
   service_tier: 'There is one: auto and default mean it.',
   background: 'Only false.',
   reasoning: 'Only without effort or summaries.',
-  tools: 'Only an empty list.',
-  tool_choice: 'None or auto: without tools both mean none.',
-  parallel_tool_calls: 'Means nothing without tools.',
+  tools: 'Functions that the model may call.',
+  tool_choice: 'None, auto, required, or the function to call; auto by default.',
+  parallel_tool_calls: 'Whether one answer may hold several calls; true by default.',
   tidar:
     "What this API adds to OpenAI's; with seed, stop, penalties and logit_bias, which OpenAI's responses lack.",
 };

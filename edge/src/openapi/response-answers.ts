@@ -10,13 +10,43 @@ const part = z.object({
   logprobs: logprobs.optional(),
   text: z.string(),
 });
-const item = z.object({
-  id: z.string(),
-  type: z.literal('message'),
-  status: z.enum(['in_progress', 'completed', 'incomplete']),
-  role: z.literal('assistant'),
-  content: z.array(part),
+const reasoningPart = z.object({ type: z.literal('reasoning_text'), text: z.string() });
+const status = z.enum(['in_progress', 'completed', 'incomplete']);
+const item = z.discriminatedUnion('type', [
+  z.object({
+    id: z.string(),
+    type: z.literal('message'),
+    status,
+    role: z.literal('assistant'),
+    content: z.array(part),
+  }),
+  z.object({
+    id: z.string(),
+    type: z.literal('reasoning'),
+    status,
+    summary: z.array(z.never()),
+    content: z.array(reasoningPart),
+  }),
+  z.object({
+    id: z.string(),
+    type: z.literal('function_call'),
+    status,
+    call_id: z.string(),
+    name: z.string(),
+    arguments: z.string(),
+  }),
+]);
+const tool = z.object({
+  type: z.literal('function'),
+  name: z.string(),
+  description: z.string().nullable(),
+  parameters: z.looseObject({}).nullable(),
+  strict: z.boolean(),
 });
+const choice = z.union([
+  z.enum(['none', 'auto', 'required']),
+  z.object({ type: z.literal('function'), name: z.string() }),
+]);
 const format = z.discriminatedUnion('type', [
   z.object({ type: z.literal('text') }),
   z.object({ type: z.literal('json_object') }),
@@ -60,8 +90,8 @@ const response = z.object({
   store: z.boolean(),
   temperature: z.number().nullable(),
   text: z.object({ format, verbosity: z.literal('medium') }),
-  tool_choice: z.enum(['none', 'auto']),
-  tools: z.array(z.never()),
+  tool_choice: choice,
+  tools: z.array(tool),
   top_logprobs: count,
   top_p: z.number().nullable(),
   truncation: z.literal('disabled'),
@@ -72,7 +102,11 @@ const response = z.object({
 
 const event = <Type extends string, Shape extends z.ZodRawShape>(type: Type, shape: Shape) =>
   z.object({ type: z.literal(type), sequence_number: count, ...shape });
-const place = { item_id: z.string(), output_index: z.literal(0), content_index: z.literal(0) };
+const callPlace = { item_id: z.string(), output_index: count };
+const place = { ...callPlace, content_index: z.literal(0) };
+const anyPart = z.discriminatedUnion('type', [part, reasoningPart]);
+/** Of the forward passes since the delta before. */
+const trace = { tidar: z.looseObject({}).optional() };
 
 /** What the route of responses answers. */
 export const RESPONSE_ANSWERS = {
@@ -80,17 +114,20 @@ export const RESPONSE_ANSWERS = {
   ResponseEvent: z.discriminatedUnion('type', [
     event('response.created', { response }),
     event('response.in_progress', { response }),
-    event('response.output_item.added', { output_index: z.literal(0), item }),
-    event('response.content_part.added', { ...place, part }),
-    event('response.output_text.delta', {
-      ...place,
-      delta: z.string(),
-      logprobs,
-      tidar: z.looseObject({}).optional(),
-    }),
+    event('response.output_item.added', { output_index: count, item }),
+    event('response.content_part.added', { ...place, part: anyPart }),
+    event('response.output_text.delta', { ...place, delta: z.string(), logprobs, ...trace }),
     event('response.output_text.done', { ...place, text: z.string(), logprobs }),
-    event('response.content_part.done', { ...place, part }),
-    event('response.output_item.done', { output_index: z.literal(0), item }),
+    event('response.reasoning_text.delta', { ...place, delta: z.string(), ...trace }),
+    event('response.reasoning_text.done', { ...place, text: z.string() }),
+    event('response.function_call_arguments.delta', { ...callPlace, delta: z.string(), ...trace }),
+    event('response.function_call_arguments.done', {
+      ...callPlace,
+      name: z.string(),
+      arguments: z.string(),
+    }),
+    event('response.content_part.done', { ...place, part: anyPart }),
+    event('response.output_item.done', { output_index: count, item }),
     event('response.completed', { response }),
     event('response.incomplete', { response }),
     event('response.failed', { response }),

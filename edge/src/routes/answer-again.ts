@@ -4,6 +4,7 @@ import type { Context } from 'hono';
 import type { AppEnv } from '../env.ts';
 import { accepted, isRefused } from '../ledger/client.ts';
 import type { AnswerNews, Attachment } from '../ledger/types.ts';
+import { invalidPlace } from '../openai/errors.ts';
 import type { Question } from '../openai/question.ts';
 import { type Position, startPosition } from '../relay/position.ts';
 import type { Relay } from '../relay/relay.ts';
@@ -16,7 +17,7 @@ import {
   wholeOf,
 } from './chat-answer.ts';
 import { attachRelay, type Caller, poolOf } from './chat-relay.ts';
-import { messagesBefore } from './earlier-answer.ts';
+import { recall } from './earlier-answer.ts';
 import { AnswerKeeper, keptStream } from './keeper.ts';
 import { SseBlocks } from './sse-blocks.ts';
 
@@ -122,8 +123,8 @@ export class Repetition {
       const message = 'No backend of the same version as before can be reached. Try again soon.';
       throw new TidarError('backend_unavailable', message, { retryAfterMs: 2_000 });
     }
-    const before = await messagesBefore(this.#c, this.#caller, this.#question);
-    const request = this.#question.toGenerate(route.model, this.#requestId, before);
+    const recalled = await recall(this.#c, this.#caller, this.#question);
+    const request = this.#question.toGenerate(route.model, this.#requestId, recalled);
     return { ...request, sampling: { ...request.sampling, seed } };
   }
 
@@ -154,12 +155,6 @@ export class Repetition {
     const { format } = this.#question;
     return { format, requestId: this.#requestId, createdMs, numChoices, includeUsage };
   }
-}
-
-/** `param`: where the place was named, if that was by a parameter. */
-export function invalidPlace(param?: string): TidarError {
-  const message = 'The place to go on from is not one of this answer: give the id of an event that it had.';
-  return new TidarError('invalid_request', message, param === undefined ? {} : { param });
 }
 
 function inFlight(what: string): TidarError {

@@ -23,7 +23,7 @@ import {
   wholeOf,
 } from './chat-answer.ts';
 import { beginRelay, type Caller, callerOf, type NewRelay, poolOf } from './chat-relay.ts';
-import { messagesBefore } from './earlier-answer.ts';
+import { recall } from './earlier-answer.ts';
 import { idempotencyOf } from './idempotency.ts';
 import { AnswerKeeper, keptStream } from './keeper.ts';
 
@@ -58,12 +58,12 @@ async function generate(c: Context<AppEnv>, questionOf: (body: string) => Questi
   }
   if (lastEventId !== undefined) throw nothingToResume();
 
-  const before = await messagesBefore(c, caller, question);
+  const recalled = await recall(c, caller, question);
   const pool = poolOf(c, question.asked.model);
-  const routes = await pool.routes(prefixKey(caller.tenant, question.prefix(before)));
+  const routes = await pool.routes(prefixKey(caller.tenant, question.prefix(recalled)));
   const [first] = routes;
   if (first === undefined) throw new Error('a model that is served has a route');
-  const request = question.toGenerate(first.model, requestId, before);
+  const request = question.toGenerate(first.model, requestId, recalled);
   const newRequest = newRequestOf(c, caller, { question, request, first, idempotency });
   const { headers, refusal, duplicateOf, grant, createdMs } = await admit(caller.ledger, newRequest);
   c.set('rateLimit', headers);
