@@ -4,7 +4,7 @@ import { readTheme, storeTheme, THEMES } from './theme.ts';
 import type { Theme } from './theme.ts';
 
 const theme = signal<Theme>(readTheme());
-const NEXT_NAMES: Readonly<Record<Theme, string>> = { system: 'by system', light: 'light', dark: 'dark' };
+const NEXT_NAMES: Readonly<Record<Theme, string>> = { system: 'auto', light: 'light', dark: 'dark' };
 
 /** Three waves, each shorter than the one before: drafts that run ahead of the shore. */
 function Mark(): JSX.Element {

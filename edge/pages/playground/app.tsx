@@ -5,6 +5,7 @@ import { Chat } from './chat.tsx';
 import { Composer } from './composer.tsx';
 import { ErrorNote } from './error-note.tsx';
 import { How } from './how.tsx';
+import { Inspector } from './inspector.tsx';
 import { KeyCard } from './key-card.tsx';
 import { RaceView } from './race.tsx';
 import { linkTo } from './share.ts';
@@ -13,6 +14,7 @@ import {
   announced,
   draft,
   dropKey,
+  inspected,
   key,
   loadModels,
   model,
@@ -34,11 +36,12 @@ export function App(): JSX.Element {
         <ShareButton />
         {key.value !== '' && (
           <button type="button" class="button quiet small" onClick={dropKey}>
-            Forget the key
+            Forget key
           </button>
         )}
       </Topbar>
       <main id="main" class="playground">
+        <h1 class="visually-hidden">TiDAR playground</h1>
         <div class="stage">
           <nav class="views" aria-label="Views">
             {VIEWS.map((name) => (
@@ -61,13 +64,16 @@ export function App(): JSX.Element {
             {view.value === 'race' && <RaceView />}
             {view.value === 'how' && <How />}
           </div>
-          {view.value === 'chat' && <Composer />}
+          <div class="dock">
+            {inspected.value !== undefined && <Inspector />}
+            {view.value === 'chat' && <Composer />}
+          </div>
         </div>
         <Side />
+        <p class="visually-hidden" id="token-help">
+          The arrow keys go from token to token, up and down from pass to pass.
+        </p>
       </main>
-      <p class="visually-hidden" id="token-help">
-        The arrow keys go from token to token, up and down from pass to pass.
-      </p>
       <p class="visually-hidden" role="status">
         {announced.value}
       </p>
@@ -87,5 +93,5 @@ function ModelName(): JSX.Element | null {
 
 function ShareButton(): JSX.Element {
   const questions = [...turns.value.map(({ question }) => question), draft.value];
-  return <CopyButton text={linkTo(location, { settings: settings.value, questions })} label="Copy link" />;
+  return <CopyButton text={linkTo(location, { settings: settings.value, questions })} label="Share" />;
 }

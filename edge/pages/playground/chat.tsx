@@ -29,7 +29,7 @@ function Empty(): JSX.Element {
   };
   return (
     <section class="empty">
-      <h1>Watch a model think ahead</h1>
+      <h2 class="hero">Watch a model think ahead</h2>
       <p class="soft">
         TiDAR drafts many tokens at once, as diffusion does, and keeps those that the model itself would have
         written one by one. Each shade of an answer is one forward pass.

@@ -1,7 +1,7 @@
 import { planSchema } from '@tidar/shared/decoder.ts';
 import type { ComponentChildren, JSX } from 'preact';
 import { useId } from 'preact/hooks';
-import type { DecoderName } from './api.ts';
+import type { DecoderName, Model } from './api.ts';
 import { change, model, models, settings } from './state.ts';
 
 const DECODER_NAMES: Readonly<Record<DecoderName, string>> = {
@@ -54,7 +54,7 @@ export function Controls(): JSX.Element {
           min={1}
           max={64}
           placeholder="auto"
-          hint={draftHint(served?.draftLength)}
+          hint={draftHint(served)}
           onChange={(value) => change({ draftLength: value })}
         />
       )}
@@ -98,8 +98,10 @@ export function Controls(): JSX.Element {
   );
 }
 
-const draftHint = (byDefault: number | undefined): string =>
-  byDefault === undefined ? 'Drafts of a pass.' : `Drafts of a pass; the model was made for ${byDefault}.`;
+function draftHint(served: Model | undefined): string {
+  if (served === undefined) return 'Drafts of a pass.';
+  return `Drafts of a pass; the server takes ${served.draftLength}, the model was trained with up to ${served.blockSize}.`;
+}
 
 const betaHint = (beta: number): string =>
   beta === 1

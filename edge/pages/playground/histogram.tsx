@@ -51,23 +51,25 @@ export function Histogram({ counts, isLive }: HistogramProps): JSX.Element {
     <figure class="histogram">
       <figcaption>Tokens that a pass decided</figcaption>
       <div ref={box} class="plot" aria-hidden="true" />
-      <table class="visually-hidden">
-        <caption>Passes by the number of tokens that they decided</caption>
-        <thead>
-          <tr>
-            <th scope="col">Tokens</th>
-            <th scope="col">Passes</th>
-          </tr>
-        </thead>
-        <tbody>
-          {rows.map(({ length, numPasses }) => (
-            <tr key={length}>
-              <td>{length}</td>
-              <td>{numPasses}</td>
+      <div class="visually-hidden">
+        <table>
+          <caption>Passes by the number of tokens that they decided</caption>
+          <thead>
+            <tr>
+              <th scope="col">Tokens</th>
+              <th scope="col">Passes</th>
             </tr>
-          ))}
-        </tbody>
-      </table>
+          </thead>
+          <tbody>
+            {rows.map(({ length, numPasses }) => (
+              <tr key={length}>
+                <td>{length}</td>
+                <td>{numPasses}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
     </figure>
   );
 }

@@ -60,10 +60,11 @@ const Item = memo(({ run, pass }: ItemProps): JSX.Element => {
   };
   return (
     <li>
-      <button type="button" onClick={explainIt} aria-label={`Pass ${index + 1}: show how it worked`}>
+      <button type="button" onClick={explainIt}>
+        <span class="visually-hidden">How pass {index + 1} worked: </span>
         <span class="pass-text">
-          <span class={`pass shade-${index % 6}`}>{tokens.map(({ text }) => text).join('') || '∎'}</span>
-          {ghost !== '' && <del>{ghost}</del>}
+          <span class={`pass shade-${index % 6}`}>{shownText(tokens)}</span>
+          {ghost !== '' && <del>{ghost.replaceAll('\n', '⏎')}</del>}
         </span>
         {stats !== undefined && (
           <span class="pass-numbers">
@@ -75,3 +76,9 @@ const Item = memo(({ run, pass }: ItemProps): JSX.Element => {
     </li>
   );
 });
+
+/** On one line where it fits: line ends are shown as marks. */
+function shownText(tokens: ShownPass['tokens']): string {
+  const text = tokens.map((token) => (token.isSpecial ? '∎' : token.text)).join('');
+  return text.replaceAll('\n', '⏎');
+}

@@ -10,6 +10,10 @@ import { askQuestion, explained, key, lastRun } from './state.ts';
 import { visible } from './tokens.ts';
 
 const stage = signal<Stage>('known');
+/** How the page's own example is asked: few rows, and each plainly there. */
+const CLEAR = { decoder: 'tidar', plan: 'dense', draftLength: 4, beta: 1 } as const;
+/** More rows than that are hard to look at. */
+const MAX_CLEAR_ROWS = 48;
 
 const TITLES: Readonly<Record<Stage, string>> = {
   known: 'What is known',
@@ -26,7 +30,7 @@ export function How(): JSX.Element {
   const numShown = run?.numShown.value ?? 0;
   const places = run === undefined ? [] : placesOf(run, numShown);
   if (run === undefined || places.length === 0) return <Nothing />;
-  const wanted = explained.value?.run === run ? explained.value.pass : Math.min(3, places.length - 1);
+  const wanted = explained.value?.run === run ? explained.value.pass : mostTelling(places);
   const found = places.findLastIndex(({ pass }) => pass === wanted);
   const at = found < 0 ? 0 : found;
   const place = places[at];
@@ -41,7 +45,7 @@ export function How(): JSX.Element {
     <section class="how" aria-labelledby="how-title">
       <div class="how-head">
         <h2 id="how-title">
-          Pass {place.pass + 1} of {places.at(-1)?.pass === undefined ? 0 : (places.at(-1)?.pass ?? 0) + 1}
+          Pass {place.pass + 1} of {numShown}
         </h2>
         <div class="row">
           <button type="button" class="button small" disabled={at === 0} onClick={() => go(at - 1)}>
@@ -115,6 +119,16 @@ function placesOf(run: Run, numShown: number): TracedPlace[] {
   );
 }
 
+/** The pass with the most rows that can still be looked at well, the prompt's own left out. */
+function mostTelling(places: readonly TracedPlace[]): number {
+  const score = ({ trace }: TracedPlace): number => {
+    const numRows = trace.rows.kinds.length;
+    return numRows > MAX_CLEAR_ROWS ? 1 : numRows;
+  };
+  const best = Math.max(...places.slice(1).map(score));
+  return places.slice(1).find((place) => score(place) === best)?.pass ?? 0;
+}
+
 function Nothing(): JSX.Element {
   const [example] = EXAMPLES;
   return (
@@ -124,7 +138,7 @@ function Nothing(): JSX.Element {
         Ask something first: each forward pass of the answer can then be looked at here, row by row.
       </p>
       {key.value !== '' && example !== undefined && (
-        <button type="button" class="button primary" onClick={() => askQuestion(example.prompt)}>
+        <button type="button" class="button primary" onClick={() => askQuestion(example.prompt, CLEAR)}>
           Ask an example
         </button>
       )}

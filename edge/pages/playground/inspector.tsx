@@ -26,7 +26,7 @@ export function Inspector(): JSX.Element {
           {token.mixedLogprob !== undefined && (
             <Bar name="Mixed by β" logprob={token.mixedLogprob} kind="mixed" />
           )}
-          <p>{fateOf(token)}</p>
+          <p>{fateOf(token, place.token)}</p>
         </>
       )}
     </section>
@@ -38,16 +38,18 @@ export function sentenceOf(place: Place): string {
   const token = tokenOf(place);
   if (token === undefined) return '';
   const name = token.text.trim() === '' ? visible(token.name) : token.text;
-  return `${name}. Pass ${place.pass + 1}. Autoregressive ${percent(token.arLogprob)}, draft ${percent(token.draftLogprob)}. ${fateOf(token)}`;
+  return `${name}. Pass ${place.pass + 1}. Autoregressive ${percent(token.arLogprob)}, draft ${percent(token.draftLogprob)}. ${fateOf(token, place.token)}`;
 }
 
 const tokenOf = ({ run, pass, token }: Place): ShownToken | undefined => run.passes[pass]?.tokens[token];
 const numTokens = ({ run, pass }: Place): number => run.passes[pass]?.tokens.length ?? 0;
 
-function fateOf({ draft, rejected }: ShownToken): string {
+/** `at`: its place among the tokens of its pass. */
+function fateOf({ draft, rejected }: ShownToken, at: number): string {
   if (draft === 'accepted') return 'It was drafted, and the draft was right.';
   if (draft === 'rejected')
     return `The draft here was “${visible(rejected ?? '')}”; the model itself chose this, and the run ended.`;
+  if (at > 0) return 'All drafts of the pass were right, and the model itself added this one.';
   return 'No draft stood here: the model chose it as plain decoding does.';
 }
 

@@ -74,16 +74,19 @@ export async function loadModels(): Promise<void> {
   }
 }
 
+/** Characters of an answer that are read out when it has come. */
+const MAX_ANNOUNCED = 600;
 let numTurns = 0;
 
 /** Asks a question after all turns before it. Throws where the settings make no request. */
-export function askQuestion(question: string): void {
+export function askQuestion(question: string, changes: Partial<Settings> = {}): void {
   const before = turns.value.flatMap((turn): Message[] => [
     { role: 'user', content: turn.question },
     { role: 'assistant', content: turn.run.text },
   ]);
   const messages = [...before, { role: 'user', content: question } as const];
-  begin(question, new Run(watched(requestFor(settings.value, model.value?.id ?? '', messages))));
+  const asked = { ...settings.value, ...changes };
+  begin(question, new Run(watched(requestFor(asked, model.value?.id ?? '', messages))));
 }
 
 /** The last question once more, with the settings of now. */
@@ -121,5 +124,6 @@ function endOf(run: Run): string {
   if (run.state.value === 'failed') return `The answer failed: ${run.error?.message ?? ''}`;
   if (run.state.value === 'stopped') return 'The answer was stopped.';
   const { numTokens, numPasses } = run.numbers();
-  return `The answer: ${run.text} It took ${numPasses} passes for ${numTokens} tokens.`;
+  const text = run.text.length > MAX_ANNOUNCED ? 'It is long.' : run.text;
+  return `The answer: ${text} It took ${numPasses} passes for ${numTokens} tokens.`;
 }

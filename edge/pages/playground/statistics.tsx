@@ -48,8 +48,10 @@ function acceptedLengths(passes: readonly ShownPass[]): number[] {
   return counts;
 }
 
-export const decimal = (value: number | undefined): string =>
-  value === undefined ? '–' : value.toFixed(value < 100 ? 2 : 0);
+export function decimal(value: number | undefined): string {
+  if (value === undefined) return '–';
+  return value.toFixed(value < 10 ? 2 : value < 100 ? 1 : 0);
+}
 export const milliseconds = (value: number | undefined): string =>
   value === undefined ? '–' : value < 1000 ? `${Math.round(value)} ms` : `${(value / 1000).toFixed(2)} s`;
 const shared = (numTexts: number): string =>
