@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { ADAPTER_ROWS } from '../model/adapter.ts';
 import { TOOL_FORMATS } from '../model/answer/forms.ts';
 import type { FolderOptions } from '../model/folder.ts';
@@ -34,6 +35,13 @@ export function parseFolderFlags(flags: ParsedFlags): FolderOptions {
     quantize: oneOf(flags, 'quantize', QUANTIZATIONS),
     toolFormat: oneOf(flags, 'tool-format', TOOL_FORMATS),
   };
+}
+
+/** The process that reads the folder may run in another place than the person. */
+export function withResolvedAdapter(options: FolderOptions, from: string): FolderOptions {
+  const { adapter } = options;
+  if (adapter === undefined || adapter === 'none') return options;
+  return { ...options, adapter: resolve(from, adapter) };
 }
 
 /** The same flags again, for another process. */

@@ -3,7 +3,7 @@ import { withQuantizedWeights } from '../model/quantization/file.ts';
 import { libraryPlace } from './c-api/library.ts';
 import { openCApiSession } from './c-api/session.ts';
 import { chooseDevice } from './choose.ts';
-import type { Choice, ChoiceOptions, Probe } from './choose.ts';
+import type { Choice, ChoiceOptions, Finding, Probe } from './choose.ts';
 import { DEFAULT_CUDA_OPTIONS } from './cuda/options.ts';
 import type { CudaOptions } from './cuda/options.ts';
 import type { ModelSession } from './device.ts';
@@ -38,7 +38,9 @@ const OPENERS: Readonly<Record<Device, Open>> = {
 };
 
 /** How each GPU is looked for. */
-function probesFor({ cuda = DEFAULT_CUDA_OPTIONS }: Pick<OpenOptions, 'cuda'>): Readonly<Record<GpuDevice, Probe>> {
+function probesFor({
+  cuda = DEFAULT_CUDA_OPTIONS,
+}: Pick<OpenOptions, 'cuda'>): Readonly<Record<GpuDevice, Probe>> {
   return {
     cuda: async () => (await import('./cuda/probe.ts')).probeCuda(cuda),
     webgpu: async () => (await import('./webgpu/probe.ts')).probeWebGpu(),
@@ -48,6 +50,11 @@ function probesFor({ cuda = DEFAULT_CUDA_OPTIONS }: Pick<OpenOptions, 'cuda'>): 
 /** What would run a model; see `chooseDevice`. */
 export function findDevice(outline: ModelOutline, options: Omit<OpenOptions, 'numThreads'>): Promise<Choice> {
   return chooseDevice(outline, options, probesFor(options));
+}
+
+/** Looks for one kind of GPU. */
+export function findGpu(device: GpuDevice, options: OpenOptions): Promise<Finding> {
+  return probesFor(options)[device]();
 }
 
 /**

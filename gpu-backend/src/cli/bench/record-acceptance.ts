@@ -21,7 +21,7 @@ export interface Text {
 const BLOCKS_PER_RUN = 4;
 
 /** The rows of one sequence alone in slot 0; row r sees column c where `sees(r, c)`. */
-function soloBatch(
+export function soloBatch(
   cache: KvCache,
   rows: { tokenIds: number[]; positions: number[]; writeIndex: number; logitRows: number[] },
   sees: (row: number, column: number) => boolean,

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { callersFolder, numberFrom, present } from '../environment.ts';
 import type { Environment } from '../environment.ts';
 import { DEVICE_FLAGS, DEVICE_FLAGS_HELP, deviceArguments } from '../device-flags.ts';
-import { FOLDER_FLAGS, FOLDER_HELP, parseFolderFlags } from '../folder-flags.ts';
+import { FOLDER_FLAGS, FOLDER_HELP, parseFolderFlags, withResolvedAdapter } from '../folder-flags.ts';
 import { DEMO_MODEL } from '../open-model.ts';
 import type { FolderOptions } from '../../model/folder.ts';
 import { FlagError, numberFlag, parseFlags, stringFlag, wholeNumber } from '../flags.ts';
@@ -69,13 +69,6 @@ export function parseStartOptions(args: readonly string[], env: Environment): St
     statePath: state === undefined ? resolve(REPOSITORY, '.runs/start') : resolve(from, state),
     isVerbose: flags.values['verbose'] === true,
   };
-}
-
-/** The backend runs in another folder than the person. */
-function withResolvedAdapter(options: FolderOptions, from: string): FolderOptions {
-  const { adapter } = options;
-  if (adapter === undefined || adapter === 'none') return options;
-  return { ...options, adapter: resolve(from, adapter) };
 }
 
 const PORT = wholeNumber(1, 65535);

@@ -8,7 +8,7 @@ import type { TensorRef } from '../weights.ts';
 import { GraphBuilder } from './builder.ts';
 import type { Value } from './builder.ts';
 import { decoderHidden, decoderLogits, floatProducts } from './decoder.ts';
-import type { AddNorm, Mix } from './decoder.ts';
+import type { AddNorm, Mix, WeightSource } from './decoder.ts';
 import { quantizedProducts } from './quantized.ts';
 import { add, cast, exp, gatherRows, log, MICROSOFT, reduceMax, reduceSum, slice, sub } from './ops.ts';
 import { adapterOf } from './adapt.ts';
@@ -54,7 +54,7 @@ export interface ServedModel {
 export function servingGraph(model: ServedModel, options: ServingOptions): Uint8Array {
   const { config, tensors, adapter, quantized } = model;
   const b = new GraphBuilder(options.precision);
-  const weight = weightsFromFile(b, tensors);
+  const weight = weightsFromFile(b, tensors, options);
   const tokenIds = b.input('token_ids', 'int32', ['rows']);
   const gatedBy = { tokenIds, maskTokenId: config.tidar?.maskTokenId };
   const adapt = adapter === undefined ? undefined : adapterOf(b, { adapter, tensors }, gatedBy);
@@ -77,14 +77,20 @@ export function externalFolder({ tensors, adapter, quantized }: ServedModel): st
   return commonFolder([...tensors.values(), ...adapterTensors(adapter), ...packed]);
 }
 
-function weightsFromFile(b: GraphBuilder, tensors: ReadonlyMap<string, TensorRef>) {
+/** WebGPU has no bfloat16, and an adapter need not have float16: there all are widened once, the token table too. */
+function weightsFromFile(
+  b: GraphBuilder,
+  tensors: ReadonlyMap<string, TensorRef>,
+  { device }: ServingOptions,
+): WeightSource {
   const values = new Map<string, Value>();
-  return (name: string): Value => {
+  return (name) => {
     const known = values.get(name);
     if (known !== undefined) return known;
     const tensor = tensors.get(name);
     if (tensor === undefined) throw new Error(`the model folder has no tensor ${name}`);
-    const value = b.external(tensor);
+    const stored = b.external(tensor);
+    const value = device === 'webgpu' ? cast(b, stored, 'float32') : stored;
     values.set(name, value);
     return value;
   };

@@ -1,4 +1,7 @@
 import { readFileSync } from 'node:fs';
+import { checkLaw } from '../../../cli/doctor/law.ts';
+import { doctorPrompts } from '../../../cli/doctor/prompts.ts';
+import type { Law } from '../../../cli/doctor/task.ts';
 import { loadModelFolder } from '../../../model/folder.ts';
 import type { Quantization } from '../../../model/quantization/scheme.ts';
 import type { ForwardOutput, KvCache } from '../../device.ts';
@@ -22,6 +25,8 @@ export interface ConformanceReport {
   readonly inOtherSlots: number;
   readonly afterCopies: number;
   readonly candidateError: number;
+  /** Texts of drafts beside those of plain decoding. */
+  readonly law: Law;
 }
 
 const [folderPath = '', quantize] = process.argv.slice(2) as [string?, Quantization?];
@@ -42,6 +47,10 @@ async function report(): Promise<ConformanceReport> {
     inOtherSlots: largestDifference(await stepInOtherSlots(), alone),
     afterCopies: largestDifference(await stepAfterCopies(), alone),
     candidateError: await candidateError(),
+    law: await checkLaw(session, {
+      ...{ model: folder.name, prompts: doctorPrompts(folder, 2), plans: ['dense'] },
+      ...{ maxTokens: 12, timeLimitMs: Infinity },
+    }),
   };
 }
 
