@@ -16,7 +16,7 @@ import { ADMIN_ANSWERS } from './admin-answers.ts';
 import { ADMIN_DESCRIPTIONS, RESPONSE_DESCRIPTIONS } from './descriptions.ts';
 import { INFERENCE } from './inference.ts';
 import { describeAll, type JsonSchema, toSchema } from './json-schema.ts';
-import { type Operation, rendered } from './operation.ts';
+import { type Operation, ref, rendered } from './operation.ts';
 import { RESPONSE_ANSWERS } from './response-answers.ts';
 import { OWN } from './usage.ts';
 import { USAGE_ANSWERS } from './usage-answers.ts';
@@ -82,7 +82,25 @@ function answerSchemas(): Record<string, JsonSchema> {
     ...USAGE_ANSWERS,
     ...ADMIN_ANSWERS,
   };
-  return Object.fromEntries(Object.entries(all).map(([name, schema]) => [name, toSchema(schema)]));
+  return referring(Object.fromEntries(Object.entries(all).map(([name, schema]) => [name, toSchema(schema)])));
+}
+
+/** The same schemas; where one is a part of another, its name stands there. */
+function referring(schemas: Record<string, JsonSchema>): Record<string, JsonSchema> {
+  const texts = Object.entries(schemas).map(([name, schema]): [string, string] => [
+    name,
+    JSON.stringify(schema),
+  ]);
+  return Object.fromEntries(
+    texts.map(([name, own]) => {
+      const others = texts.filter(([other, text]) => other !== name && text !== own);
+      const text = others.reduce(
+        (whole, [other, part]) => whole.replaceAll(part, JSON.stringify(ref(other))),
+        own,
+      );
+      return [name, JSON.parse(text) as JsonSchema];
+    }),
+  );
 }
 
 function described(schema: z.ZodType, descriptions: Readonly<Record<string, string>>): JsonSchema {

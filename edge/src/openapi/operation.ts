@@ -33,7 +33,7 @@ export const json = (...names: string[]): Record<string, readonly string[]> => (
 const ADMIN_TAG = 'Administration';
 const TAGS = { anybody: 'For anybody', key: 'For holders of a key', backend: 'For backends' } as const;
 
-const ref = (name: string): object => ({ $ref: `#/components/schemas/${name}` });
+export const ref = (name: string): object => ({ $ref: `#/components/schemas/${name}` });
 const errors = {
   default: { description: 'What went wrong.', content: { 'application/json': { schema: ref('Error') } } },
 };
