@@ -1,6 +1,7 @@
+import type { ChatInput } from '@tidar/shared/chat.ts';
 import type { GenerateRequest } from '@tidar/shared/protocol.ts';
-import type { ToolCallsSpec } from '../engine/grammar/spec.ts';
-import type { AnswerMarks, ThoughtMarks } from '../model/answer/forms.ts';
+import type { GrammarSpec, ToolCallsSpec } from '../engine/grammar/spec.ts';
+import type { AnswerMarks, CallFormName, ThoughtMarks } from '../model/answer/forms.ts';
 import { markNames } from '../model/answer/forms.ts';
 import type { TextParameters } from '../model/answer/xml-scanner.ts';
 import { textParametersOf } from '../model/answer/xml-scanner.ts';
@@ -21,22 +22,20 @@ export interface AnswerForm {
 /** How far back a prompt is read for the mark that opens a thought. */
 const NUM_LAST_TOKENS = 16;
 
-type Asked = Pick<GenerateRequest, 'input' | 'grammar' | 'request_id'>;
+type Asked = Pick<GenerateRequest, 'input' | 'request_id'>;
 
 /** Undefined where the text is the answer as it stands. It follows from the request and its prompt alone. */
 export function answerFormOf(
-  { input, grammar, request_id: requestId }: Asked,
+  { input, request_id: requestId }: Asked,
   promptIds: readonly number[],
   tokenizer: Tokenizer | undefined,
 ): AnswerForm | undefined {
   if (tokenizer === undefined || input.type !== 'chat') return undefined;
   const { thoughts, calls } = tokenizer.marks;
   const mayCall = input.tools !== undefined && input.tool_choice !== 'none';
-  // A text of a given form begins with its first token.
-  const mayThink = thoughts !== undefined && (mayCall || grammar === undefined);
-  const beginning = mayThink ? beginningOf(promptIds, thoughts, tokenizer) : 'after a thought';
+  const beginning = thoughts && beginningOf(promptIds, thoughts, tokenizer);
   const marks = {
-    ...(mayThink && beginning !== 'after a thought' ? { thoughts } : {}),
+    ...(thoughts !== undefined && beginning !== 'after a thought' ? { thoughts } : {}),
     ...(mayCall && calls !== undefined ? { calls } : {}),
   };
   if (marks.thoughts === undefined && marks.calls === undefined) return undefined;
@@ -57,27 +56,34 @@ function beginningOf(
   return last.endsWith(close) ? 'after a thought' : 'anywhere';
 }
 
-/** The grammar of a chat with tools; undefined where the model may not call, or has no form for it. */
-export function toolSpecOf(
+/** What the text must be in all: calls, thoughts, and the form that the request asks for. */
+export function grammarOf(
   { input, grammar }: Pick<GenerateRequest, 'input' | 'grammar'>,
   form: AnswerForm | undefined,
   tokenizer: Tokenizer | undefined,
-): ToolCallsSpec | undefined {
-  if (input.type !== 'chat' || form?.marks.calls === undefined || tokenizer === undefined) return undefined;
-  const { tools = [], tool_choice: choice = 'auto', parallel_tool_calls: isParallel = true } = input;
+): GrammarSpec | undefined {
+  if (form === undefined || tokenizer === undefined || input.type !== 'chat') return grammar;
+  const { marks, isThinking } = form;
+  const specialMarks = markNames(marks).filter((mark) => tokenizer.isSpecial(mark));
+  const { thoughts, calls } = marks;
+  if (calls !== undefined)
+    return { ...callsOf(input, calls), specialMarks, thoughts, isThinking, text: grammar };
+  if (grammar === undefined || thoughts === undefined) return grammar;
+  return { type: 'after_thought', thoughts, isThinking, specialMarks, text: grammar };
+}
+
+function callsOf(
+  { tools = [], tool_choice: choice = 'auto', parallel_tool_calls: isParallel = true }: ChatInput,
+  form: CallFormName,
+): Omit<ToolCallsSpec, 'specialMarks' | 'isThinking'> {
   const named = typeof choice === 'string' ? undefined : choice.name;
-  const specials = new Set(markNames(form.marks).filter((mark) => tokenizer.isSpecial(mark)));
   return {
     type: 'tool_calls',
     mode: choice === 'auto' ? 'auto' : 'required',
-    form: form.marks.calls,
+    form,
     tools: tools
       .filter(({ name }) => named === undefined || name === named)
       .map(({ name, parameters, strict }) => ({ name, parameters, strict })),
     isParallel: isParallel && named === undefined,
-    specialMarks: [...specials],
-    thoughts: form.marks.thoughts,
-    isThinking: form.isThinking,
-    text: grammar,
   };
 }

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { loadTiny, TINY_TOKENIZER_CONFIG, tinyTokenizerJson } from '../model/testing/tiny-tokenizer.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import type { AnswerForm } from './answer-form.ts';
-import { answerFormOf } from './answer-form.ts';
+import { answerFormOf, grammarOf } from './answer-form.ts';
 import type { AnswerPiece } from './answer-reader.ts';
 import { AnswerReader, joined } from './answer-reader.ts';
 
@@ -113,7 +113,14 @@ describe('the form of an answer', () => {
     expect(answerFormOf(asked, [], loadTiny())).toBeUndefined();
   });
 
-  it('has no thoughts where the text has a form of its own, which begins with its first token', () => {
-    expect(answerFormOf({ ...asked, grammar: { type: 'json_object' } }, [], thinking())).toBeUndefined();
+  it('lets a text of a form of its own come after a thought, as the prompt begins or ends it', () => {
+    const made = thinking();
+    const grammar = { type: 'json_object' as const };
+    const specAfter = (prompt: string) =>
+      grammarOf({ ...asked, grammar }, answerFormOf(asked, made.encode(prompt), made), made);
+    const thought = { type: 'after_thought', text: grammar, specialMarks: [THOUGHTS.open, THOUGHTS.close] };
+    expect(specAfter('a')).toMatchObject({ ...thought, isThinking: false });
+    expect(specAfter('a[THINK]')).toMatchObject({ ...thought, isThinking: true });
+    expect(specAfter('a[THINK][/THINK]')).toEqual(grammar);
   });
 });

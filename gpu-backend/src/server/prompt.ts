@@ -10,7 +10,7 @@ import type { Sampling } from '../engine/sampling/settings.ts';
 import type { ModelConfig } from '../model/config.ts';
 import type { ModelFolder } from '../model/folder.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
-import { answerFormOf, toolSpecOf } from './answer-form.ts';
+import { answerFormOf, grammarOf } from './answer-form.ts';
 import { chatPromptIds } from './chat-prompt.ts';
 import type { EngineRequest } from './engine-messages.ts';
 import { assertRequest } from './request-checks.ts';
@@ -36,7 +36,7 @@ export function prepareRequest(
   const { num_choices: numChoices, resume } = request;
   const promptIds = resume?.prompt_token_ids ?? tokenise(request.input, tokenizer);
   const form = answerFormOf(request, promptIds, tokenizer);
-  const grammar = toolSpecOf(request, form, tokenizer) ?? request.grammar;
+  const grammar = grammarOf(request, form, tokenizer);
   const options = toOptions(request, promptIds, config, grammar);
   const { maxTokens } = options;
   assertOptions(options, config, capabilities);

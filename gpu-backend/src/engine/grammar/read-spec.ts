@@ -7,6 +7,7 @@ import { GRAMMAR_LIMITS, refuse } from './refuse.ts';
 import { wholeMatch } from './regex.ts';
 import { jsonObjectGrammar, schemaGrammar } from './schema/convert.ts';
 import type { GrammarSpec } from './spec.ts';
+import { afterThoughtGrammar } from './tools/thoughts.ts';
 import { toolGrammar } from './tools/tool-grammar.ts';
 
 /** Checks a spec and reads it as a grammar; refuses by `invalid_request` what is wrong or not supported. */
@@ -29,6 +30,8 @@ function toGrammar(spec: GrammarSpec): Grammar {
       return parseEbnf(spec.ebnf);
     case 'tool_calls':
       return toolGrammar(spec, toGrammar);
+    case 'after_thought':
+      return afterThoughtGrammar(spec, toGrammar);
   }
 }
 
@@ -40,8 +43,10 @@ function checkLength(spec: GrammarSpec): void {
   );
 }
 
-const nameOf = ({ type }: GrammarSpec): string =>
-  type === 'tool_calls' ? 'list of tools' : type.replace('_', ' ');
+function nameOf(spec: GrammarSpec): string {
+  if (spec.type === 'after_thought') return nameOf(spec.text);
+  return spec.type === 'tool_calls' ? 'list of tools' : spec.type.replace('_', ' ');
+}
 
 /** Equal for equal specs. */
 export function specKey(spec: GrammarSpec): string {

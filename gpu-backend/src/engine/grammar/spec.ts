@@ -6,7 +6,8 @@ export type GrammarSpec =
   | { readonly type: 'json_object' }
   | { readonly type: 'regex'; readonly pattern: string }
   | { readonly type: 'grammar'; readonly ebnf: string }
-  | ToolCallsSpec;
+  | ToolCallsSpec
+  | AfterThoughtSpec;
 
 /** A function that may be called. */
 export interface SpecTool {
@@ -15,6 +16,17 @@ export interface SpecTool {
   readonly parameters?: Readonly<Record<string, unknown>> | undefined;
   /** Whether a schema that cannot be kept is refused. */
   readonly strict: boolean;
+}
+
+/** A text after what the model thinks first, if it does. */
+export interface AfterThoughtSpec {
+  readonly type: 'after_thought';
+  readonly thoughts: ThoughtMarks;
+  /** The prompt ends within a thought, which then comes first. */
+  readonly isThinking: boolean;
+  /** Marks that are special tokens of the model; the others are written as text. */
+  readonly specialMarks: readonly string[];
+  readonly text: GrammarSpec;
 }
 
 /** Calls of tools in a model's own form; with `auto` beside text, or in its place. */

@@ -3,19 +3,18 @@ import type { CallForm } from '../../../model/answer/forms.ts';
 import { ARGS_MARK, CALL_ID_MARK, FORMS, PYTHON_MARK } from '../../../model/answer/forms.ts';
 import { checkGrammar } from '../check.ts';
 import type { Expression, Grammar } from '../expression.ts';
-import { chars, choice, EMPTY, optional, repeat, sequence, special, text } from '../expression.ts';
+import { chars, choice, EMPTY, optional, repeat, sequence, text } from '../expression.ts';
 import { ANY_OBJECT, bracketed, COLON, COMMA, SPACE } from '../json.ts';
 import { schemaGrammar } from '../schema/convert.ts';
 import type { GrammarSpec, SpecTool, ToolCallsSpec } from '../spec.ts';
 import type { Exit } from './free-text.ts';
 import { freeText } from './free-text.ts';
 import { Rules } from './rules.ts';
+import { afterThoughts, BLANKS, markOf } from './thoughts.ts';
 import { XmlCalls } from './xml-calls.ts';
 
 /** Of one answer. */
 const MAX_CALLS = 32;
-const MAX_BLANKS = 8;
-const BLANKS = repeat(chars([0x0a, 0x0a], [0x20, 0x20]), 0, MAX_BLANKS);
 /** Mistral's ids. */
 const ID = repeat(chars([0x30, 0x39], [0x41, 0x5a], [0x61, 0x7a]), 9, 9);
 /** A schema without any of these says nothing of what it is a schema of. */
@@ -48,9 +47,8 @@ class ToolGrammar {
     return this.#rules.grammar(this.#afterThoughts(choice(...own, opened)));
   }
 
-  /** A mark as the tokenizer has it: a token without text, or its characters. */
   #mark(mark: string): Expression {
-    return this.#spec.specialMarks.includes(mark) ? special(mark) : text(mark);
+    return markOf(mark, this.#spec.specialMarks);
   }
 
   #exit(mark: string, then: Expression): Exit {
@@ -63,15 +61,10 @@ class ToolGrammar {
     return open === '' ? optional(sequence(this.#mark(PYTHON_MARK), BLANKS)) : this.#mark(open);
   }
 
-  /** A thought may come first, or comes first where the prompt ends in its middle. */
   #afterThoughts(rest: Expression): Expression {
-    const { thoughts, isThinking } = this.#spec;
+    const { thoughts, isThinking, specialMarks } = this.#spec;
     if (thoughts === undefined) return rest;
-    const { define } = this.#rules;
-    const answer = define(sequence(BLANKS, rest));
-    const exits = [this.#exit(thoughts.close, answer)];
-    const thought = freeText({ exits, mayEnd: false }, define);
-    return isThinking ? thought : choice(answer, sequence(this.#mark(thoughts.open), thought));
+    return afterThoughts({ thoughts, isThinking, specialMarks }, rest, this.#rules.define);
   }
 
   #textOrCalls(calls: Expression): Expression {
