@@ -39,6 +39,10 @@ export function allForms(folder: string): ModelToRun[] {
       precision: 'bfloat16',
       candidates: false,
     },
+    ...(['int8', 'int4'] as const).map((quantize): ModelToRun => {
+      const path = narrowed(name, 'BF16', folder);
+      return { label: `${name}, ${quantize} weights`, path, options: { quantize }, candidates: false };
+    }),
     ...(['all', 'masks'] as const).map((adapterRows): ModelToRun => {
       const options = { adapter: adapterFor(name, folder), adapterRows };
       return {
@@ -61,6 +65,12 @@ export function fewForms(folder: string): ModelToRun[] {
       label: 'F16 weights, LoRA of masks, scaled queries',
       path: narrowed(nemotron, 'F16', folder),
       candidates: true,
+    },
+    {
+      label: 'int4 weights',
+      path: narrowed('llama-tidar', 'BF16', folder),
+      options: { quantize: 'int4' },
+      candidates: false,
     },
     {
       label: 'LoRA of all weights and rows',

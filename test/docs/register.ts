@@ -114,6 +114,13 @@ export const REGISTER: readonly Register[] = [
     ],
   },
   {
+    command: 'npm run check:cuda',
+    test: [
+      'test/cuda-emulator/checks.ts',
+      'every node of a step is on CUDA, and a step copies its inputs and outputs and nothing else',
+    ],
+  },
+  {
     command: 'npm run data',
     test: ['gpu-backend/src/data/make.test.ts', 'writes the same bytes each time'],
   },

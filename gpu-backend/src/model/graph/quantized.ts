@@ -3,7 +3,7 @@ import { BLOCK_SIZE, productName } from '../quantization/scheme.ts';
 import type { GraphBuilder, Value } from './builder.ts';
 import type { Multiply, WeightSource } from './decoder.ts';
 import { joinedRows } from './decoder.ts';
-import { add, dimAt, MICROSOFT } from './ops.ts';
+import { add, cast, dimAt, MICROSOFT } from './ops.ts';
 
 /**
  * Rows are rounded to 8 bits too, in the same blocks, and products are sums of integers. Then, and with blocks of 32, a
@@ -28,7 +28,7 @@ export function quantizedProducts(
 
 function multiply(b: GraphBuilder, x: Value, product: QuantizedProduct): Value {
   const { numInputs, numOutputs, numBits, packed, scales } = product;
-  const output = { type: 'float32', shape: [dimAt(x, 0), numOutputs] } as const;
+  const output = { type: b.precision, shape: [dimAt(x, 0), numOutputs] } as const;
   const attributes = {
     K: numInputs,
     N: numOutputs,
@@ -36,5 +36,6 @@ function multiply(b: GraphBuilder, x: Value, product: QuantizedProduct): Value {
     block_size: BLOCK_SIZE,
     accuracy_level: ACCURACY_LEVEL,
   };
-  return b.node('MatMulNBits', [x, b.external(packed), b.external(scales)], output, attributes, MICROSOFT);
+  const inputs = [x, b.external(packed), cast(b, b.external(scales), b.precision)];
+  return b.node('MatMulNBits', inputs, output, attributes, MICROSOFT);
 }
