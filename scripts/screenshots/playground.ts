@@ -22,15 +22,20 @@ const ended = (page: Page): Promise<void> => page.locator('.turn[data-state="don
 const view = (page: Page, name: string): Promise<void> =>
   page.getByRole('button', { name, exact: true }).click();
 
-/** A chat whose last answer stands still in its middle; returned is what lets it go on. */
+/** A chat whose last answer stands still in its middle, one of its tokens looked at; returned is what lets it go on. */
 async function chatInTheMiddle(page: Page, system: System): Promise<() => void> {
   await enter(page, system);
-  await send(page, QUESTIONS[2]);
-  await ended(page);
+  if ((page.viewportSize()?.width ?? 0) > PHONE.width) {
+    await send(page, QUESTIONS[2]);
+    await ended(page);
+  }
   const held = system.wire.holdAfter(BYTES_OF_HALF);
   await send(page, QUESTIONS[1]);
   await held;
-  await page.locator('.turn').last().locator('.answer .pass').nth(2).waitFor();
+  const passes = page.locator('.turn').last().locator('.answer .pass');
+  await passes.nth(2).waitFor();
+  await passes.nth(1).locator('.token').nth(3).hover();
+  await page.locator('.histogram canvas').waitFor();
   return () => system.wire.release();
 }
 

@@ -14,7 +14,7 @@ import { TcpProxy } from '../../test/support/tcp-proxy.ts';
 
 const SHIFTED_CLOCK = fileURLToPath(new URL('../../test/chaos/shifted-clock.ts', import.meta.url));
 const DAY_MS = 86_400_000;
-const DAYS = 14;
+const DAYS = 29;
 const PRICES = { '*': { prompt: 150, cached: 75, completion: 600 } };
 
 export const QUESTIONS = [
@@ -32,8 +32,8 @@ const KEYS = [
 ] as const;
 
 /**
- * The real edge and a real backend with the demo model behind a wire that can be held, after two weeks of work: both
- * clocks stand two weeks back at first, and move on by a day at a time.
+ * The real edge and a real backend with the demo model behind a wire that can be held, after a month of work: both
+ * clocks stand a month back at first, and move on by a day at a time.
  */
 export class System {
   readonly edge: ServeProcess;
@@ -85,7 +85,7 @@ export class System {
     return this.#keys[2]?.id ?? '';
   }
 
-  /** Two weeks, in which every key asks some real questions a day. */
+  /** A month, in which every key asks some real questions a day. */
   async live(): Promise<void> {
     await this.#whenServing();
     for (const { settings, each } of KEYS) {

@@ -206,7 +206,9 @@ describe('usage', () => {
     const rows = async (query: string): Promise<UsageRow[]> =>
       (await admin.get<List<UsageRow>>(`/usage?${query}`)).body.data;
     await open('#/usage');
+    await page.getByLabel('Apart by').selectOption('model');
     await page.getByText('The same as a table').click();
+    await table('Usage by day').getByRole('columnheader', { name: 'demo' }).waitFor();
     for (const [label, measure] of [
       ['Completion tokens', 'completion_tokens'],
       ['Prompt tokens', 'prompt_tokens'],
@@ -228,6 +230,8 @@ describe('usage', () => {
         shown(ofModel![measure]),
       );
     }
+    await page.getByLabel('Apart by').selectOption('key');
+    await table('Usage by day').getByRole('columnheader', { name: 'user of much' }).waitFor();
     await page.getByLabel('Key', { exact: true }).selectOption({ label: 'user of much' });
     await page.getByLabel('Measure').selectOption({ label: 'Completion tokens' });
     await expect.poll(() => page.locator('.figure').textContent()).toBe('8');
@@ -411,10 +415,11 @@ describe('the page', () => {
     await open();
     await button('Make a key').focus();
     await page.keyboard.press('Enter');
-    expect(await page.evaluate('document.activeElement.closest("dialog") !== null')).toBe(true);
+    const isInDialog = 'document.activeElement.closest("dialog") !== null';
+    await expect.poll(() => page.evaluate(isInDialog)).toBe(true);
     await page.keyboard.press('Escape');
+    await expect.poll(() => page.evaluate('document.activeElement.textContent')).toBe('Make a key');
     expect(await page.getByRole('dialog').count()).toBe(0);
-    expect(await page.evaluate('document.activeElement.textContent')).toBe('Make a key');
     await page.getByRole('link', { name: 'Usage' }).focus();
     await page.keyboard.press('Enter');
     const focused = '`${document.activeElement.tagName} ${document.activeElement.textContent}`';

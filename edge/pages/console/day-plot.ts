@@ -1,20 +1,19 @@
 import uPlot from 'uplot';
 import { colourOf, plainAxis, plotIn } from '../common/plot-base.ts';
 import { shortNumber } from './format.ts';
-import type { DaySeries } from './usage-data.ts';
+import { type DaySeries, NUM_COLOURS } from './usage-data.ts';
 
 export interface DayPlot {
   dispose(): void;
 }
 
-export const NUM_COLOURS = 6;
 const HEIGHT = 220;
 
-/** Days as bars, one model's part on top of the other's. */
-export function dayPlot(box: HTMLElement, { models, days }: DaySeries, scale: number): DayPlot {
+/** Days as bars, one part on top of the other. */
+export function dayPlot(box: HTMLElement, { parts, days }: DaySeries, scale: number): DayPlot {
   const paths = uPlot.paths.bars?.({ size: [0.8, 40] });
   // The tallest first, so that the others are drawn over it.
-  const sums = models.map((_, model) => days.map(({ values }) => sumTo(values, model) / scale)).reverse();
+  const sums = parts.map((_, part) => days.map(({ values }) => sumTo(values, part) / scale)).reverse();
   const axis = plainAxis(box);
   const options: Omit<uPlot.Options, 'width'> = {
     height: HEIGHT,
@@ -36,7 +35,7 @@ export function dayPlot(box: HTMLElement, { models, days }: DaySeries, scale: nu
     series: [
       {},
       ...sums.map((__, index) => ({
-        fill: () => colourOf(box, `--series-${(models.length - 1 - index) % NUM_COLOURS}`),
+        fill: () => colourOf(box, `--series-${(parts.length - 1 - index) % NUM_COLOURS}`),
         width: 0,
         points: { show: false },
         ...(paths === undefined ? {} : { paths }),

@@ -8,7 +8,15 @@ import { Bar, Empty, Needs, numeric, Problem, Table, ViewHead, Waiting } from '.
 import { linkTo } from './route.ts';
 import { listOf, type UsageRow, usageRowSchema } from './schemas.ts';
 import { admin } from './session.ts';
-import { type DaySeries, MEASURES, type Measure, seriesOf, sharesOf } from './usage-data.ts';
+import {
+  type DaySeries,
+  MEASURES,
+  type Measure,
+  NUM_COLOURS,
+  type Part,
+  seriesOf,
+  sharesOf,
+} from './usage-data.ts';
 import { useAnswer } from './use-answer.ts';
 
 const RANGES = [7, 30, 90] as const;
@@ -19,7 +27,13 @@ interface Wanted {
   readonly keyId: string;
   readonly model: string;
   readonly measure: Measure;
+  readonly part: Part;
 }
+
+const NAMES: Readonly<Record<Part, (row: UsageRow) => string>> = {
+  key: ({ key_id: id = '' }) => nameOf(id),
+  model: ({ model = '' }) => model,
+};
 
 /** What was used, by day, key and model. */
 export function UsageView(): JSX.Element {
@@ -33,7 +47,10 @@ export function UsageView(): JSX.Element {
   );
 }
 
+/** What was answered, and to which question: it is shown until the next answer is there. */
 interface Parts {
+  readonly days: number;
+  readonly part: Part;
   readonly from: string;
   readonly to: string;
   readonly byDay: UsageRow[];
@@ -42,7 +59,7 @@ interface Parts {
   readonly models: string[];
 }
 
-async function readUsage({ days, keyId, model }: Wanted, signal: AbortSignal): Promise<Parts> {
+async function readUsage({ days, keyId, model, part }: Wanted, signal: AbortSignal): Promise<Parts> {
   const [from, to] = [dayAgo(days - 1), dayAgo(0)];
   const rows = async (group: string, isFiltered = true): Promise<UsageRow[]> => {
     const query = new URLSearchParams({ group, from, to, limit: String(MOST_ROWS) });
@@ -51,19 +68,25 @@ async function readUsage({ days, keyId, model }: Wanted, signal: AbortSignal): P
     return (await admin(listOf(usageRowSchema), `/usage?${query.toString()}`, { signal })).data;
   };
   const [byDay, byKey, byModel, all] = await Promise.all([
-    rows('day,model'),
+    rows(`day,${part}`),
     rows('key'),
     rows('model'),
     rows('model', false),
     learnNames(),
   ]);
-  return { from, to, byDay, byKey, byModel, models: all.map(({ model: name = '' }) => name) };
+  return { days, part, from, to, byDay, byKey, byModel, models: all.map(({ model: name = '' }) => name) };
 }
 
 function Usage(): JSX.Element {
-  const wanted = useSignal<Wanted>({ days: 30, keyId: '', model: '', measure: 'completion_tokens' });
-  const { days, keyId, model, measure } = wanted.value;
-  const subject = `${days} ${keyId} ${model}`;
+  const wanted = useSignal<Wanted>({
+    days: 30,
+    keyId: '',
+    model: '',
+    measure: 'completion_tokens',
+    part: 'key',
+  });
+  const { days, keyId, model, measure, part } = wanted.value;
+  const subject = `${days} ${keyId} ${model} ${part}`;
   const { answer, problem } = useAnswer((signal) => readUsage(wanted.value, signal), subject, 10_000);
   const show = (value: number): string => (measure === 'cost_nanos' ? units(value) : number(value));
   const total = answer?.byModel.reduce((sum, row) => sum + row[measure], 0) ?? 0;
@@ -85,10 +108,10 @@ function Usage(): JSX.Element {
       {answer !== undefined && answer.byModel.length > 0 && (
         <>
           <p class="total">
-            <span class="figure">{show(total)}</span> {MEASURES[measure].toLowerCase()} in {days} days
+            <span class="figure">{show(total)}</span> {MEASURES[measure].toLowerCase()} in {answer.days} days
           </p>
           <Days
-            series={seriesOf(answer.byDay, measure, answer.from, answer.to)}
+            series={seriesOf(answer.byDay, measure, NAMES[answer.part], [answer.from, answer.to])}
             measure={measure}
             show={show}
           />
@@ -98,14 +121,14 @@ function Usage(): JSX.Element {
               head="Key"
               total={total}
               show={show}
-              rows={sharesOf(answer.byKey, measure, ({ key_id: id = '' }) => nameOf(id))}
+              rows={sharesOf(answer.byKey, measure, NAMES.key)}
             />
             <Shares
               title="By model"
               head="Model"
               total={total}
               show={show}
-              rows={sharesOf(answer.byModel, measure, ({ model: name = '' }) => name)}
+              rows={sharesOf(answer.byModel, measure, NAMES.model)}
             />
           </div>
         </>
@@ -126,6 +149,14 @@ function Filters({ wanted, models, onChange }: FiltersProps): JSX.Element {
     ['days', 'Time', RANGES.map((days) => [String(days), `${days} days`] as const)],
     ['keyId', 'Key', [['', 'all'], ...knownKeys()]],
     ['model', 'Model', [['', 'all'], ...models.map((name) => [name, name] as const)]],
+    [
+      'part',
+      'Apart by',
+      [
+        ['key', 'key'],
+        ['model', 'model'],
+      ],
+    ],
   ];
   return (
     <div class="filters">
@@ -180,10 +211,10 @@ function Days({ series, measure, show }: DaysProps): JSX.Element {
       <figcaption class="row">
         <h2>By day</h2>
         <ul class="legend">
-          {series.models.map((model, index) => (
-            <li key={model}>
-              <span class={`swatch series-${index % 6}`} aria-hidden="true" />
-              {model}
+          {series.parts.map((part, index) => (
+            <li key={part}>
+              <span class={`swatch series-${index % NUM_COLOURS}`} aria-hidden="true" />
+              {part}
             </li>
           ))}
         </ul>
@@ -191,14 +222,14 @@ function Days({ series, measure, show }: DaysProps): JSX.Element {
       <div ref={box} class="plot" aria-hidden="true" />
       <details>
         <summary>The same as a table</summary>
-        <Table label="Usage by day" heads={['Day (UTC)', ...series.models.map(numeric), numeric('Together')]}>
+        <Table label="Usage by day" heads={['Day (UTC)', ...series.parts.map(numeric), numeric('Together')]}>
           {used.map(({ day, values, total }) => (
             <tr key={day}>
               <th scope="row" class="nowrap">
                 {day}
               </th>
               {values.map((value, index) => (
-                <td class="number" key={series.models[index]}>
+                <td class="number" key={series.parts[index]}>
                   {show(value)}
                 </td>
               ))}

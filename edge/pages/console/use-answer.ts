@@ -2,7 +2,7 @@ import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { wordsOf } from './session.ts';
 
 export interface Answered<T> {
-  /** The last answer; undefined before the first. */
+  /** The last answer, until another comes; undefined before the first. */
   readonly answer: T | undefined;
   /** Why the last question had none, in words. */
   readonly problem: string | undefined;
@@ -18,29 +18,31 @@ export function useAnswer<T>(
   const [state, setState] = useState<{ subject: string; answer?: T; problem?: string }>({ subject });
   const [turn, setTurn] = useState(0);
   const latest = useRef(load);
+  const isAsking = useRef(false);
   latest.current = load;
   const reload = useCallback(() => setTurn((before) => before + 1), []);
   useEffect(() => {
     const controller = new AbortController();
     const { signal } = controller;
+    isAsking.current = true;
     latest
       .current(signal)
       .then((answer) => signal.aborted || setState({ subject, answer }))
       .catch((error: unknown) => {
         if (!signal.aborted) setState((before) => ({ ...before, subject, problem: wordsOf(error) }));
+      })
+      .finally(() => {
+        if (!signal.aborted) isAsking.current = false;
       });
     return () => controller.abort();
   }, [subject, turn]);
   useEffect(() => {
     if (everyMs === undefined) return;
-    const timer = setInterval(() => document.visibilityState === 'visible' && reload(), everyMs);
+    const timer = setInterval(() => {
+      // Whoever is slow to answer is not asked again meanwhile.
+      if (document.visibilityState === 'visible' && !isAsking.current) reload();
+    }, everyMs);
     return () => clearInterval(timer);
   }, [everyMs]);
-  // What was asked of another subject is no answer to this one.
-  const isOfSubject = state.subject === subject;
-  return {
-    answer: isOfSubject ? state.answer : undefined,
-    problem: isOfSubject ? state.problem : undefined,
-    reload,
-  };
+  return { answer: state.answer, problem: state.subject === subject ? state.problem : undefined, reload };
 }
