@@ -148,9 +148,16 @@ function invalidLease(internal: string): TidarError {
 
 type HmacKey = Awaited<ReturnType<typeof crypto.subtle.importKey>>;
 
-function hmacKey(secret: string): Promise<HmacKey> {
-  const bytes = utf8(secret);
-  return crypto.subtle.importKey('raw', bytes, { name: 'HMAC', hash: 'SHA-256' }, false, ['sign', 'verify']);
+/** Of the few secrets that a process has. The keys themselves: a promise must not be shared between a Worker's requests. */
+const hmacKeys = new Map<string, HmacKey>();
+
+async function hmacKey(secret: string): Promise<HmacKey> {
+  const known = hmacKeys.get(secret);
+  if (known !== undefined) return known;
+  const algorithm = { name: 'HMAC', hash: 'SHA-256' };
+  const key = await crypto.subtle.importKey('raw', utf8(secret), algorithm, false, ['sign', 'verify']);
+  hmacKeys.set(secret, key);
+  return key;
 }
 
 export function toBase64Url(bytes: Uint8Array): string {

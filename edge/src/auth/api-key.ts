@@ -1,4 +1,4 @@
-import { sha256Hex, utf8 } from '@tidar/shared/lease.ts';
+import { hmac, sha256Hex, utf8 } from '@tidar/shared/lease.ts';
 import { equalInConstantTime, randomBase32, toBase32 } from './encoding.ts';
 
 /** What begins a key of the API, and a token of the admin API. */
@@ -53,10 +53,8 @@ export async function readApiKey(
 }
 
 async function checkPart(body: string, signer: string): Promise<string> {
-  const algorithm = { name: 'HMAC', hash: 'SHA-256' };
-  const key = await crypto.subtle.importKey('raw', utf8(signer), algorithm, false, ['sign']);
-  const mac = await crypto.subtle.sign('HMAC', key, utf8(body));
-  return toBase32(new Uint8Array(mac, 0, CHECK_BYTES));
+  const mac = await hmac(utf8(body), signer);
+  return toBase32(mac.subarray(0, CHECK_BYTES));
 }
 
 /** The secret has 160 random bits, so a plain hash of it cannot be searched. */

@@ -7,6 +7,8 @@ import type { Tally } from './tally.ts';
 const SETTLE_TRIES = 4;
 const RETRY_MS = 200;
 const WATCH_RETRY_MS = 1_000;
+/** Most answers have begun by then, and many have ended: the ledger's word is not asked in the way of a first token. */
+const WATCH_DELAY_MS = 250;
 
 export interface AccountOptions {
   ledger: LedgerStub;
@@ -140,6 +142,7 @@ export class Account {
   /** Ends the relaying with the ledger's word for it at the moment when its key ends, or another takes over. */
   async watch(controller: AbortController): Promise<void> {
     const { ledger, requestId, reader } = this.#options;
+    await new Promise((resolve) => setTimeout(resolve, WATCH_DELAY_MS));
     while (!controller.signal.aborted) {
       try {
         const { numForwardPasses } = this.#tally.counts();

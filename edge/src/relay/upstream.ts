@@ -176,8 +176,9 @@ class Connection {
   /** Waits for the backend, no longer than `timeoutMs`; whatever goes wrong on the way is the connection's failure. */
   async #within<Value>(timeoutMs: number, wait: () => Promise<Value>): Promise<Value> {
     const { signal } = this.#controller;
-    const silent = new Unreachable(`silent for ${timeoutMs} ms`, { isSilent: true });
-    const timer = setTimeout(() => this.#controller.abort(silent), timeoutMs);
+    // Made only when it happens: an error costs its stack, and every event comes through here.
+    const silent = (): Unreachable => new Unreachable(`silent for ${timeoutMs} ms`, { isSilent: true });
+    const timer = setTimeout(() => this.#controller.abort(silent()), timeoutMs);
     try {
       // What ended while nobody waited ends before another event of its buffer.
       signal.throwIfAborted();
