@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { parseJsonText } from './json.ts';
 
 export const MAX_TOOLS = 128;
 /** Of one message. */
@@ -90,7 +91,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
 
 function parsedOrUndefined(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJsonText(text);
   } catch {
     return undefined;
   }

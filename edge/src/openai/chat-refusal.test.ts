@@ -82,6 +82,11 @@ describe('chat request', () => {
       'invalid_request',
     ],
     ['messages[0].tool_calls[0].function.arguments', { messages: [calling('{"a": 1')] }, 'invalid_request'],
+    [
+      'messages[0].tool_calls[0].function.arguments',
+      { messages: [calling(`{"a":${'['.repeat(5_000)}${']'.repeat(5_000)}}`)] },
+      'invalid_request',
+    ],
     ['messages[0].tool_calls[0].function.arguments', { messages: [calling('[1]')] }, 'invalid_request'],
     ['messages[0].tool_calls[0].function.name', { messages: [calling('{}', 'a b')] }, 'invalid_request'],
     ['tools[0].function', { tools: [{ type: 'function' }] }, 'invalid_request'],
