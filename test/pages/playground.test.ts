@@ -95,10 +95,7 @@ describe('a chat', () => {
     const { script, text } = longAnswer(2000);
     system.scripted.play(script);
     await visit.enter();
-    await visit.panel('Settings');
-    await page.getByLabel('Model', { exact: true }).selectOption('scripted');
-    await page.getByLabel('Tokens at most').fill('2000');
-    await visit.panel('Passes');
+    await visit.askScripted(2000);
     await page.evaluate(`new MutationObserver((records) => {
       globalThis.numAdded = (globalThis.numAdded ?? 0) + records.filter(({ target }) => target.closest?.('.answer'))
         .flatMap(({ addedNodes }) => [...addedNodes]).length;

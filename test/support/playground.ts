@@ -108,6 +108,14 @@ export class Visit {
     await this.page.locator('.model').waitFor();
   }
 
+  /** Settings for the scripted model's answer of so many tokens. */
+  async askScripted(numTokens: number): Promise<void> {
+    await this.panel('Settings');
+    await this.page.getByLabel('Model', { exact: true }).selectOption('scripted');
+    await this.page.getByLabel('Tokens at most').fill(String(numTokens));
+    await this.panel('Passes');
+  }
+
   async send(question = QUESTION): Promise<void> {
     await this.page.getByLabel('Your question').fill(question);
     await this.page.keyboard.press('Enter');

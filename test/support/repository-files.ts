@@ -13,7 +13,7 @@ const SKIPPED_FOLDERS = new Set([
   'fixtures',
   '.built',
 ]);
-const TEXT_FILE = /\.(ts|mjs|js|json|md|toml|html|css|yml|yaml|svg)$|^\.(ci\/run|gitignore|npmrc|\w+rc)$/;
+const TEXT_FILE = /\.(ts|tsx|mjs|js|json|md|toml|html|css|yml|yaml|svg)$|^\.(ci\/run|gitignore|npmrc|\w+rc)$/;
 
 /** Every text file of the repository, golden numbers and what git ignores left out. */
 export function readRepository(folder = ''): SourceFile[] {

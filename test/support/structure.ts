@@ -30,7 +30,7 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 /** The start command starts the whole system, so it alone may reach the server. */
 const START_PATH = /^gpu-backend\/src\/cli\/start(\.ts$|\/)/;
 
-const isSource = (path: string): boolean => /\.(ts|mts|mjs|js)$/.test(path);
+const isSource = (path: string): boolean => /\.(ts|tsx|mts|mjs|js)$/.test(path);
 /** Tests and their helpers; they may import across rooms, and no product file may import them. */
 const isForTests = (path: string): boolean => /\.test\.ts$|\/testing(\.ts$|\/)|^test\//.test(path);
 

@@ -16,7 +16,7 @@ const modelsSchema = z.object({
         block_size: count,
         draft_length: count,
         /** Servers of before did not tell. */
-        decoders: z.array(z.enum(DECODERS).catch('ar')).optional(),
+        decoders: z.array(z.string()).optional(),
       }),
     }),
   ),
@@ -36,9 +36,12 @@ export async function listModels(key: string): Promise<Model[]> {
     contextLength: tidar.context_length,
     blockSize: tidar.block_size,
     draftLength: tidar.draft_length,
-    decoders: tidar.decoders ?? (tidar.block_size > 0 ? ['tidar', 'ar', 'diffusion'] : ['ar']),
+    decoders: known(tidar.decoders ?? (tidar.block_size > 0 ? ['tidar', 'ar', 'diffusion'] : ['ar'])),
   }));
 }
+
+/** In this page's order, which begins with the best. */
+const known = (names: readonly string[]): DecoderName[] => DECODERS.filter((name) => names.includes(name));
 
 const passSchema = stepStatsSchema.extend({ trace: z.array(passTraceSchema).optional() });
 /** What one step of the answer came to. */

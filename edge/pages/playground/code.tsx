@@ -6,7 +6,7 @@ import { EXAMPLES } from './examples.ts';
 import { requestFor } from './settings.ts';
 import { LANGUAGES, snippet } from './snippets.ts';
 import type { Language } from './snippets.ts';
-import { draft, model, settings, turns } from './state.ts';
+import { draft, model, possible, settings, turns } from './state.ts';
 
 const language = signal<Language>('curl');
 
@@ -17,7 +17,7 @@ export function Code(): JSX.Element {
   }
   const question = draft.value.trim() || (turns.value.at(-1)?.question ?? EXAMPLES[0]?.prompt ?? '');
   const messages = [{ role: 'user', content: question } as const];
-  const request = requestFor(settings.value, model.value?.id ?? 'demo', messages);
+  const request = requestFor(possible(settings.value, model.value), model.value?.id ?? 'demo', messages);
   const text = snippet(language.value, location.origin, request);
   return (
     <section class="code" aria-label="The request as code">

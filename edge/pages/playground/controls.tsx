@@ -2,7 +2,7 @@ import { planSchema } from '@tidar/shared/decoder.ts';
 import type { ComponentChildren, JSX } from 'preact';
 import { useId } from 'preact/hooks';
 import type { DecoderName, Model } from './api.ts';
-import { change, model, models, settings } from './state.ts';
+import { change, model, models, possible, settings } from './state.ts';
 
 const DECODER_NAMES: Readonly<Record<DecoderName, string>> = {
   tidar: 'TiDAR',
@@ -13,8 +13,11 @@ const DECODER_NAMES: Readonly<Record<DecoderName, string>> = {
 
 /** How the next question is asked. */
 export function Controls(): JSX.Element {
-  const { decoder, plan, draftLength, beta, temperature, seed, maxTokens, schema, form } = settings.value;
   const served = model.value;
+  const { decoder, plan, draftLength, beta, temperature, seed, maxTokens, schema, form } = possible(
+    settings.value,
+    served,
+  );
   const decoders = served?.decoders ?? (['tidar', 'ar'] as const);
   const drafts = decoder === 'tidar' || decoder === 'speculative';
   return (

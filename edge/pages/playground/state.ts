@@ -78,6 +78,12 @@ export async function loadModels(): Promise<void> {
 const MAX_ANNOUNCED = 600;
 let numTurns = 0;
 
+/** With a decoder that the model has. */
+export function possible(wanted: Settings, served: Model | undefined): Settings {
+  const { decoders = [wanted.decoder] } = served ?? {};
+  return decoders.includes(wanted.decoder) ? wanted : { ...wanted, decoder: decoders[0] ?? 'ar' };
+}
+
 /** Asks a question after all turns before it. Throws where the settings make no request. */
 export function askQuestion(question: string, changes: Partial<Settings> = {}): void {
   const before = turns.value.flatMap((turn): Message[] => [
@@ -85,7 +91,7 @@ export function askQuestion(question: string, changes: Partial<Settings> = {}): 
     { role: 'assistant', content: turn.run.text },
   ]);
   const messages = [...before, { role: 'user', content: question } as const];
-  const asked = { ...settings.value, ...changes };
+  const asked = possible({ ...settings.value, ...changes }, model.value);
   begin(question, new Run(watched(requestFor(asked, model.value?.id ?? '', messages))));
 }
 

@@ -88,7 +88,8 @@ async function announceWhenReady(
     const key = await demoKey(edgeUrl, adminToken, state);
     state.storeAddress(edgeUrl);
     if (model === undefined) throw new TidarError('internal', 'The backend serves no model.');
-    say(`\n  address  ${edgeUrl}/v1\n  key      ${key}\n  model    ${model.id}\n`);
+    say(`\n  address  ${edgeUrl}/v1\n  key      ${key}\n  model    ${model.id}`);
+    say(`  page     ${edgeUrl}/ (takes the key; the console is at ${edgeUrl}/console)\n`);
     say(
       model.has_tokenizer
         ? 'Ask it something:\n'
