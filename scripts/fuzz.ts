@@ -3,12 +3,15 @@ import {
   assertNoStray,
   FlagError,
   numberFlag,
+  oneOf,
   parseFlags,
   runCommand,
   stringFlag,
   wholeNumber,
 } from '../gpu-backend/src/cli/flags.ts';
-import { type FuzzReport, runFuzz } from '../test/fuzz/run.ts';
+import { type FuzzReport, KINDS, runFuzz } from '../test/fuzz/run.ts';
+
+const KIND_NAMES = KINDS.map(({ name }) => name);
 
 const HELP = `Sends bad input of every kind to the real edge and a real backend, and judges every answer.
 
@@ -17,6 +20,7 @@ const HELP = `Sends bad input of every kind to the real edge and a real backend,
   --cases <n>      cases, 1000 by default
   --seed <text>    what they are drawn from; by default the present second
   --case <n>       that one alone once more
+  --kind <name>    only cases of this kind: ${KIND_NAMES.join(', ')}
   --no-slow        leaves out the cases that wait for a time limit
   --help           this text`;
 
@@ -26,7 +30,7 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 async function main(): Promise<void> {
   const text = { type: 'string' } as const;
   const flags = parseFlags(process.argv.slice(2), {
-    ...{ cases: text, seed: text, case: text },
+    ...{ cases: text, seed: text, case: text, kind: text },
     ...{ 'no-slow': { type: 'boolean' }, help: { type: 'boolean' } },
   });
   if (flags.values['help'] === true) return say(HELP);
@@ -44,6 +48,7 @@ async function main(): Promise<void> {
     numCases: only === undefined ? numberFlag(flags, 'cases', 1000, COUNT) : 1,
     print: say,
     signal: controller.signal,
+    kind: oneOf(flags, 'kind', KIND_NAMES),
     hasSlow: flags.values['no-slow'] !== true,
   });
   tell(report);

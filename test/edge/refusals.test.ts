@@ -91,3 +91,24 @@ describe('a parameter that the backend refuses', () => {
     });
   });
 });
+
+describe('a parameter that the backend finds at fault in the middle of an answer', () => {
+  it.each([
+    [{ response_format: { type: 'json_object' } }, 'response_format'],
+    [{ tidar: { regex: 'a*' }, stream: true }, 'tidar.regex'],
+  ])('is named as its client gave it: %j', async (change, named) => {
+    backend.play(async (stage) => {
+      await stage.start();
+      await stage.step([4], 'a');
+      const error = {
+        code: 'invalid_request',
+        message: 'No token can follow.',
+        retryable: false,
+        param: 'grammar',
+      };
+      await stage.raw(`data: ${JSON.stringify({ type: 'error', error })}\n\n`);
+    });
+    const response = await client.post({ model: SCRIPTED_MODEL.id, messages, ...change });
+    expect(await response.text()).toContain(`"param":"${named}"`);
+  });
+});

@@ -3,6 +3,7 @@ import type { Findings, FuzzCase, Kind } from './case.ts';
 import { bodies } from './kinds/bodies.ts';
 import { cors } from './kinds/cors.ts';
 import { framing, pipelines } from './kinds/framing.ts';
+import { grammars } from './kinds/grammars.ts';
 import { headers, repetitions } from './kinds/headers.ts';
 import { heartbeats } from './kinds/heartbeats.ts';
 import { keys } from './kinds/keys.ts';
@@ -17,7 +18,7 @@ import { FuzzWorld } from './world.ts';
 
 export const KINDS: readonly Kind[] = [
   ...[bodies, texts, framing, pipelines, headers, repetitions, keys, routes, queries, cors],
-  ...[heartbeats, leases, requestRoutes, protocolBodies, lying, slow, leaving],
+  ...[heartbeats, leases, requestRoutes, protocolBodies, grammars, lying, slow, leaving],
 ];
 const NUM_LANES = 10;
 /** Who waits for a time limit costs nothing else. */
@@ -30,6 +31,8 @@ export interface FuzzOptions {
   numCases: number;
   print: (line: string) => void;
   signal: AbortSignal;
+  /** Only of this kind; absent: of all. */
+  kind?: string | undefined;
   /** Whether the cases run that wait for a time limit. */
   hasSlow: boolean;
 }
@@ -45,10 +48,16 @@ export interface FuzzReport {
 }
 
 /** The case of a seed and a number: nothing of it depends on those before. */
-export function drawCase(seed: string, index: number, surface: Surface): FuzzCase & { kind: string } {
+export function drawCase(
+  seed: string,
+  index: number,
+  surface: Surface,
+  only?: string,
+): FuzzCase & { kind: string } {
   const random = new Random(`${seed}/${index}`);
-  let left = random.next() * KINDS.reduce((total, { weight }) => total + weight, 0);
-  for (const kind of KINDS) {
+  const kinds = KINDS.filter(({ name }) => only === undefined || name === only);
+  let left = random.next() * kinds.reduce((total, { weight }) => total + weight, 0);
+  for (const kind of kinds) {
     left -= kind.weight;
     if (left < 0) return { ...kind.draw(random, surface), kind: kind.name };
   }
@@ -84,7 +93,7 @@ class Run {
     const slowOnes = new Set<Promise<void>>();
     const lane = async (): Promise<void> => {
       for (let index = this.#take(); index !== undefined; index = this.#take()) {
-        const drawn = drawCase(this.#options.seed, index, this.#world.surface);
+        const drawn = drawCase(this.#options.seed, index, this.#world.surface, this.#options.kind);
         if (drawn.isSlow !== true) await this.#playCase(index, drawn);
         else if (this.#options.hasSlow) await this.#playBeside(slowOnes, index, drawn);
       }
@@ -149,6 +158,7 @@ class Run {
     print(`case ${index}, ${kind}: ${title}`);
     for (const problem of unclear) print(`  unclear: ${problem}`);
     for (const problem of crashed) print(`  crashed: ${problem}`);
-    print(`  again: npm run fuzz -- --seed ${seed} --case ${index}`);
+    const ofKind = this.#options.kind === undefined ? '' : ` --kind ${this.#options.kind}`;
+    print(`  again: npm run fuzz -- --seed ${seed} --case ${index}${ofKind}`);
   }
 }

@@ -158,20 +158,35 @@ async function answer(
   c: Context<AppEnv>,
   relay: Relay,
   form: AnswerForm,
-  { asked, format }: Question,
+  question: Question,
   keptFor: Caller | undefined,
 ): Promise<Response> {
+  const { asked, format } = question;
   const keeper = (contentType: string): AnswerKeeper | undefined =>
     keptFor && new AnswerKeeper(keptFor.ledger, form.requestId, 0, contentType);
   if (asked.stream !== true) {
-    const text = await wholeOf(relay, form);
+    const text = await wholeOf(relay, form).catch((error: unknown) => {
+      throw question.inClientTerms(toTidarError(error));
+    });
     await keeper(JSON_TYPE)?.finish(text);
     return c.body(text, 200, { 'content-type': JSON_TYPE });
   }
-  const chunks = chunksOf(relay, form);
+  const chunks = inTermsOf(question, chunksOf(relay, form));
   const streamKeeper = keeper(EVENT_STREAM);
   const kept = streamKeeper === undefined ? chunks : keptStream(chunks, streamKeeper, format);
   return streamResponse(c, format, kept, () => relay.leave());
+}
+
+/** What ends a text in its middle is told in the words of its client as well. */
+async function* inTermsOf(
+  question: Question,
+  chunks: AsyncGenerator<string, void, void>,
+): AsyncGenerator<string, void, void> {
+  try {
+    yield* chunks;
+  } catch (error) {
+    throw question.inClientTerms(toTidarError(error));
+  }
 }
 
 function nothingToResume(): TidarError {

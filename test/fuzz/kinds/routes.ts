@@ -41,6 +41,11 @@ const NOWHERE = [
     '/internal',
     '/cdn-cgi/trace',
     '/__proto__',
+    '/assets/',
+    '/assets/..%2findex.js',
+    '/assets/%2e%2e%2fworker.json',
+    '/console/x',
+    '/index.js.map',
     '/v1/constructor',
   ],
 ];

@@ -18,3 +18,11 @@ export const GRAMMAR_LIMITS = {
 export function refuse(sentence: string): TidarError {
   return new TidarError('invalid_request', sentence, { param: 'response_format' });
 }
+
+const MAX_QUOTE_LENGTH = 80;
+
+/** A piece of a request in a sentence: no more of it than a person reads. */
+export function quoted(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length <= MAX_QUOTE_LENGTH ? text : `${text.slice(0, MAX_QUOTE_LENGTH)}…`.toWellFormed();
+}

@@ -11,7 +11,7 @@ import {
   sequence,
   text,
 } from './expression.ts';
-import { GRAMMAR_LIMITS, refuse } from './refuse.ts';
+import { GRAMMAR_LIMITS, quoted, refuse } from './refuse.ts';
 
 const ANY: CharRange = [0, MAX_CODE_POINT];
 const DIGIT: CharRange[] = [[0x30, 0x39]];
@@ -70,7 +70,7 @@ class RegexParser {
     try {
       new RegExp(this.#pattern, 'u');
     } catch (error) {
-      throw refuse(`${JSON.stringify(this.#pattern)} is no regular expression: ${(error as Error).message}.`);
+      throw refuse(`${quoted(this.#pattern)} is no regular expression: ${reasonOf(error)}.`);
     }
     const alternatives: Alternative[] = [];
     do {
@@ -105,7 +105,7 @@ class RegexParser {
 
   #unsupported(what: string): Error {
     return refuse(
-      `The regular expression ${JSON.stringify(this.#pattern)} uses ${what}, which is not supported (character ` +
+      `The regular expression ${quoted(this.#pattern)} uses ${what}, which is not supported (character ` +
         `${this.#at + 1}); see docs/structured-output.md for what is.`,
     );
   }
@@ -233,4 +233,9 @@ class RegexParser {
     if (codePoint >= 0xd800 && codePoint <= 0xdfff) throw this.#unsupported('half of a surrogate pair');
     return codePoint;
   }
+}
+
+/** The parser's reason without the pattern, which it says once more. */
+function reasonOf(error: unknown): string {
+  return (error as Error).message.replace(/^Invalid regular expression: \/.*\/\w*: /s, '');
 }

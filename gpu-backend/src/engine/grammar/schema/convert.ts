@@ -12,7 +12,7 @@ import {
   jsonRules,
   NULL,
 } from '../json.ts';
-import { GRAMMAR_LIMITS, refuse } from '../refuse.ts';
+import { GRAMMAR_LIMITS, refuse, quoted } from '../refuse.ts';
 import { anyMatch, wholeMatch } from '../regex.ts';
 import { areDisjoint } from './disjoint.ts';
 import { FORMATS } from './formats.ts';
@@ -82,9 +82,7 @@ class SchemaConverter {
     reader.refuseBeside('$ref');
     const target = reader.string('$ref') ?? '';
     if (target === '#' || target.startsWith('#/')) return this.#reference(target, reader.depth + 1);
-    throw reader.wrong(
-      `refers to ${JSON.stringify(target)}; only "#" and "#/…" within the schema are supported`,
-    );
+    throw reader.wrong(`refers to ${quoted(target)}; only "#" and "#/…" within the schema are supported`);
   }
 
   #reference(pointer: string, depth: number): Expression {
@@ -101,8 +99,7 @@ class SchemaConverter {
     for (const part of pointer.split('/').slice(1)) {
       const key = decode(part).replaceAll('~1', '/').replaceAll('~0', '~');
       const isThere = typeof target === 'object' && target !== null && Object.hasOwn(target, key);
-      if (!isThere)
-        throw refuse(`The JSON schema refers to ${JSON.stringify(pointer)}, which it does not hold.`);
+      if (!isThere) throw refuse(`The JSON schema refers to ${quoted(pointer)}, which it does not hold.`);
       target = (target as Record<string, unknown>)[key];
     }
     return target;
@@ -273,6 +270,6 @@ function stringContent(reader: SchemaReader, keyword: string): Expression {
   const pattern = Object.hasOwn(FORMATS, format) ? FORMATS[format] : undefined;
   if (pattern !== undefined) return inJsonString(wholeMatch(pattern));
   throw reader.wrong(
-    `has the format ${JSON.stringify(format)}, which is not supported; supported are ${Object.keys(FORMATS).join(', ')}`,
+    `has the format ${quoted(format)}, which is not supported; supported are ${Object.keys(FORMATS).join(', ')}`,
   );
 }

@@ -1,4 +1,5 @@
 import type { SchemaReader } from './reader.ts';
+import { quoted } from '../refuse.ts';
 
 export const TYPES = ['object', 'array', 'string', 'number', 'integer', 'boolean', 'null'] as const;
 export type JsonType = (typeof TYPES)[number];
@@ -12,7 +13,7 @@ export function readTypes(reader: SchemaReader): readonly JsonType[] {
   const types = named.filter(isType);
   if (types.length !== named.length || types.length === 0) {
     throw reader.wrong(
-      `has the type ${JSON.stringify(value)}; expected one of ${TYPES.join(', ')}, or a list of them`,
+      `has the type ${quoted(value)}; expected one of ${TYPES.join(', ')}, or a list of them`,
     );
   }
   return types.includes('number') ? types.filter((type) => type !== 'integer') : types;
