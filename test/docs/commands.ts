@@ -15,8 +15,9 @@ const INLINE = /`((?:[A-Z_]+=\S+ )*(?:npm (?:start|test)(?: [^`]*)?|(?:npm run|n
 /** In a block without a language, what only a command looks like. */
 const LOOKS_LIKE_COMMAND = /^(?:[A-Z_]+=\S+ )*(?:npm|npx|node|curl|docker|kubectl|wrangler|git) [\w.@/-]/;
 const NEEDS = /#+ *needs (.+?)\.?$/i;
+const NEEDS_BESIDE = /^\s\(needs ([^)]+)\)/;
 
-/** Every command of a document: of its shell blocks, and of what stands in its text as one. */
+/** Every command of a document: of its shell blocks, and of what stands in its text as one, perhaps with `(needs …)`. */
 export function commandsIn(path: string, document: string): Command[] {
   const prose = document.replaceAll(FENCE, (block) => block.replaceAll(/[^\n]/g, ' '));
   const lineAt = (index: number): number => document.slice(0, index).split('\n').length;
@@ -27,7 +28,7 @@ export function commandsIn(path: string, document: string): Command[] {
       path,
       line: lineAt(inline.index),
       text: withoutVariables(inline[1] ?? ''),
-      needs: undefined,
+      needs: NEEDS_BESIDE.exec(prose.slice(inline.index + inline[0].length))?.[1],
     })),
   ];
 }

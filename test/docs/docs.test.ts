@@ -121,7 +121,7 @@ describe('links of the documents', () => {
 
 describe('what the checks find', () => {
   const page = [
-    'Run `npm run x -- --a 1` or `FOO=1 node y.ts --b`, not `npm` alone.',
+    'Run `npm run x -- --a 1` or `FOO=1 node y.ts --b` (needs a B), not `npm` alone.',
     '```sh',
     'A=1 npm run z -- --c "a # b" --d   # a comment',
     "curl -d '{",
@@ -147,7 +147,7 @@ describe('what the checks find', () => {
       [10, 'docker up', 'Docker'],
       [11, 'curl z)', undefined],
       [1, 'npm run x -- --a 1', undefined],
-      [1, 'node y.ts --b', undefined],
+      [1, 'node y.ts --b', 'a B'],
     ]);
     expect(unmarkedCommandsIn('p', page)).toEqual(['p: npm run hidden']);
     expect(flagsOf('npm run z -- --c "--not" --d-e')).toEqual(['--c', '--d-e']);

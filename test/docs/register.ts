@@ -92,6 +92,13 @@ export const REGISTER: readonly Register[] = [
     ],
   },
   {
+    command: 'npm run screenshots',
+    test: [
+      'test/pages/console.test.ts',
+      'is pictured as npm run screenshots does it, without a complaint and in few bytes',
+    ],
+  },
+  {
     command: 'npm run api-reference',
     test: ['test/edge/openapi.test.ts', 'is what the schemas say now: npm run api-reference writes it'],
   },
@@ -118,6 +125,17 @@ export const REGISTER: readonly Register[] = [
     test: [
       'test/cuda-emulator/checks.ts',
       'every node of a step is on CUDA, and a step copies its inputs and outputs and nothing else',
+    ],
+  },
+  {
+    command: 'npm run fuzz',
+    test: ['test/fuzz/fuzz.test.ts', 'answers ${NUM_CASES} cases clearly, lives on and leaves nothing open'],
+  },
+  {
+    command: 'npm run doctor',
+    test: [
+      'gpu-backend/src/cli/doctor.test.ts',
+      'finds the CPU right: golden numbers, and texts that are plain decoding’s, greedy and sampled',
     ],
   },
   {
