@@ -1,8 +1,7 @@
 import type { Page } from 'playwright-core';
-import { PHONE, type Shot, WIDE } from './shot.ts';
-import { pause, type System } from './system.ts';
+import { PHONE, type Shot, type Stage, WIDE } from './shot.ts';
 
-async function open(page: Page, system: System, path: string): Promise<void> {
+async function open(page: Page, system: Stage, path: string): Promise<void> {
   await page.goto(`${system.edge.url}/console#/${path}`);
   await page.getByLabel('Admin token').fill(system.adminToken);
   await page.getByRole('button', { name: 'Sign in' }).click();
@@ -55,7 +54,8 @@ export const CONSOLE_SHOTS: readonly Shot[] = [
     height: 700,
     async prepare(page, system) {
       for (const count of [1, 2, 4, 6, 8]) await system.askTogether(count);
-      await pause(3_000);
+      // Its next heartbeat says what they took.
+      await page.waitForTimeout(3_000);
       await open(page, system, 'backends');
       await canvas(page);
     },

@@ -1,12 +1,12 @@
 import type { Page } from 'playwright-core';
-import { PHONE, type Shot, WIDE } from './shot.ts';
-import { QUESTIONS, type System } from './system.ts';
+import { QUESTIONS } from './questions.ts';
+import { PHONE, type Shot, type Stage, WIDE } from './shot.ts';
 
 /** Of an answer with its whole trace: enough for some passes, and not for all. */
 const BYTES_OF_HALF = 14_000;
 
 /** Opens the page over the wire, and gives it the key as a person would. */
-async function enter(page: Page, system: System): Promise<void> {
+async function enter(page: Page, system: Stage): Promise<void> {
   await page.goto(system.wire.url);
   await page.getByLabel('API key').fill(system.key);
   await page.getByRole('button', { name: 'Use this key' }).click();
@@ -23,23 +23,24 @@ const view = (page: Page, name: string): Promise<void> =>
   page.getByRole('button', { name, exact: true }).click();
 
 /** A chat whose last answer stands still in its middle, one of its tokens looked at; returned is what lets it go on. */
-async function chatInTheMiddle(page: Page, system: System): Promise<() => void> {
+async function chatInTheMiddle(page: Page, system: Stage): Promise<() => void> {
   await enter(page, system);
-  if ((page.viewportSize()?.width ?? 0) > PHONE.width) {
+  const isWide = (page.viewportSize()?.width ?? 0) > PHONE.width;
+  if (isWide) {
     await send(page, QUESTIONS[2]);
     await ended(page);
   }
   const held = system.wire.holdAfter(BYTES_OF_HALF);
   await send(page, QUESTIONS[1]);
   await held;
-  const passes = page.locator('.turn').last().locator('.answer .pass');
-  await passes.nth(2).waitFor();
-  await passes.nth(1).locator('.token').nth(3).hover();
-  await page.locator('.histogram canvas').waitFor();
+  const answer = page.locator('.turn').last().locator('.answer');
+  await answer.locator('.pass').nth(1).waitFor();
+  await answer.locator('.token').nth(3).hover();
+  if (isWide) await page.locator('.histogram canvas').waitFor();
   return () => system.wire.release();
 }
 
-async function race(page: Page, system: System): Promise<void> {
+async function race(page: Page, system: Stage): Promise<void> {
   await enter(page, system);
   await view(page, 'Race');
   await page.getByLabel('The question of both').fill(QUESTIONS[0]);
@@ -47,7 +48,7 @@ async function race(page: Page, system: System): Promise<void> {
   await page.locator('.verdict').waitFor();
 }
 
-async function howItWorks(page: Page, system: System): Promise<void> {
+async function howItWorks(page: Page, system: Stage): Promise<void> {
   await enter(page, system);
   await page.getByRole('tab', { name: 'Settings' }).click();
   await page.getByLabel('Plan').selectOption('dense');

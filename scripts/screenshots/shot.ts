@@ -3,9 +3,22 @@ import { join } from 'node:path';
 import { TidarError } from '@tidar/shared/errors.ts';
 import type { Browser, Page } from 'playwright-core';
 import { openPage } from '../../test/support/browser.ts';
-import type { System } from './system.ts';
+import type { TcpProxy } from '../../test/support/tcp-proxy.ts';
 
 const MAX_BYTES = 200_000;
+
+/** What pictures are made of: a system that has been used. */
+export interface Stage {
+  readonly edge: { readonly url: string };
+  /** Leads to the edge. */
+  readonly wire: TcpProxy;
+  readonly adminToken: string;
+  /** A key, and the id of one with a budget. */
+  readonly key: string;
+  readonly keyId: string;
+  /** Has so many texts generated at once. */
+  askTogether(count: number): Promise<void>;
+}
 
 export interface Shot {
   /** Of its file, without the ending. */
@@ -14,7 +27,7 @@ export interface Shot {
   readonly width: number;
   readonly height: number;
   /** Brings the page to what is to be seen; what it returns comes after the picture. */
-  readonly prepare: (page: Page, system: System) => Promise<(() => Promise<void> | void) | void>;
+  readonly prepare: (page: Page, system: Stage) => Promise<(() => Promise<void> | void) | void>;
 }
 
 export const WIDE = { width: 1280, height: 820 } as const;
@@ -23,7 +36,7 @@ export const PHONE = { width: 390, height: 780 } as const;
 /** Makes a picture; gives its path and size. A page that complains makes none. */
 export async function takeShot(
   { name, look, width, height, prepare }: Shot,
-  system: System,
+  system: Stage,
   browser: Browser,
   out: string,
 ): Promise<string> {

@@ -11,18 +11,13 @@ import { ADMIN_TOKEN, TEST_SECRETS } from '../../test/support/edge-harness.ts';
 import { RawClient } from '../../test/support/openai-http.ts';
 import { ServeProcess } from '../../test/support/serve-process.ts';
 import { TcpProxy } from '../../test/support/tcp-proxy.ts';
+import { QUESTIONS } from './questions.ts';
+import type { Stage } from './shot.ts';
 
 const SHIFTED_CLOCK = fileURLToPath(new URL('../../test/chaos/shifted-clock.ts', import.meta.url));
 const DAY_MS = 86_400_000;
 const DAYS = 29;
 const PRICES = { '*': { prompt: 150, cached: 75, completion: 600 } };
-
-export const QUESTIONS = [
-  'Ana has 7 bags of 6 apples and 5 loose apples. How many apples does Ana have?',
-  'A kite costs 12 dollars but today it is 7 dollars cheaper. How many dollars do 7 kites cost today?',
-  'What is the capital of Kenya?',
-  'What is the capital of France?',
-] as const;
 
 /** Keys as a small team would have them, and how many questions each asks on a day of so many. */
 const KEYS = [
@@ -35,7 +30,7 @@ const KEYS = [
  * The real edge and a real backend with the demo model behind a wire that can be held, after a month of work: both
  * clocks stand a month back at first, and move on by a day at a time.
  */
-export class System {
+export class System implements Stage {
   readonly edge: ServeProcess;
   readonly wire: TcpProxy;
   readonly admin: AdminClient;
@@ -141,7 +136,7 @@ export class System {
   }
 }
 
-export const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
 
 async function until(isSo: () => Promise<boolean>): Promise<void> {
   const deadline = performance.now() + 60_000;

@@ -100,6 +100,16 @@ describe('npm run admin', () => {
     expect(data.map(({ action }) => action)).toEqual(['key.revoke', 'key.rotate']);
   });
 
+  it('tells what runs, one request with its receipt, and who serves', async () => {
+    const made = await adminJson<Made>(['keys', 'create', '--name', 'looked at']);
+    const requestId = (await new RawClient(edge.url, made.key).post(body)).headers.get('x-request-id') ?? '';
+    expect(await adminJson(['requests', '--limit', '5'])).toMatchObject({ data: [], has_more: false });
+    const found = { key_id: made.id, receipt: { receipt: { request_id: requestId } } };
+    expect(await adminJson(['requests', 'show', requestId, '--key', made.id])).toMatchObject(found);
+    expect(await adminJson(['backends'])).toMatchObject({ data: [{ address: backend.url, status: 'ok' }] });
+    expect(await adminJson(['usage', '--group', 'model'])).toMatchObject({ object: 'list' });
+  });
+
   it('takes a scoped token for what it may do', async () => {
     const made = await adminJson<{ token: string; id: string }>([
       'tokens',

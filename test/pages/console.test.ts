@@ -1,10 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { DEMO_MODEL } from '../../gpu-backend/src/cli/open-model.ts';
 import type { KeyView, UsageCounts } from '../../edge/src/ledger/types.ts';
+import { CONSOLE_SHOTS } from '../../scripts/screenshots/console.ts';
+import { takeShot } from '../../scripts/screenshots/shot.ts';
 import { AdminClient } from '../support/admin-client.ts';
 import { axeProblems, openBrowser, openPage, type WatchedPage } from '../support/browser.ts';
 import { ADMIN_TOKEN } from '../support/edge-harness.ts';
@@ -425,6 +427,21 @@ describe('the page', () => {
     const focused = '`${document.activeElement.tagName} ${document.activeElement.textContent}`';
     await expect.poll(() => page.evaluate(focused)).toBe('H1 Usage');
     expect(await page.title()).toBe('Usage · TiDAR console');
+  });
+
+  it('is pictured as npm run screenshots does it, without a complaint and in few bytes', async () => {
+    const { id, key } = await newKey({ name: 'pictured', budget_tokens: 20_000 });
+    await answerTo(key);
+    await billed(id);
+    const stage = {
+      ...{ edge, wire: site.proxy, adminToken: ADMIN_TOKEN, key, keyId: id },
+      askTogether: async () => void (await answerTo(key)),
+    };
+    for (const name of ['console-key', 'console-phone']) {
+      const shot = CONSOLE_SHOTS.find((each) => each.name === name)!;
+      expect(await takeShot(shot, stage, browser, folder)).toMatch(/ {2}\d+ kB$/);
+      expect((await stat(join(folder, `${name}.png`))).size).toBeGreaterThan(10_000);
+    }
   });
 
   it('loads little, and from this server alone', async () => {
