@@ -3,7 +3,7 @@ import { TidarError } from '@tidar/shared/errors.ts';
 import { adapterTensors } from './adapter.ts';
 import type { ModelConfig } from './config.ts';
 import type { ModelOutline } from './folder.ts';
-import { heldBytes, productShapes } from './quantization/scheme.ts';
+import { heldBytes, numScales, packedBytes, productShapes } from './quantization/scheme.ts';
 import { numElements } from './safetensors.ts';
 
 /** What a model takes, in bytes, where its products are computed in some type. */
@@ -24,6 +24,7 @@ const LOGIT_ROWS = 96;
 /** Node and onnxruntime themselves: 100 to 130 MiB measured. */
 const PROCESS_BYTES = 150 * 2 ** 20;
 const CACHE_TOKENS = 1000;
+const TOKEN_TABLE = 'model.embed_tokens.weight';
 
 export function countParameters({ tensors }: Pick<ModelOutline, 'tensors'>): number {
   return [...tensors.values()].reduce((sum, { shape }) => sum + numElements(shape), 0);
@@ -36,7 +37,7 @@ export function countParameters({ tensors }: Pick<ModelOutline, 'tensors'>): num
 export function cpuMemory(outline: ModelOutline): MemoryNeed {
   const { config, adapter, quantization } = outline;
   const tensors = [...outline.tensors.values()];
-  const table = outline.tensors.get('model.embed_tokens.weight');
+  const table = outline.tensors.get(TOKEN_TABLE);
   const multiplied = config.tieWordEmbeddings ? tensors : tensors.filter((tensor) => tensor !== table);
   const products = quantization === undefined ? [] : productShapes(config, quantization);
   const inFewerBits = new Set(products.flatMap(({ weights }) => weights));
@@ -51,9 +52,15 @@ export function cpuMemory(outline: ModelOutline): MemoryNeed {
 
 /** A device that computes in a type of so many bytes holds every weight in it once. */
 export function deviceMemory(outline: ModelOutline, bytesPerElement: number): MemoryNeed {
-  const { config } = outline;
+  const { config, quantization } = outline;
+  const products = quantization === undefined ? [] : productShapes(config, quantization);
+  const inFewerBits = new Set(products.flatMap(({ weights }) => weights));
+  // The token table is read as it was, also where the head that is tied to it has fewer bits.
+  const others = [...outline.tensors].filter(([name]) => name === TOKEN_TABLE || !inFewerBits.has(name));
+  const elements = others.reduce((sum, [, { shape }]) => sum + numElements(shape), 0);
+  const packed = products.map((product) => packedBytes(product) + bytesPerElement * numScales(product));
   return {
-    weights: bytesPerElement * countParameters(outline),
+    weights: bytesPerElement * elements + packed.reduce((sum, bytes) => sum + bytes, 0),
     mapped: 0,
     ...perToken(config, bytesPerElement),
   };
