@@ -10,7 +10,7 @@ const HELP = `Time to the first token through the edge against the backend asked
   npm run bench -- edge [flags]
 
   --pairs N        pairs of requests (2000)
-  --warm-up N      pairs before those that count (100)
+  --warm-up N      pairs before those that count (300)
   --seed N         what the questions differ by (1)
 ${COMMON_HELP}
 
@@ -22,7 +22,7 @@ export async function edgeCommand(args: readonly string[]): Promise<boolean> {
   if (flags === undefined) return true;
   const options = {
     numPairs: numberFlag(flags, 'pairs', 2000, wholeNumber(1, 1_000_000)),
-    numWarmUps: numberFlag(flags, 'warm-up', 100, wholeNumber(0, 1_000_000)),
+    numWarmUps: numberFlag(flags, 'warm-up', 300, wholeNumber(0, 1_000_000)),
     seed: numberFlag(flags, 'seed', 1, wholeNumber(0)),
     onProgress: showProgress,
   };

@@ -133,26 +133,6 @@ describe('a generation over SSE', () => {
     expect(closingEvents(events)).toEqual([events.at(-1)]);
     expect(events.at(-1)).toMatchObject({ type: 'error', error: { code: 'lease_expired', retryable: true } });
   });
-
-  it('is counted under the names that vLLM uses', async () => {
-    const names = [
-      'vllm:generation_tokens_total',
-      'vllm:prompt_tokens_total',
-      'vllm:spec_decode_num_draft_tokens_total',
-    ];
-    const before = await Promise.all(names.map((name) => backend.metric(name)));
-    const events = await readEvents(await backend.post(requestBody({ trace: 'stats' })));
-    const after = await Promise.all(names.map((name) => backend.metric(name)));
-    const drafts = events.reduce(
-      (sum, event) => sum + (event.type === 'step' ? Math.max(0, (event.stats?.drafted ?? 0) - 1) : 0),
-      0,
-    );
-    expect(after.map((value, index) => value - before[index]!)).toEqual([
-      greedy.length,
-      prompt.length,
-      drafts,
-    ]);
-  });
 });
 
 describe('a lease', () => {
