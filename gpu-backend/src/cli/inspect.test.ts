@@ -52,6 +52,17 @@ describe('an inspection', () => {
     expect(report(ministral.path)).toContain('tools called in the form mistral-args, thoughts in [THINK]');
   });
 
+  it('counts weights in fewer bits as they are held, and says so', () => {
+    const folder = fixturePath('qwen3-tidar');
+    const { model } = inspectFolder(folder, { quantize: 'int4' }, ENOUGH);
+    const plain = modelOf(folder).memory;
+    expect(model!.memory.cpu.weights).toBeLessThan(0.4 * plain.cpu.weights);
+    expect(model!.memory.halfPrecision.weights).toBeLessThan(0.6 * plain.halfPrecision.weights);
+    const lines = reportLines(inspectFolder(folder, { quantize: 'int4' }, ENOUGH)).join('\n');
+    expect(lines).toContain('memory         CPU, float32, products’ weights in int4: ');
+    expect(reportLines(inspect(folder)).join('\n')).not.toContain('int4');
+  });
+
   it('counts memory by what the weights are, not by what the files hold', () => {
     const json = {
       model_type: 'qwen3',

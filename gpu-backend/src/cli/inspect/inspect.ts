@@ -30,6 +30,8 @@ export interface ModelFacts {
   readonly files: readonly string[];
   readonly config: ModelOutline['config'];
   readonly adapter?: { readonly rows: string; readonly numWeights: number; readonly rank: number };
+  /** What the flags ask for. */
+  readonly quantization?: ModelOutline['quantization'];
   readonly memory: { readonly cpu: MemoryNeed; readonly halfPrecision: MemoryNeed };
 }
 
@@ -77,7 +79,7 @@ function otherFeatures(folder: string): string[] {
 }
 
 function modelFacts(outline: ModelOutline): ModelFacts {
-  const { config, tensors, adapter } = outline;
+  const { config, tensors, adapter, quantization } = outline;
   const dtypes: Record<string, number> = {};
   for (const { dtype, shape } of tensors.values()) {
     dtypes[dtype] = (dtypes[dtype] ?? 0) + numElements(shape);
@@ -93,6 +95,7 @@ function modelFacts(outline: ModelOutline): ModelFacts {
     ...(adapter && pair
       ? { adapter: { rows: adapter.rows, numWeights: adapter.weights.size, rank: pair.a.shape[0] ?? 0 } }
       : {}),
+    ...(quantization === undefined ? {} : { quantization }),
     memory: { cpu: cpuMemory(outline), halfPrecision: deviceMemory(outline, 2) },
   };
 }

@@ -81,12 +81,13 @@ function templateText({ hasChatTemplate, marks: { calls, thoughts } }: Tokenizer
   return `chat template, ${tools}${thoughts === undefined ? '' : `, thoughts in ${thoughts.open}`}`;
 }
 
-function memoryLines({ memory: { cpu, halfPrecision } }: ModelFacts): string[] {
+function memoryLines({ memory: { cpu, halfPrecision }, quantization }: ModelFacts): string[] {
+  const bits = quantization === undefined ? '' : `, products’ weights in ${quantization}`;
   return [
-    line('memory', `CPU, float32: ${formatBytes(leastBytes(cpu))}: ${describeMemory(cpu)}`),
+    line('memory', `CPU, float32${bits}: ${formatBytes(leastBytes(cpu))}: ${describeMemory(cpu)}`),
     line(
       '',
-      `a device in 16 bits: ${formatBytes(leastBytes(halfPrecision))}: ${describeMemory(halfPrecision)}`,
+      `a device in 16 bits${bits}: ${formatBytes(leastBytes(halfPrecision))}: ${describeMemory(halfPrecision)}`,
     ),
   ];
 }
