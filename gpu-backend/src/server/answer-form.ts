@@ -1,8 +1,9 @@
+import { TidarError } from '@tidar/shared/errors.ts';
 import type { ChatInput } from '@tidar/shared/chat.ts';
 import type { GenerateRequest } from '@tidar/shared/protocol.ts';
 import type { GrammarSpec, ToolCallsSpec } from '../engine/grammar/spec.ts';
 import type { AnswerMarks, CallFormName, ThoughtMarks } from '../model/answer/forms.ts';
-import { markNames } from '../model/answer/forms.ts';
+import { FORMS, markNames } from '../model/answer/forms.ts';
 import type { TextParameters } from '../model/answer/xml-scanner.ts';
 import { textParametersOf } from '../model/answer/xml-scanner.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
@@ -15,6 +16,8 @@ export interface AnswerForm {
   readonly isThinking: boolean;
   /** Of calls in the form of XML: which parameters are texts. */
   readonly textParameters?: TextParameters | undefined;
+  /** Calls stand in place of a text: a text of a form of its own may hold what looks like one. */
+  readonly isTextOrCalls: boolean;
   /** What the ids of calls are made of. */
   readonly requestId: string;
 }
@@ -22,11 +25,11 @@ export interface AnswerForm {
 /** How far back a prompt is read for the mark that opens a thought. */
 const NUM_LAST_TOKENS = 16;
 
-type Asked = Pick<GenerateRequest, 'input' | 'request_id'>;
+type Asked = Pick<GenerateRequest, 'input' | 'request_id' | 'grammar'>;
 
 /** Undefined where the text is the answer as it stands. It follows from the request and its prompt alone. */
 export function answerFormOf(
-  { input, request_id: requestId }: Asked,
+  { input, grammar, request_id: requestId }: Asked,
   promptIds: readonly number[],
   tokenizer: Tokenizer | undefined,
 ): AnswerForm | undefined {
@@ -40,8 +43,8 @@ export function answerFormOf(
   };
   if (marks.thoughts === undefined && marks.calls === undefined) return undefined;
   const isThinking = beginning === 'in a thought';
-  if (marks.calls !== 'xml') return { marks, isThinking, requestId };
-  return { marks, isThinking, requestId, textParameters: textParametersOf(input.tools ?? []) };
+  const form = { marks, isThinking, isTextOrCalls: grammar !== undefined, requestId };
+  return marks.calls === 'xml' ? { ...form, textParameters: textParametersOf(input.tools ?? []) } : form;
 }
 
 /** Templates open a thought for the model, or close an empty one, so that it does not think. */
@@ -66,8 +69,11 @@ export function grammarOf(
   const { marks, isThinking } = form;
   const specialMarks = markNames(marks).filter((mark) => tokenizer.isSpecial(mark));
   const { thoughts, calls } = marks;
-  if (calls !== undefined)
-    return { ...callsOf(input, calls), specialMarks, thoughts, isThinking, text: grammar };
+  if (calls !== undefined) {
+    const spec = callsOf(input, calls);
+    if (FORMS[calls].open === '' && spec.mode === 'auto' && grammar !== undefined) throw ambiguous();
+    return { ...spec, specialMarks, thoughts, isThinking, text: grammar };
+  }
   if (grammar === undefined || thoughts === undefined) return grammar;
   return { type: 'after_thought', thoughts, isThinking, specialMarks, text: grammar };
 }
@@ -86,4 +92,10 @@ function callsOf(
       .map(({ name, parameters, strict }) => ({ name, parameters, strict })),
     isParallel: isParallel && named === undefined,
   };
+}
+
+function ambiguous(): TidarError {
+  const sentence =
+    'This model begins a call with "{", as a text of a form may begin: give tools or a form, or tool_choice \'required\'.';
+  return new TidarError('invalid_request', sentence, { param: 'grammar' });
 }

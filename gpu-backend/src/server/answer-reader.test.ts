@@ -1,6 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { loadTiny, TINY_TOKENIZER_CONFIG, tinyTokenizerJson } from '../model/testing/tiny-tokenizer.ts';
+import {
+  loadTiny,
+  refusal,
+  TINY_TOKENIZER_CONFIG,
+  tinyTokenizerJson,
+} from '../model/testing/tiny-tokenizer.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import type { AnswerForm } from './answer-form.ts';
 import { answerFormOf, grammarOf } from './answer-form.ts';
@@ -21,6 +26,7 @@ const tokenizer = (() => {
 const form: AnswerForm = {
   marks: { calls: 'mistral-args', thoughts: THOUGHTS },
   isThinking: false,
+  isTextOrCalls: false,
   requestId: 'req_1',
 };
 const TEXT =
@@ -122,5 +128,17 @@ describe('the form of an answer', () => {
     expect(specAfter('a')).toMatchObject({ ...thought, isThinking: false });
     expect(specAfter('a[THINK]')).toMatchObject({ ...thought, isThinking: true });
     expect(specAfter('a[THINK][/THINK]')).toEqual(grammar);
+  });
+
+  it('is refused beside another in which a call could not be told from a text', () => {
+    const made = tokenizer('{"name": x, "parameters": y} {{ tools }}');
+    const grammar = { type: 'json_object' as const };
+    const refused = (input: object) => {
+      const request = { ...asked, input: { ...asked.input, tools, ...input }, grammar };
+      return () => grammarOf(request, answerFormOf(request, [], made), made);
+    };
+    expect(refusal(refused({})).param).toBe('grammar');
+    expect(refused({ tool_choice: 'required' })()).toMatchObject({ type: 'tool_calls', mode: 'required' });
+    expect(refused({ tool_choice: 'none' })()).toEqual(grammar);
   });
 });

@@ -179,6 +179,19 @@ describe('a text of a model', () => {
     );
   });
 
+  it('of a form of its own is no call for what it holds, but may be a call in its place', () => {
+    const marks = { calls: 'hermes' as const, thoughts: THINK };
+    const read = (text: string): Read => {
+      const parser = new AnswerParser(marks, { isTextOrCalls: true });
+      return joined([parser.push(text), parser.flush()]);
+    };
+    const object = '{"a": "<tool_call> <think>"}';
+    expect(read(object)).toEqual({ reasoning: '', text: object, calls: [] });
+    expect(read(`<think>Hm</think>\n${object}`)).toEqual({ reasoning: 'Hm', text: object, calls: [] });
+    const call = '<tool_call>{"name": "turn_light", "arguments": {"on":true}}</tool_call>';
+    expect(read(`<think>Hm</think>${call}`).calls).toEqual([light]);
+  });
+
   it('comes in the order of thoughts, text and calls', () => {
     for (const sample of Object.values(SAMPLES)) {
       const parser = parserOf(sample);

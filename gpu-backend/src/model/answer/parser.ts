@@ -22,6 +22,8 @@ export interface AnswerParts {
 export interface Beginning {
   /** The prompt ends within a thought. */
   readonly isThinking?: boolean;
+  /** Calls stand in place of a text, none after it. */
+  readonly isTextOrCalls?: boolean;
   /** Of calls in the form of XML. */
   readonly textParameters?: TextParameters | undefined;
 }
@@ -38,6 +40,7 @@ export class AnswerParser {
   readonly #thoughts: ThoughtMarks | undefined;
   readonly #form: CallForm | undefined;
   readonly #textParameters: TextParameters;
+  readonly #isTextOrCalls: boolean;
   #place: Place;
   /** Characters that are not told yet: white space and the beginning of a mark, or a name that is not complete. */
   #held = '';
@@ -52,7 +55,11 @@ export class AnswerParser {
   #text = '';
   #calls: CallPiece[] = [];
 
-  constructor({ thoughts, calls }: AnswerMarks, { isThinking = false, textParameters = {} }: Beginning = {}) {
+  constructor(
+    { thoughts, calls }: AnswerMarks,
+    { isThinking = false, isTextOrCalls = false, textParameters = {} }: Beginning = {},
+  ) {
+    this.#isTextOrCalls = isTextOrCalls;
     this.#textParameters = textParameters;
     this.#thoughts = thoughts;
     this.#form = calls === undefined ? undefined : FORMS[calls];
@@ -108,9 +115,13 @@ export class AnswerParser {
     const isFirst = !this.#hasText && this.#held.trim() === '';
     if (form?.open === '' && isFirst && char === '{') return this.#begin(char);
     const call = form?.open === '' ? PYTHON_MARK : (form?.open ?? '');
-    const thought = this.#hasText ? '' : (this.#thoughts?.open ?? '');
-    const mark = this.#hold(char, [thought, call]);
+    const thought = this.#thoughts?.open ?? '';
+    const mark = this.#hold(char, [this.#hasText ? '' : thought, this.#mayCall ? call : '']);
     if (mark !== undefined) this.#enter(mark === call ? 'call' : 'thought');
+  }
+
+  get #mayCall(): boolean {
+    return !this.#isTextOrCalls || !this.#hasText;
   }
 
   #inThought(char: string): void {

@@ -81,7 +81,8 @@ export function read(
 ): { told: AnswerParts; calls: Call[]; isComplete: boolean } {
   const marks = { calls: spec.form, ...(spec.thoughts && { thoughts: spec.thoughts }) };
   const textParameters = textParametersOf(spec.tools);
-  const parser = new AnswerParser(marks, { isThinking: spec.isThinking, textParameters });
+  const isTextOrCalls = spec.text !== undefined;
+  const parser = new AnswerParser(marks, { isThinking: spec.isThinking, isTextOrCalls, textParameters });
   const told = parser.push(text);
   const calls: Call[] = [];
   for (const { index, name, arguments: more } of told.calls) {

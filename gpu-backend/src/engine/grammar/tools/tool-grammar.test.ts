@@ -168,6 +168,10 @@ describe('the schema of a function', () => {
     expect(takes(grammar.start(), tokensOf('"yes"'), 256)).toBe(true);
     expect(takes(grammar.start(), tokensOf(CALLS.hermes.text), 256)).toBe(true);
     expect(takes(grammar.start(), tokensOf('yes'), 256)).toBe(false);
+    const spec = specOf('hermes', { mode: 'auto', text: { type: 'json_object' } });
+    const holding = `{"a": ${JSON.stringify(CALLS.hermes.text)}}`;
+    expect(takes((await compiler.compile(spec)).start(), tokensOf(holding), 256)).toBe(true);
+    expect(read(spec, holding)).toMatchObject({ told: { text: holding }, calls: [] });
   });
 
   it('allows one call where several are not wanted', async () => {
