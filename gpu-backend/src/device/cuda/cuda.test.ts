@@ -45,6 +45,8 @@ describe('the settings of CUDA', () => {
       gpu_mem_limit: '1048576000',
       arena_extend_strategy: 'kSameAsRequested',
       enable_cuda_graph: '1',
+      use_tf32: '0',
+      enable_skip_layer_norm_strict_mode: '1',
       do_copy_in_default_stream: '1',
     });
     expect(providerOptions(parseCudaOptions(''))).not.toHaveProperty('gpu_mem_limit');

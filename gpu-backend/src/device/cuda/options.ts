@@ -55,6 +55,10 @@ export function providerOptions({ device, memoryMib, arena, graphs }: CudaOption
     ...(memoryMib === undefined ? {} : { gpu_mem_limit: String(memoryMib * MEBIBYTE) }),
     arena_extend_strategy: arena === 'power-of-two' ? 'kNextPowerOfTwo' : 'kSameAsRequested',
     enable_cuda_graph: graphs === 'on' ? '1' : '0',
+    // float32 means float32: by default products are rounded to 10 bits of mantissa.
+    use_tf32: '0',
+    // Sums before a norm are kept in float32, whatever is computed in.
+    enable_skip_layer_norm_strict_mode: '1',
     // Inputs and outputs are copied before and after a run; within it all is one stream.
     do_copy_in_default_stream: '1',
   };
