@@ -20,7 +20,9 @@ export function copyModel(from: string, changes: Readonly<Record<string, unknown
   const root = mkdtempSync(join(tmpdir(), 'tidar model '));
   const path = join(root, basename(from));
   mkdirSync(path);
-  for (const fileName of readdirSync(from)) copyFileSync(join(from, fileName), join(path, fileName));
+  // Folders in it are what a start keeps there for the next.
+  for (const entry of readdirSync(from, { withFileTypes: true }).filter((each) => each.isFile()))
+    copyFileSync(join(from, entry.name), join(path, entry.name));
   const configPath = join(path, 'config.json');
   const config = JSON.parse(readFileSync(configPath, 'utf8')) as Record<string, unknown>;
   writeFileSync(configPath, JSON.stringify({ ...config, ...changes }));
