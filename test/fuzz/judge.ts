@@ -36,7 +36,7 @@ const INSIDE: readonly RegExp[] = [
 const LONGEST_MESSAGE = 600;
 /** Says what would be right, and not only that something is wrong. */
 const GUIDANCE =
-  /expected|\bonly\b|must|at most|at least|\bgive\b|\bsend\b|\bset\b|\buse\b|try |needs?\b|here:|takes|than|check |leave|supported|names|well-formed|nothing at|no such|there (is|are)|has no|is for|restore|vocabulary of|context (is|of)|means nothing|is started once|knows nothing|serves|unknown parameter|is no regular expression: \w|can't be read at|no text can satisfy|no value satisfies|does not (hold|define)|not valid JSON|not valid UTF-8|has expired|was signed|ended|has an?\b/i;
+  /expected|\bonly\b|must|at most|at least|\bgive\b|\bsend\b|\bset\b|\buse\b|try |needs?\b|here:|takes|than|check |leave|supported|names|well-formed|nothing at|no such|there (is|are)|has no|is for|restore|vocabulary of|context (is|of)|means nothing|is started once|knows nothing|serves|unknown parameter|is no regular expression: \w|is between|can't be read at|no text can satisfy|no value satisfies|does not (hold|define)|not valid JSON|not valid UTF-8|has expired|was signed|ended|has an?\b/i;
 /** The JSON answers of the edge say how a browser is to take them. */
 const SECURITY_HEADERS = ['x-content-type-options', 'content-security-policy', 'x-request-id'];
 

@@ -20,6 +20,8 @@ export interface Stage {
   request: GenerateRequest;
   lease: LeasePayload;
   response: ServerResponse;
+  /** What its journal says first, when the ledger asks; after that the truth. */
+  journal(say: (response: ServerResponse, truth: JournalAnswer) => void): void;
 }
 export type Lie = (stage: Stage) => void | Promise<void>;
 
@@ -31,6 +33,8 @@ export class Liar {
   readonly url: string;
   readonly #server: ReturnType<typeof createServer>;
   readonly #lies: ReadonlyMap<string, Lie>;
+  /** Of the requests whose journal lies once. */
+  readonly #journals = new Map<string, (response: ServerResponse, truth: JournalAnswer) => void>();
 
   private constructor(server: ReturnType<typeof createServer>, url: string, lies: ReadonlyMap<string, Lie>) {
     this.#server = server;
@@ -63,9 +67,14 @@ export class Liar {
     const lease = leaseOf(http);
     if (http.url === '/v1/generate') {
       const request = JSON.parse(body) as GenerateRequest;
-      await this.#lies.get(textOf(request))?.({ request, lease, response });
+      const journal: Stage['journal'] = (say) => void this.#journals.set(lease.request_id, say);
+      await this.#lies.get(textOf(request))?.({ request, lease, response, journal });
     } else if (lease.purpose === 'read' && !body.includes('"stream":true')) {
-      json(response, 200, journalOf(lease));
+      const say = this.#journals.get(lease.request_id);
+      this.#journals.delete(lease.request_id);
+      const truth = journalOf(lease);
+      if (say === undefined) json(response, 200, truth);
+      else say(response, truth);
     } else {
       const error = { code: 'not_found', message: 'This backend knows nothing of it.', retryable: false };
       json(response, 404, { error });

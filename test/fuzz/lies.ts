@@ -1,5 +1,5 @@
 import { encodeGenerateEvent, type GenerateEvent } from '@tidar/shared/protocol.ts';
-import type { Lie, Stage } from './liar.ts';
+import { json, type Lie, type Stage } from './liar.ts';
 
 /** What a client is to get: the whole text, or one clear error. */
 export type Outcome = 'whole' | 'error';
@@ -219,11 +219,39 @@ const BOUNDLESS: Readonly<Record<string, NamedLie>> = {
   }),
 };
 
+/** A stream that breaks off, and a journal that lies of it to the ledger. */
+const journal = (say: Parameters<Stage['journal']>[0]): NamedLie =>
+  late(async (stage) => {
+    stage.journal(say);
+    await send(stage, [startOf(stage)], false);
+    stage.response.destroy();
+  });
+const changed = (changes: object): NamedLie =>
+  journal((response, truth) => json(response, 200, { ...truth, ...changes }));
+const JOURNALS: Readonly<Record<string, NamedLie>> = {
+  'a journal of HTML': journal((response) => void response.end('<html>')),
+  'a journal that is broken': journal((response) => void response.writeHead(500).end('{')),
+  'a journal of 40 MiB': changed({ more: 'x'.repeat(40 * MEBIBYTE) }),
+  'a journal that is elsewhere': journal((response) => void response.writeHead(302, { location: '/' }).end()),
+  'a journal of another request': changed({ request_id: 'req_another' }),
+  'a journal of more choices': changed({ token_counts: [1, 2, 3] }),
+  'a journal of tokens below zero': changed({ token_counts: [-5] }),
+  'a journal of more tokens than there can be': changed({
+    state: 'ended',
+    token_counts: [9_000_000_000_000],
+  }),
+  'a journal of a prompt that cannot be': changed({
+    usage: { ...usage, prompt_tokens: 9_000_000_000_000_000 },
+  }),
+  'a journal of nothing': changed({ usage: undefined }),
+};
+
 export const LIES: Readonly<Record<string, NamedLie>> = {
   ...RIGHT,
   ...NO_STREAM,
   ...NO_PROTOCOL,
   ...BOUNDLESS,
+  ...JOURNALS,
 };
 export const liesByName: ReadonlyMap<string, Lie> = new Map(
   Object.entries(LIES).map(([name, { lie }]) => [name, lie]),

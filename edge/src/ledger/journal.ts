@@ -58,13 +58,21 @@ export function hearJournal(
   if (row.state === 'open' && row.ask_at_ms > nowMs) return undefined;
   if (row.backend === null) return ruleOf(row);
   if (word !== 'unreachable' && hasNeverStarted(row, word)) return neverStarted(row);
-  if (typeof word === 'object' && word.answer.attempt === attempt) {
+  if (typeof word === 'object' && word.answer.attempt === attempt && isPossible(row, word.answer)) {
     if (word.answer.state !== 'running') return billOf(row, word.answer);
     const againMs = row.reader_left === 1 ? RUNNING_RETRY_MS : graceMs;
     askAgain(sql, row, { atMs: nowMs + againMs, lostSinceMs: null, numAsks: 0 });
     return undefined;
   }
   return withoutJournal(sql, row, nowMs);
+}
+
+/** No prompt, and no choice, is longer than the model's context: a journal that says so is asked again. */
+function isPossible(
+  { context_length: most }: RequestRow,
+  { usage, token_counts: counts }: JournalAnswer,
+): boolean {
+  return Math.max(usage.prompt_tokens, ...counts) <= most && usage.cached_tokens <= usage.prompt_tokens;
 }
 
 /** The attempt was granted, and its instance knows only of earlier ones, or of none though none of its own is lost. */

@@ -1,4 +1,9 @@
-import { readRequestSchema, renewAnswerSchema, requestPath } from '@tidar/shared/journal.ts';
+import {
+  forgetAnswerSchema,
+  readRequestSchema,
+  renewAnswerSchema,
+  requestPath,
+} from '@tidar/shared/journal.ts';
 import { type JournalAnswer, journalAnswerSchema } from '@tidar/shared/journal.ts';
 import { errorBodySchema, TidarError } from '@tidar/shared/errors.ts';
 import { utf8 } from '@tidar/shared/lease.ts';
@@ -69,8 +74,10 @@ export class Instance {
   async journal(): Promise<JournalAnswer> {
     const body = utf8(JSON.stringify({ stream: false }));
     const lease = await this.#lease({ purpose: 'read', body, endToken: 0 });
-    const answer = await this.#post(requestPath(this.#identity.requestId), body, lease);
-    return journalAnswerSchema.parse(answer);
+    const { requestId, numChoices } = this.#identity;
+    const answer = journalAnswerSchema.safeParse(await this.#post(requestPath(requestId), body, lease)).data;
+    if (answer?.request_id === requestId && answer.token_counts.length === numChoices) return answer;
+    throw new Unreachable('a journal that is none, or of another request');
   }
 
   /** Lets the running attempt go on to the grant's end; returns where it ends now. */
@@ -79,6 +86,14 @@ export class Instance {
     const lease = await this.#lease({ purpose: 'renew', body, endToken });
     const answer = await this.#post(`${requestPath(this.#identity.requestId)}/lease`, body, lease);
     return renewAnswerSchema.parse(answer).end_token;
+  }
+
+  /** Deletes what the journal keeps of the request's text; of how many attempts it did. */
+  async forget(): Promise<number> {
+    const body = new Uint8Array();
+    const lease = await this.#lease({ purpose: 'forget', body, endToken: 0 });
+    const answer = await this.#post(`${requestPath(this.#identity.requestId)}/forget`, body, lease);
+    return forgetAnswerSchema.parse(answer).num_forgotten;
   }
 
   #open(path: string, body: Uint8Array<ArrayBuffer>, lease: string, outer: AbortSignal): Promise<Upstream> {

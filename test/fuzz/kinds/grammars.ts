@@ -67,7 +67,7 @@ const FORMS: Readonly<Record<string, () => Form>> = {
   'a schema that refers to nothing': () => schema({ $ref: '#/$defs/none' }),
   'a schema of another place': () => schema({ $ref: 'https://evil.test/schema.json' }),
   'a deep schema': () =>
-    schema(nested(40, { type: 'string' } as object, (items) => ({ type: 'array', items }))),
+    schema(nested<object>(40, { type: 'string' }, (items) => ({ type: 'array', items }))),
   'a schema of many fields': () =>
     schema({
       type: 'object',
@@ -80,7 +80,7 @@ const FORMS: Readonly<Record<string, () => Form>> = {
   'a number of many digits': () => schema({ type: 'integer', minimum: 10 ** 15, maximum: 10 ** 15 + 9 }),
   'choices of schemas': () =>
     schema(
-      nested(8, { type: 'string' } as object, (inner) => ({
+      nested<object>(8, { type: 'string' }, (inner) => ({
         anyOf: [inner, { type: 'array', items: inner }],
       })),
     ),
