@@ -187,7 +187,7 @@ describe('a page of another origin', () => {
     const asked = await send('/v1/chat/completions', origin, allowed, preflight);
     expect(asked.status).toBe(204);
     expect(asked.headers.get('access-control-allow-origin')).toBe(origin);
-    expect(asked.headers.get('access-control-allow-methods')).toBe('GET, POST');
+    expect(asked.headers.get('access-control-allow-methods')).toBe('GET, POST, DELETE');
     expect(asked.headers.get('access-control-allow-headers')).toBe('authorization, x-a');
     const answer = await send('/v1/models', origin, allowed);
     expect(answer.status).toBe(401);

@@ -34,19 +34,21 @@ import { getModel, getModels } from './routes/models.ts';
 import { getOpenApi } from './routes/openapi.ts';
 import { getReceiptKeys, getRequest } from './routes/receipts.ts';
 import { getAsset, getPage } from './routes/pages.ts';
+import { deleteResponse, postCancel } from './routes/response-ends.ts';
 import { getResponse } from './routes/responses.ts';
 import { getUsage } from './routes/usage.ts';
 import { responseHeaders } from './response-headers.ts';
 import { shield } from './shield.ts';
 
-type Method = 'GET' | 'POST' | 'PATCH';
+type Method = 'GET' | 'POST' | 'PATCH' | 'DELETE';
 
 /** Every path with its methods; any other method is refused with 405. */
 const ROUTES: Readonly<Record<string, Partial<Record<Method, Handler<AppEnv>>>>> = {
   '/v1/chat/completions': { POST: postChatCompletions },
   '/v1/completions': { POST: postCompletions },
   '/v1/responses': { POST: postResponses },
-  '/v1/responses/:id': { GET: getResponse },
+  '/v1/responses/:id': { GET: getResponse, DELETE: deleteResponse },
+  '/v1/responses/:id/cancel': { POST: postCancel },
   '/v1/models': { GET: getModels },
   '/v1/models/:id{.+}': { GET: getModel },
   '/v1/usage': { GET: getUsage },

@@ -50,7 +50,7 @@ function preflight(c: Context<AppEnv>, allowed: string | undefined): Response {
   const isUsable = names.length <= MAX_NAMES_LENGTH && NAMES.test(names);
   return c.body(null, 204, {
     'access-control-allow-origin': allowed,
-    'access-control-allow-methods': 'GET, POST',
+    'access-control-allow-methods': 'GET, POST, DELETE',
     // Clients send many headers of their own, and a header alone lets nobody in.
     ...(isUsable ? { 'access-control-allow-headers': names } : {}),
     'access-control-max-age': String(MAX_AGE_SECONDS),

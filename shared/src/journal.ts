@@ -10,12 +10,16 @@ import {
 
 const count = z.int().nonnegative();
 
-/** The address of a request's own routes on a backend: `POST` to it reads, `POST` to its `/lease` renews. */
+/** The address of a request's own routes on a backend: `POST` to it reads, to its `/lease` renews, to its `/forget` deletes. */
 export const requestPath = (requestId: string): string => `/v1/requests/${encodeURIComponent(requestId)}`;
 
 /** The answer of `POST /v1/requests/:id/lease`, whose body is empty: where the generation's lease ends now. */
 export const renewAnswerSchema = z.object({ end_token: count });
 export type RenewAnswer = z.infer<typeof renewAnswerSchema>;
+
+/** The answer of `POST /v1/requests/:id/forget`, whose body is empty: of how many attempts something was kept. */
+export const forgetAnswerSchema = z.object({ num_forgotten: count });
+export type ForgetAnswer = z.infer<typeof forgetAnswerSchema>;
 
 /** The body of `POST /v1/requests/:id`. */
 export const readRequestSchema = z.strictObject({

@@ -10,9 +10,9 @@ const count = z.int().nonnegative();
 
 /**
  * `generate`: start this attempt. `renew`: let its running generation go on to a later `end_token`. `read`: tell what
- * it generated, and its events.
+ * it generated, and its events. `forget`: delete what is kept of the request's text.
  */
-export const leasePurposeSchema = z.enum(['generate', 'renew', 'read']);
+export const leasePurposeSchema = z.enum(['generate', 'renew', 'read', 'forget']);
 export type LeasePurpose = z.infer<typeof leasePurposeSchema>;
 
 /**

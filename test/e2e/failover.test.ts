@@ -137,6 +137,10 @@ describe('a lease', () => {
       ['/v1/requests/req_1', body, { purpose: 'read', expires_at_ms: Date.now() - 1 }],
       ['/v1/requests/req_1/lease', '', { purpose: 'read' }],
       ['/v1/requests/req_1/lease', '', { purpose: 'generate' }],
+      ['/v1/requests/req_1', body, { purpose: 'forget' }],
+      ['/v1/requests/req_1/forget', '', { purpose: 'read' }],
+      ['/v1/requests/req_1/forget', '', { purpose: 'generate' }],
+      ['/v1/requests/req_2/forget', '', { purpose: 'forget' }],
       ['/v1/generate', body, { purpose: 'read' }],
       ['/v1/generate', body, { purpose: 'renew' }],
     ];
@@ -146,7 +150,7 @@ describe('a lease', () => {
       return fetch(proxy.url + path, { method: 'POST', headers, body: sent });
     };
     for (const [path, sent, lease] of changes) {
-      const signed = path.endsWith('/lease') ? '' : body;
+      const signed = /\/(lease|forget)$/.test(path) ? '' : body;
       expect((await ask(path, sent, signed, lease)).status, `${path} ${JSON.stringify(lease)}`).toBe(401);
     }
     expect((await ask('/v1/requests/req_1', body, body, { purpose: 'read' })).status).toBe(404);

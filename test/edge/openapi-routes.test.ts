@@ -83,7 +83,11 @@ const CALLS: Record<string, { id?: () => string; body?: object }> = {
   importDirectory: { body: { version: 0, rows: [] } },
 };
 /** Pages are held by their own tests; a key that is ended, or read back, is of no use to the other calls. */
-const ELSEWHERE = ['getPlayground', 'getConsole', 'getAsset', 'revokeKey', 'importKey', 'importDirectory'];
+const ELSEWHERE = [
+  ...['getPlayground', 'getConsole', 'getAsset', 'revokeKey', 'importKey', 'importDirectory'],
+  // They need a journal: test/e2e/responses-ends.test.ts.
+  ...['cancelResponse', 'deleteResponse'],
+];
 
 async function tokenOf({ security }: OpenApiOperation): Promise<string | undefined> {
   const [scheme] = Object.keys(security[0] ?? {});

@@ -1,6 +1,7 @@
 import { Agent } from 'node:http';
 import type { SseMessage } from '@tidar/shared/sse.ts';
 import { chatQuestion } from '../../edge/src/openai/question.ts';
+import { NOTHING_RECALLED } from '../../edge/src/openai/responses-input.ts';
 import { messagesOf, type Post, post } from './sse-client.ts';
 import { type Quantiles, quantilesOf } from './quantiles.ts';
 import type { System } from './system.ts';
@@ -68,7 +69,11 @@ function questionOf(model: string, name: string): string {
 
 /** As the edge asks it. */
 async function directPost({ backend }: System, question: string): Promise<Post> {
-  const request = chatQuestion(question).toGenerate(backend.model, `req_${crypto.randomUUID()}`, []);
+  const request = chatQuestion(question).toGenerate(
+    backend.model,
+    `req_${crypto.randomUUID()}`,
+    NOTHING_RECALLED,
+  );
   const body = JSON.stringify(request);
   const authorization = `Bearer ${await backend.lease(body)}`;
   return { url: `${backend.url}/v1/generate`, headers: { authorization }, body };

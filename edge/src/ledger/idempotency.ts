@@ -65,9 +65,10 @@ function keptSoFar(sql: Sql, requestId: string): { numParts: number; numCharacte
   return sql.exec<{ numParts: number; numCharacters: number }>(query, requestId).one();
 }
 
-function forgetAnswer(sql: Sql, requestId: string): void {
+/** Its key stays taken: the same request again is told so. */
+export function forgetAnswer(sql: Sql, requestId: string): void {
   sql.exec('DELETE FROM answers WHERE request_id = ?', requestId);
-  closeIdempotency(sql, requestId, true);
+  sql.exec(`UPDATE idempotency SET state = 'broken' WHERE request_id = ?`, requestId);
 }
 
 /**

@@ -9,6 +9,7 @@ import {
   appendAnswer,
   closeIdempotency,
   findIdempotent,
+  forgetAnswer,
   pruneIdempotency,
 } from './idempotency.ts';
 import { dueQuestions, hearJournal, type JournalQuestion } from './journal.ts';
@@ -155,6 +156,11 @@ export class Ledger extends KeyReports {
     if (readerOf(this.sql, requestId)?.reader !== reader) return;
     this.ctx.storage.transactionSync(() => appendAnswer(this.sql, requestId, part));
     this.waiters.wake(requestId);
+  }
+
+  /** Deletes what was kept of an answer; its bill stays. */
+  forgetAnswer(requestId: string): void {
+    this.ctx.storage.transactionSync(() => forgetAnswer(this.sql, requestId));
   }
 
   /** What was kept of an answer after some of its parts; may wait a while for more of one that still runs. */

@@ -2,7 +2,7 @@ import { type TidarError, toTidarError } from '@tidar/shared/errors.ts';
 import { encodeSse } from '@tidar/shared/sse.ts';
 import { startPosition } from '../relay/position.ts';
 import type { AnswerEvents } from './answer.ts';
-import type { AnswerFormat } from './answer-format.ts';
+import type { AnswerFormat, AnswerHead } from './answer-format.ts';
 import type { ResponseTerms } from './answer-terms.ts';
 import { invalidPlace, openAiErrorBody } from './errors.ts';
 import { contentOf, partOf, ResponseWriter } from './responses-object.ts';
@@ -25,6 +25,11 @@ export function responseFormat(terms: ResponseTerms): AnswerFormat {
       return encode(number, 'error', { code, message, param });
     },
   };
+}
+
+/** One that was cancelled, without its text: nobody read that to its end. */
+export function cancelledResponse(head: AnswerHead, terms: ResponseTerms): object {
+  return new ResponseWriter(head, terms).response('cancelled', new GrowingOutput());
 }
 
 async function wholeResponse(writer: ResponseWriter, events: AnswerEvents): Promise<object> {

@@ -58,6 +58,22 @@ export const INFERENCE: readonly Operation[] = [
     },
   },
   {
+    route: 'POST /v1/responses/{id}/cancel',
+    id: 'cancelResponse',
+    summary: 'Ends a response that is being generated, and bills what there is of it.',
+    access: 'key',
+    pathId: ANSWER_ID,
+    answer: { description: 'The response, without its text.', content: json('Response') },
+  },
+  {
+    route: 'DELETE /v1/responses/{id}',
+    id: 'deleteResponse',
+    summary: 'Deletes what is kept of the answer of any of them; its bill stays.',
+    access: 'key',
+    pathId: ANSWER_ID,
+    answer: { description: 'It is deleted.', content: json('Deleted') },
+  },
+  {
     route: 'GET /v1/models',
     id: 'listModels',
     summary: 'The models that are served now and that the key may use.',

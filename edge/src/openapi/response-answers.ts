@@ -111,6 +111,7 @@ const trace = { tidar: z.looseObject({}).optional() };
 /** What the route of responses answers. */
 export const RESPONSE_ANSWERS = {
   Response: response,
+  Deleted: z.object({ id: z.string(), object: z.literal('response'), deleted: z.literal(true) }),
   ResponseEvent: z.discriminatedUnion('type', [
     event('response.created', { response }),
     event('response.in_progress', { response }),

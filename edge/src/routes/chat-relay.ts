@@ -84,7 +84,7 @@ export interface TakeOver {
 export async function attachRelay(c: Context<AppEnv>, caller: Caller, options: TakeOver): Promise<Relay> {
   const config = c.get('config');
   const { requestId, attachment, position } = options;
-  const { terms, backend, fingerprint, attempt, reader } = attachment;
+  const { terms, backend, fingerprint, reader } = attachment;
   const { numChoices, contextLength } = terms;
   const identity = { requestId, numChoices, tenant: caller.tenant, fingerprint, trace: c.get('trace') };
   const settings = relaySettings(config);
@@ -92,8 +92,7 @@ export async function attachRelay(c: Context<AppEnv>, caller: Caller, options: T
     const isBilled = attachment.state === 'settled';
     return accountOf(c, caller, { requestId, grant: attachment, reader, terms, isBilled }, tally);
   };
-  const started = attachment.started ?? { attempt, backend };
-  const instance = new Instance(started.backend, identity, started.attempt, settings);
+  const instance = instanceOf(c, caller, requestId, attachment);
   const { journal, request } = await knownOf(instance, options, config.FAILOVER_MS).catch(async (error) => {
     // Nobody relays it now: whoever comes next may.
     await accountFor(new Tally(numChoices)).leave();
@@ -113,6 +112,18 @@ export async function attachRelay(c: Context<AppEnv>, caller: Caller, options: T
   });
   await relay.attach(backend);
   return outliving(c, relay);
+}
+
+/** The instance that has what there is of an answer. */
+export function instanceOf(
+  c: Context<AppEnv>,
+  { tenant }: Caller,
+  requestId: string,
+  { started, attempt, backend, fingerprint, terms }: Attachment,
+): Instance {
+  const at = started ?? { attempt, backend };
+  const identity = { requestId, numChoices: terms.numChoices, tenant, fingerprint, trace: c.get('trace') };
+  return new Instance(at.backend, identity, at.attempt, relaySettings(c.get('config')));
 }
 
 /** What there is of the answer, and what was asked for, of each as far as anybody knows it. */

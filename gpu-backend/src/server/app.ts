@@ -5,7 +5,7 @@ import { requestIdIn, type TraceContext, traceFields, traceOf } from '@tidar/sha
 import { type Context, Hono } from 'hono';
 import type { Backend } from './backend.ts';
 import { handleGenerate } from './generate-route.ts';
-import { handleRead, handleRenew } from './requests-route.ts';
+import { handleForget, handleRead, handleRenew } from './requests-route.ts';
 
 interface AppEnv {
   Variables: { trace: TraceContext };
@@ -24,6 +24,9 @@ export function createApp(backend: Backend): Hono<AppEnv> {
   );
   app.post(RENEW, (context) =>
     handleRenew(backend, context.req.param('id'), context.req.raw, context.get('trace')),
+  );
+  app.post(FORGET, (context) =>
+    handleForget(backend, context.req.param('id'), context.req.raw, context.get('trace')),
   );
   app.get('/v1/models', (context) =>
     context.json({ protocol_version: PROTOCOL_VERSION, models: [backend.model] }),
@@ -50,10 +53,12 @@ export function createApp(backend: Backend): Hono<AppEnv> {
 const GENERATE = '/v1/generate';
 const READ = '/v1/requests/:id';
 const RENEW = '/v1/requests/:id/lease';
+const FORGET = '/v1/requests/:id/forget';
 const ROUTES = [
   [GENERATE, 'POST'],
   [READ, 'POST'],
   [RENEW, 'POST'],
+  [FORGET, 'POST'],
   ['/v1/models', 'GET'],
   ['/health', 'GET'],
   ['/metrics', 'GET'],

@@ -1,5 +1,5 @@
 import { TidarError } from '@tidar/shared/errors.ts';
-import type { RenewAnswer } from '@tidar/shared/journal.ts';
+import type { ForgetAnswer, RenewAnswer } from '@tidar/shared/journal.ts';
 import { readRequestSchema } from '@tidar/shared/journal.ts';
 import type { LeasePayload, LeasePurpose } from '@tidar/shared/lease.ts';
 import { parseJson } from '@tidar/shared/parse.ts';
@@ -27,6 +27,21 @@ export async function handleRenew(
   const answer: RenewAnswer = { end_token: running.renew(lease) };
   const { attempt } = lease;
   backend.log('lease_renewed', { request_id: requestId, ...traceFields(trace), attempt, ...answer });
+  return Response.json(answer);
+}
+
+/** `POST /v1/requests/:id/forget`: deletes the prompt, the text and the request itself; what it came to stays. */
+export async function handleForget(
+  backend: Backend,
+  requestId: string,
+  http: Request,
+  trace: TraceContext,
+): Promise<Response> {
+  await checked(backend, 'forget', requestId, http);
+  const numForgotten = backend.journal.forgetRequest(requestId);
+  if (numForgotten === undefined) throw stillRuns(requestId);
+  const answer: ForgetAnswer = { num_forgotten: numForgotten };
+  backend.log('request_forgotten', { request_id: requestId, ...traceFields(trace), ...answer });
   return Response.json(answer);
 }
 
@@ -105,5 +120,7 @@ function notRunning({ requestId, attempt }: GenerationRecord): TidarError {
   return new TidarError('conflict', `Attempt ${attempt} of request ${requestId} has ended.`);
 }
 
+const stillRuns = (requestId: string): TidarError =>
+  new TidarError('conflict', `Request ${requestId} is still being generated.`);
 const notKept = (): TidarError =>
   new TidarError('not_found', 'The text of this request was not to be stored, and is deleted.');

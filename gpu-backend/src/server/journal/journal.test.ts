@@ -210,6 +210,22 @@ describe('a journal', () => {
     expect(readFileSync(path).includes(secret)).toBe(false);
   });
 
+  it('forgets all attempts of one request, none while one of them runs, and of no other', async () => {
+    const journal = openJournal();
+    const first = begin(journal, 'a', 0);
+    await write(journal, first.id, await end([], []));
+    const second = begin(journal, 'a', 1);
+    begin(journal, 'b', 0);
+    expect(journal.forgetRequest('a')).toBeUndefined();
+    expect(journal.find('a', 0)?.request).toBeDefined();
+    await write(journal, second.id, await end([], []));
+    expect(journal.forgetRequest('a')).toBe(2);
+    expect([0, 1].map((attempt) => journal.find('a', attempt)?.request)).toEqual([undefined, undefined]);
+    expect(journal.find('b', 0)?.request).toBeDefined();
+    expect(journal.forgetRequest('a')).toBe(0);
+    expect(journal.forgetRequest('c')).toBe(0);
+  });
+
   it('forgets at its start what its process had no time to', () => {
     const journal = openJournal();
     begin(journal, 'a', 0, { isStored: false });

@@ -83,6 +83,16 @@ export class Journal {
     this.#transact(() => this.#statements.forget(id));
   }
 
+  /** Deletes the same of all attempts of a request, of how many; undefined, and none, while one of them runs. */
+  forgetRequest(requestId: string): number | undefined {
+    return this.#transact(() => {
+      const kept = this.#statements.keptOf(requestId);
+      if (kept.some(({ isRunning }) => isRunning)) return undefined;
+      for (const { id } of kept) this.#statements.forget(id);
+      return kept.length;
+    });
+  }
+
   find(requestId: string, attempt: number): GenerationRecord | undefined {
     return this.#statements.find(requestId, attempt);
   }

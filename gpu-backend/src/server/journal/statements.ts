@@ -95,6 +95,19 @@ export class Statements {
     this.#database.prepare('DELETE FROM steps WHERE generation = ?').run(id);
   }
 
+  /** The attempts of a request of which something is kept. */
+  keptOf(requestId: string): { id: number; attempt: number; isRunning: boolean }[] {
+    const sql = 'SELECT id, attempt, state FROM generations WHERE request_id = ? AND request IS NOT NULL';
+    return this.#database
+      .prepare(sql)
+      .all(requestId)
+      .map(({ id, attempt, state }) => ({
+        id: Number(id),
+        attempt: Number(attempt),
+        isRunning: state === 'running',
+      }));
+  }
+
   find(requestId: string, attempt: number): GenerationRecord | undefined {
     const row = this.#selectGeneration.get(requestId, attempt);
     return row === undefined ? undefined : toRecord(row);
