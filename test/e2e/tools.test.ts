@@ -185,6 +185,28 @@ describe('tool_choice', () => {
   });
 });
 
+describe('what the model thinks', () => {
+  it('comes apart from its text, whole and streamed, and may be sent back with it', async () => {
+    // It opens a thought at once, and never ends it.
+    const thinking = {
+      ...ask,
+      chat_template_kwargs: {},
+      logit_bias: { [model.idOf('<think>')]: 100 },
+      max_tokens: 12,
+    };
+    const answer = await openai.chat.completions.create(thinking);
+    const message = messageOf(answer) as Message & { reasoning_content?: string };
+    expect(message.content).toBe('');
+    expect(message.reasoning_content).toMatch(/^(<think>)+$/);
+    let streamed = '';
+    for await (const { choices } of await openai.chat.completions.create({ ...thinking, stream: true }))
+      streamed += (choices[0]?.delta as { reasoning_content?: string } | undefined)?.reasoning_content ?? '';
+    expect(streamed).toBe(message.reasoning_content);
+    const next = await complete({ messages: [user, message, user], tool_choice: 'none', max_tokens: 1 });
+    expect(next.choices[0]?.finish_reason).toMatch(/stop|length/);
+  });
+});
+
 describe('a stream of a call that breaks', () => {
   const body = (): string => JSON.stringify({ ...ask, tool_choice: named('get_weather'), stream: true });
   const headers = () => ({ authorization: `Bearer ${apiKey}`, 'content-type': 'application/json' });
