@@ -1,6 +1,6 @@
 import { describe, it } from 'vitest';
 import { CHECKS } from './checks.ts';
-import type { Check } from './checks.ts';
+import type { Check } from './check.ts';
 import { Missing } from './emulator.ts';
 import { hasProvider } from './provider.ts';
 import { prepare } from './run.ts';

@@ -13,6 +13,8 @@ export interface Phase {
   readonly numGraphLaunches: number;
   /** Device memory that was taken. */
   readonly allocated: number;
+  /** Device memory that was given back. */
+  readonly freed: number;
   /** Whether the last copy within the device was waited for. */
   readonly isSettled: boolean;
   /** What the emulator refused. */
@@ -50,6 +52,7 @@ function summarize(lines: readonly string[]): Omit<Phase, 'name'> {
     numCaptures: count('capture end'),
     numGraphLaunches: count('graph launch'),
     allocated: bytes('allocate'),
+    freed: bytes('free'),
     isSettled: lines.findLastIndex((line) => line === 'wait device') >= lastCopy,
     errors: lines.filter((line) => line.startsWith('error')),
   };

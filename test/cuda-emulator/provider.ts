@@ -65,7 +65,7 @@ function pack(folder: string): string {
     ...first,
     'pack',
     '--json',
-    '--silent',
+    '--loglevel=error',
     '--pack-destination',
     folder,
     PACKAGE,
@@ -76,7 +76,7 @@ function pack(folder: string): string {
 function run(command: string, args: readonly string[]): string {
   const { status, stdout, stderr, error } = spawnSync(command, args, { encoding: 'utf8' });
   if (status === 0) return stdout;
-  const why = error?.message ?? stderr.trim().split('\n').at(-1) ?? '';
+  const why = error?.message ?? stderr.trim().split('\n').slice(0, 2).join(', ');
   throw new Missing(`${PACKAGE} cannot be fetched (${command}: ${why})`);
 }
 

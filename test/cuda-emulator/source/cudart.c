@@ -59,8 +59,20 @@ static int fill_byte(void) {
   return text == NULL ? 0 : atoi(text);
 }
 
+// The most that may be taken at once, where CUDA_EMULATOR_LIMIT says so.
+static int is_too_much(size_t size) {
+  const char *text = getenv("CUDA_EMULATOR_LIMIT");
+  if (text == NULL) return 0;
+  size_t taken = size;
+  pthread_mutex_lock(&lock);
+  for (allocation *each = allocations; each != NULL; each = each->next) taken += each->size;
+  pthread_mutex_unlock(&lock);
+  return taken > (size_t)atoll(text);
+}
+
 status_t cudaMalloc(void **place, size_t size) {
   if (refused_in_capture("cudaMalloc")) return CAPTURE_UNSUPPORTED;
+  if (is_too_much(size)) return OUT_OF_MEMORY;
   allocation *made = malloc(sizeof *made);
   made->size = size;
   made->start = aligned_alloc(256, (size + 255) / 256 * 256 + 256);
