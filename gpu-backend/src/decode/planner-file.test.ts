@@ -47,6 +47,17 @@ async function write24Tokens({ chooser }: OpenedPlanner): Promise<number> {
 }
 
 describe('what the planner knows', () => {
+  it('of weights in fewer bits is kept apart, so that either start finds its own', async () => {
+    const path = temporaryFolder();
+    const folders = [
+      { path, contentHash: 'one' },
+      { path, contentHash: 'four', quantization: 'int4' as const },
+    ];
+    for (const folder of folders) expect((await open(path, { folder })).notes).toHaveLength(1);
+    for (const folder of folders) expect((await open(path, { folder })).notes).toEqual([]);
+    expect(readdirSync(path).toSorted()).toEqual(['.planner.int4.json', PLANNER_FILE]);
+  });
+
   it('is measured once: the next start finds it in the folder, and only what it was asked to measure anew changes', async () => {
     const path = temporaryFolder();
     expect((await open(path)).notes).toEqual([expect.stringContaining('measured')]);

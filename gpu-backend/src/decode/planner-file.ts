@@ -15,6 +15,9 @@ import { MEASURED_SEQUENCES, measureDevice, plannedChooser } from './planned-eng
 
 /** What the planner knows, kept in the model's folder. */
 export const PLANNER_FILE = '.planner.json';
+/** Weights in fewer bits accept other drafts, and cost otherwise by rows. */
+const fileNameOf = ({ quantization }: OpenPlannerOptions['folder']): string =>
+  quantization === undefined ? PLANNER_FILE : `.planner.${quantization}.json`;
 /** One folder may be served by many machines; the ones that came last are kept. */
 const MAX_TABLES = 16;
 
@@ -33,7 +36,7 @@ const fileSchema = z.object({
 type PlannerFile = z.infer<typeof fileSchema>;
 
 export interface OpenPlannerOptions {
-  readonly folder: Pick<ModelFolder, 'path' | 'contentHash'>;
+  readonly folder: Pick<ModelFolder, 'path' | 'contentHash' | 'quantization'>;
   /** What passes were timed on; see `deviceKey`. */
   readonly key: string;
   /** The most that any text drafts in a block. */
@@ -100,18 +103,18 @@ export async function openPlanner(
 
 /** What is kept for this model; undefined, with a note where that may surprise, if nothing is. */
 function readPlannerFile(folder: OpenPlannerOptions['folder'], notes: string[]): PlannerFile | undefined {
+  const fileName = fileNameOf(folder);
   let text: string;
   try {
-    text = readFileSync(join(folder.path, PLANNER_FILE), 'utf8');
+    text = readFileSync(join(folder.path, fileName), 'utf8');
   } catch (error) {
-    if (!isMissing(error)) notes.push(`${PLANNER_FILE} cannot be read (${codeOf(error)}) and is ignored`);
+    if (!isMissing(error)) notes.push(`${fileName} cannot be read (${codeOf(error)}) and is ignored`);
     return undefined;
   }
   const parsed = fileSchema.safeParse(parseOrUndefined(text));
-  if (!parsed.success)
-    notes.push(`${PLANNER_FILE} is broken, or of another version; it is ignored and replaced`);
+  if (!parsed.success) notes.push(`${fileName} is broken, or of another version; it is ignored and replaced`);
   else if (parsed.data.model === folder.contentHash) return parsed.data;
-  else notes.push(`${PLANNER_FILE} is of another model; it is ignored and replaced`);
+  else notes.push(`${fileName} is of another model; it is ignored and replaced`);
   return undefined;
 }
 
@@ -128,7 +131,8 @@ function tryToSave(
     tables: [own, ...others].slice(0, MAX_TABLES),
     acceptance: acceptance.toJSON(),
   };
-  const path = join(folder.path, PLANNER_FILE);
+  const fileName = fileNameOf(folder);
+  const path = join(folder.path, fileName);
   const temporary = `${path}.${randomUUID()}`;
   try {
     writeFileSync(temporary, `${JSON.stringify(file)}\n`);
@@ -136,7 +140,7 @@ function tryToSave(
     return undefined;
   } catch (error) {
     rmSync(temporary, { force: true });
-    return `${PLANNER_FILE} cannot be written (${codeOf(error)}): what the planner learns is kept in memory only`;
+    return `${fileName} cannot be written (${codeOf(error)}): what the planner learns is kept in memory only`;
   }
 }
 
