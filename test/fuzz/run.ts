@@ -24,6 +24,7 @@ const NUM_LANES = 10;
 /** Who waits for a time limit costs nothing else. */
 const NUM_SLOW_LANES = 48;
 const CASE_LIMIT_MS = 90_000;
+const SAY_EVERY = 1_000;
 
 export interface FuzzOptions {
   seed: string;
@@ -128,6 +129,7 @@ class Run {
     const pulse = await this.#world.pulseOf(drawn.target);
     if (pulse !== undefined) findings.crashed.push(`the ${drawn.target} right after: ${pulse}`);
     this.#report.numCases += 1;
+    if (this.#report.numCases % SAY_EVERY === 0) this.#options.print(`${this.#report.numCases} cases so far`);
     byKind.set(drawn.kind, (byKind.get(drawn.kind) ?? 0) + 1);
     if (findings.unclear.length > 0) this.#report.numUnclear += 1;
     if (findings.crashed.length > 0) this.#report.numCrashed += 1;
