@@ -46,6 +46,11 @@ export function steps(emulation: Emulation, extent: Extent): string {
       );
       assert.ok(phase.numLaunches > 20, `${label}: ${phase.name} launches ${phase.numLaunches} kernels`);
     }
+    models.forEach(({ candidates, label }, index) => {
+      const row = phases.find(({ name }) => name === `row ${index}`);
+      // Where candidates leave the graph, a whole row comes when it is asked for.
+      assert.equal(row?.toHost, candidates ? told.rowBytes[index] : 0, `${label}: a row of logits`);
+    });
     assert.equal(new Set(told.precisions).size, 3);
     return `${models.length} graphs in float32, float16 and bfloat16, ${runs.length} steps`;
   });

@@ -1,6 +1,7 @@
 /** Runs steps of a model on the CUDA device, over growing caches, and tells what each should have copied. */
 import type { CudaOptions } from '../../../gpu-backend/src/device/cuda/options.ts';
 import { DEFAULT_CUDA_OPTIONS } from '../../../gpu-backend/src/device/cuda/options.ts';
+import type { ForwardOutput } from '../../../gpu-backend/src/device/device.ts';
 import { openModel } from '../../../gpu-backend/src/device/open.ts';
 import { batchOf, causalRows, tokensOf } from '../../../gpu-backend/src/device/testing.ts';
 import type { FolderOptions } from '../../../gpu-backend/src/model/folder.ts';
@@ -23,6 +24,8 @@ export interface StepsAsked {
 
 export interface StepsTold {
   readonly precisions: readonly Precision[];
+  /** Of one row's logits, by model. */
+  readonly rowBytes: readonly number[];
   /** By the phase's name. */
   readonly expected: Readonly<Record<string, { inputs: number; outputs: number }>>;
 }
@@ -37,11 +40,14 @@ const { models, graphs, capacities, numRuns } = asked<StepsAsked>();
 const cuda = { ...DEFAULT_CUDA_OPTIONS, graphs };
 const expected: Record<string, { inputs: number; outputs: number }> = {};
 const precisions: Precision[] = [];
+const rowBytes: number[] = [];
 for (const [index, { path, options = {}, precision, candidates }] of models.entries()) {
   const folder = loadModelFolder(path, options);
   mark(`load ${index}`);
   const session = await openModel(folder, { numThreads: 1, device: 'cuda', candidates, precision, cuda });
   precisions.push(session.gpu?.precision ?? 'float32');
+  rowBytes.push(4 * folder.config.vocabSize);
+  let output: ForwardOutput | undefined;
   mark(`cache ${index}`);
   const caches = capacities.map((capacity) => session.createCache(2, capacity));
   // Back to the first, whose passes' inputs moved meanwhile: they had to grow for the others.
@@ -53,13 +59,15 @@ for (const [index, { path, options = {}, precision, candidates }] of models.entr
         const name = `run ${index} ${turn} ${shape} ${run}`;
         expected[name] = stepBytes(folder.config, batch, cache.capacity, candidates);
         mark(name);
-        await session.run(cache, batch);
+        output = await session.run(cache, batch);
       }
     }
   }
+  mark(`row ${index}`);
+  output?.logits(1);
   mark('dispose');
   for (const cache of caches) cache.dispose();
   await session.dispose();
 }
 mark('end');
-tell({ precisions, expected } satisfies StepsTold);
+tell({ precisions, rowBytes, expected } satisfies StepsTold);
