@@ -1,26 +1,17 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { writeEdgeConfig } from '../support/edge-config.ts';
 import { type EdgeHarness, startEdgeHarness } from '../support/edge-harness.ts';
-
-const CONFIG = new URL('../../wrangler.toml', import.meta.url);
-const MAIN = 'edge/src/index.ts';
 
 describe('the flood shield', () => {
   let edge: EdgeHarness;
   let folder: string;
   beforeAll(async () => {
     folder = await mkdtemp(join(tmpdir(), 'tidar-shield-'));
-    const text = await readFile(CONFIG, 'utf8');
-    const shielded = text
-      .replaceAll(/^# (\[\[ratelimits\]\]|name = "FLOOD_SHIELD"|namespace_id = .*|simple = .*)$/gm, '$1')
-      .replace('limit = 6000', 'limit = 5')
-      .replace(`"${MAIN}"`, JSON.stringify(fileURLToPath(new URL(MAIN, CONFIG))));
-    const path = join(folder, 'wrangler.toml');
-    await writeFile(path, shielded);
-    edge = await startEdgeHarness({}, pathToFileURL(path));
+    const strict = (text: string): string => text.replace('limit = 6000', 'limit = 5');
+    edge = await startEdgeHarness({}, writeEdgeConfig(folder, '[[ratelimits]]', strict));
   });
   afterAll(async () => {
     await edge.close();

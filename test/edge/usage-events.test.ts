@@ -1,7 +1,6 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { findRequest } from '../../edge/src/ledger/rows.ts';
@@ -10,13 +9,12 @@ import { dailyTotals } from '../../edge/src/ledger/totals.ts';
 import type { RequestRecord, Settlement } from '../../edge/src/ledger/types.ts';
 import { EVERYTHING, sumUsage } from '../../edge/src/ledger/usage.ts';
 import { usageEvent } from '../../edge/src/ledger/usage-events.ts';
+import { writeEdgeConfig } from '../support/edge-config.ts';
 import { startEdgeHarness } from '../support/edge-harness.ts';
 import { admitTo, newNodeLedger, NOON } from '../support/node-ledger.ts';
 import { RawClient } from '../support/openai-http.ts';
 import { SCRIPTED_MODEL, startScriptedBackend } from '../support/scripted-backend.ts';
 
-const CONFIG = new URL('../../wrangler.toml', import.meta.url);
-const MAIN = 'edge/src/index.ts';
 const tokens = fc.nat({ max: 90 });
 const bill = fc.record({ promptTokens: tokens, cachedTokens: tokens, completionTokens: tokens });
 
@@ -75,11 +73,6 @@ describe('the data points of bills', () => {
 describe('an edge with the dataset that wrangler.toml has commented out', () => {
   it('serves and bills as without it', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'tidar-events-'));
-    const text = (await readFile(CONFIG, 'utf8'))
-      .replaceAll(/^# (\[\[analytics_engine_datasets\]\]|binding = "USAGE_EVENTS"|dataset = .*)$/gm, '$1')
-      .replace(`"${MAIN}"`, JSON.stringify(fileURLToPath(new URL(MAIN, CONFIG))));
-    const path = join(folder, 'wrangler.toml');
-    await writeFile(path, text);
     const backend = await startScriptedBackend();
     backend.play(async (stage) => {
       await stage.start();
@@ -87,7 +80,7 @@ describe('an edge with the dataset that wrangler.toml has commented out', () => 
       await stage.end(2);
     });
     const vars = { BACKENDS: JSON.stringify([{ url: backend.url }]) };
-    const edge = await startEdgeHarness(vars, pathToFileURL(path));
+    const edge = await startEdgeHarness(vars, writeEdgeConfig(folder, '[[analytics_engine_datasets]]'));
     try {
       expect(await edge.server.getWorker().getEnv()).toHaveProperty('USAGE_EVENTS');
       const client = new RawClient(edge.url, await edge.createKey());
