@@ -226,6 +226,8 @@ export const modelInfoSchema = z.object({
   has_tokenizer: z.boolean(),
   /** What it can decode by; a name that is not known here is one of a later release. Absent: of an earlier one. */
   decoders: z.array(z.string()).optional(),
+  /** How its calls of tools are written; null: it has none. */
+  tool_format: z.string().nullable().optional(),
   /** Unix time in seconds. */
   created: count,
 });

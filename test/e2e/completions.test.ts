@@ -159,7 +159,7 @@ describe('a completion', () => {
 describe('a model without a draft model', () => {
   it('is not said to decode by one, and refuses to', async () => {
     const model = await client.models.retrieve('demo');
-    expect(model).toMatchObject({ tidar: { decoders: ['ar', 'tidar', 'diffusion'] } });
+    expect(model).toMatchObject({ tidar: { decoders: ['ar', 'tidar', 'diffusion'], tool_format: null } });
     const response = await post({ tidar: { decoder: 'speculative' } });
     expect(await response.json()).toMatchObject({ error: { param: 'tidar.decoder' } });
   });

@@ -100,6 +100,10 @@ function joined(chunks: readonly Chunk[]): { content: string; calls: Call[] } {
   return { content, calls: calls.map(({ text, ...call }) => ({ ...call, arguments: JSON.parse(text) })) };
 }
 
+it('a model tells how it writes calls', async () => {
+  expect(await openai.models.retrieve('qwen3')).toMatchObject({ tidar: { tool_format: 'hermes' } });
+});
+
 describe('a function that must be called', () => {
   it('is called with arguments of its schema, even by a model of random weights', async () => {
     const answer = await complete({ tool_choice: named('get_weather') });

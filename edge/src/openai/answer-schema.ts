@@ -94,6 +94,7 @@ export const ANSWERS = {
       draft_length: count,
       fingerprint: z.string(),
       decoders: z.array(z.string()).optional(),
+      tool_format: z.string().nullable().optional(),
     }),
   }),
   Error: z.object({

@@ -43,6 +43,7 @@ function modelObject({ id, created, ...model }: ModelInfo): object {
       draft_length: model.draft_length,
       fingerprint: model.fingerprint,
       ...(model.decoders === undefined ? {} : { decoders: model.decoders }),
+      ...(model.tool_format === undefined ? {} : { tool_format: model.tool_format }),
     },
   };
 }

@@ -77,6 +77,7 @@ export class Backend {
       auto_draft_length: blockSize === 0 ? 0 : (draftLength ?? blockSize),
       has_tokenizer: folder.tokenizer !== undefined,
       decoders: this.#decoders(blockSize > 0),
+      tool_format: folder.tokenizer?.marks.calls ?? null,
       created: this.#createdSeconds,
     };
   }
