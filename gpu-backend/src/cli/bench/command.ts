@@ -41,7 +41,7 @@ export const COMMON_HELP = `  --model PATH       Hugging Face model folder (the 
   --shape NAME       100m, 400m or vocab131k: random weights, with the demo model's acceptance replayed
   --quantize NAME    int8 or int4: its products' weights in so many bits
   --threads N        threads of the forward pass (1)
-${DEVICE_FLAGS_HELP.replace('(auto)', `, ${DEVICES.join(' or ')} (${DEVICES[0]})`)}
+${DEVICE_FLAGS_HELP.replace(' (auto)', `, ${DEVICES.join(' or ')} (${DEVICES[0]})`)}
   --json             one JSON object in place of the tables
   --plot FILE        draws the result as an SVG too
   --help             this text`;
