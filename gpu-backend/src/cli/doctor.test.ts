@@ -72,6 +72,7 @@ describe('its verdict', () => {
     ['other numbers', { device: 'cuda', golden: [{ ...right, stepError: 0.1 }] } as const, 1],
     ['a text that parted', findings('webgpu', { broken: [parting] }), 1],
     ['a near-tie', findings('webgpu', { nearTies: [parting], shapeDifference: 1e-5 }), 0],
+    ['rows that differ by more than rounding', findings('cuda', { shapeDifference: 2, tolerance: 4 }), 1],
     ['rows that depend on others, on the CPU', findings('c-api', { shapeDifference: 1e-7 }), 1],
     ['a sampled text, on the CPU', findings('c-api', { sampled: { numTexts: 20, numEqual: 19 } }), 1],
     ['no prompt compared', findings('cuda', { numPrompts: 0 }), 1],

@@ -25,10 +25,10 @@ export interface LawOptions {
 /** Whether TiDAR's texts are plain decoding's on this device, for a model that has a diffusion mode. */
 export async function checkLaw(session: ModelSession, options: LawOptions): Promise<Law> {
   const blockSize = session.config.tidar?.blockSize ?? 1;
-  const difference = await shapeDifference(session);
-  const tolerance = 2 * difference;
   const chooser = options.plans.includes('auto') ? await measuredChooser(session, blockSize, 1) : undefined;
   const engine = soloEngine(session, chooser);
+  const difference = await shapeDifference(session, await firstText(engine, options));
+  const tolerance = 2 * difference;
   const draftLength = Math.min(MAX_DENSE, blockSize);
   const plans: Decoder[] = options.plans.map((plan) => {
     return { type: 'tidar', plan, draftLength: plan === 'auto' ? blockSize : draftLength, beta: 1 };
@@ -51,6 +51,19 @@ export async function checkLaw(session: ModelSession, options: LawOptions): Prom
     tolerance,
     ...tally.result,
   };
+}
+
+/** The first prompt with its answer: what differences are measured on. */
+async function firstText(engine: Engine, { prompts, maxTokens }: LawOptions): Promise<number[]> {
+  const [promptIds = []] = prompts;
+  const plain = {
+    promptIds,
+    maxTokens,
+    stopTokenIds: [],
+    sampling: PLAIN_SAMPLING,
+    decoder: { type: 'ar' },
+  } as const;
+  return [...promptIds, ...(await textOf(engine, plain)).tokenIds];
 }
 
 interface Asked {

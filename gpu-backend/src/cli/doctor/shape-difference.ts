@@ -2,18 +2,19 @@ import { TidarError } from '@tidar/shared/errors.ts';
 import type { ModelSession } from '../../device/device.ts';
 import { soloBatch } from '../bench/record-acceptance.ts';
 
-const NUM_ROWS = 24;
-const SIZES = [2, 3, 5, 12];
+const SIZES = [2, 3, 5, 12, 24, 48];
+const MAX_ROWS = 96;
 
 /**
- * The largest difference between a row's logits in passes of different shapes: of 24 rows at once, and of few at a
+ * The largest difference between a text's logits in passes of different shapes: of all rows at once, and of few at a
  * time. The CPU's are the same bit for bit; elsewhere another shape may take another kernel, which rounds otherwise.
  */
-export async function shapeDifference(session: ModelSession): Promise<number> {
-  const whole = await logitsOf(session, NUM_ROWS);
+export async function shapeDifference(session: ModelSession, text: readonly number[]): Promise<number> {
+  const tokenIds = text.slice(0, MAX_ROWS);
+  const whole = await logitsOf(session, tokenIds, tokenIds.length);
   let most = 0;
-  for (const size of SIZES) {
-    const parts = await logitsOf(session, size);
+  for (const size of SIZES.filter((each) => each < tokenIds.length)) {
+    const parts = await logitsOf(session, tokenIds, size);
     parts.forEach((logits, row) =>
       logits.forEach((logit, id) => {
         most = Math.max(most, Math.abs(logit - (whole[row]?.[id] ?? NaN)));
@@ -24,14 +25,18 @@ export async function shapeDifference(session: ModelSession): Promise<number> {
   return most;
 }
 
-async function logitsOf(session: ModelSession, size: number): Promise<Float32Array[]> {
-  const { vocabSize } = session.config;
-  const cache = session.createCache(1, NUM_ROWS);
+/** Of as many rows as there are whole passes of that size for. */
+async function logitsOf(
+  session: ModelSession,
+  text: readonly number[],
+  size: number,
+): Promise<Float32Array[]> {
+  const cache = session.createCache(1, text.length);
   const found: Float32Array[] = [];
-  for (let start = 0; start + size <= NUM_ROWS; start += size) {
+  for (let start = 0; start + size <= text.length; start += size) {
     const places = Array.from({ length: size }, (_, row) => row);
     const positions = places.map((row) => start + row);
-    const tokenIds = positions.map((position) => (7919 * position + 3) % Math.max(1, vocabSize - 2));
+    const tokenIds = text.slice(start, start + size);
     const rows = { tokenIds, positions, writeIndex: start, logitRows: places };
     const output = await session.run(
       cache,

@@ -1,5 +1,8 @@
 import type { Findings, Golden, Law } from './task.ts';
 
+/** In 16 bits a logit of 30 has steps of 1/64 or 1/8. Beyond it everything would be a near-tie. */
+const MOST_DIFFERENCE = 0.5;
+
 /** What is wrong with a device that is there; empty: nothing that was looked at. */
 export function problemsOf({ device, absence, failure, golden, model }: Findings): string[] {
   if (absence !== undefined) return [];
@@ -25,6 +28,10 @@ function lawProblems(device: Findings['device'], law: Law): string[] {
   if (isCpu(device) && shapeDifference > 0)
     problems.push(
       `On ${device} a row's logits depend on the rows beside it (by ${shapeDifference.toExponential(1)}).`,
+    );
+  if (shapeDifference > MOST_DIFFERENCE)
+    problems.push(
+      `On ${device} a row's logits differ by ${shapeDifference.toFixed(2)} between shapes of passes: no rounding does that.`,
     );
   if (broken.length > 0)
     problems.push(

@@ -9,19 +9,22 @@ export class WorkQueue {
   run<T>(work: () => Promise<T>): Promise<T> {
     const before = this.#tail;
     const done = before.then(work);
-    this.#tail = before.then(() =>
-      done.then(
-        () => undefined,
-        () => undefined,
-      ),
+    const settled = done.then(
+      () => undefined,
+      () => undefined,
     );
+    this.#follow(before.then(() => settled));
     return done;
   }
 
   /** Work that others will rely on. */
   push(work: () => Promise<void>): void {
-    this.#tail = this.#tail.then(work);
-    // Told by whatever comes next.
-    this.#tail.catch(() => undefined);
+    this.#follow(this.#tail.then(work));
+  }
+
+  /** What failed is told by whatever comes next, and is no failure that nobody handles. */
+  #follow(tail: Promise<void>): void {
+    this.#tail = tail;
+    tail.catch(() => undefined);
   }
 }
