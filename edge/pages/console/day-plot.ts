@@ -30,7 +30,7 @@ export function dayPlot(box: HTMLElement, { parts, days }: DaySeries, scale: num
         incrs: [1, 2, 5, 10, 20, 50, 100],
         values: (_, at) => at.map((index) => days[index]?.day.slice(5) ?? ''),
       },
-      { ...plainAxis(box, true), size: 56, values: (_, at) => at.map(shortNumber) },
+      { ...plainAxis(box, true), size: 64, values: (_, at) => at.map(shortNumber) },
     ],
     series: [
       {},

@@ -1,6 +1,6 @@
 const NANOS = 1_000_000_000;
 const whole = new Intl.NumberFormat('en');
-const short = new Intl.NumberFormat('en', { notation: 'compact', maximumFractionDigits: 1 });
+const short = new Intl.NumberFormat('en', { notation: 'compact', maximumSignificantDigits: 3 });
 const money = new Intl.NumberFormat('en', { minimumFractionDigits: 2, maximumFractionDigits: 9 });
 const moment = new Intl.DateTimeFormat('en-CA', {
   dateStyle: 'short',

@@ -108,7 +108,9 @@ function Usage(): JSX.Element {
       {answer !== undefined && answer.byModel.length > 0 && (
         <>
           <p class="total">
-            <span class="figure">{show(total)}</span> {MEASURES[measure].toLowerCase()} in {answer.days} days
+            <span class="figure">{show(total)}</span>{' '}
+            {measure === 'cost_nanos' ? 'in the price list’s currency' : MEASURES[measure].toLowerCase()}, in{' '}
+            {answer.days} days
           </p>
           <Days
             series={seriesOf(answer.byDay, measure, NAMES[answer.part], [answer.from, answer.to])}
