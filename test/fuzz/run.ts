@@ -69,8 +69,13 @@ export function drawCase(
 export async function runFuzz(options: FuzzOptions, given?: FuzzWorld): Promise<FuzzReport> {
   if (given !== undefined) return new Run(given, options).play();
   const world = await FuzzWorld.start();
+  const aborted = new Promise<undefined>((resolve) => {
+    options.signal.addEventListener('abort', () => resolve(undefined));
+  });
+  const run = new Run(world, options);
   try {
-    return await new Run(world, options).play();
+    // The run ends at once, and every process with it.
+    return (await Promise.race([run.play(), aborted])) ?? run.report;
   } finally {
     await world.close();
   }
@@ -79,7 +84,7 @@ export async function runFuzz(options: FuzzOptions, given?: FuzzWorld): Promise<
 class Run {
   readonly #world: FuzzWorld;
   readonly #options: FuzzOptions;
-  readonly #report: FuzzReport = {
+  readonly report: FuzzReport = {
     ...{ numCases: 0, numUnclear: 0, numCrashed: 0, byKind: new Map(), problems: [], memory: [] },
   };
   #next: number;
@@ -102,9 +107,9 @@ class Run {
     await Promise.all(Array.from({ length: NUM_LANES }, lane));
     await Promise.all(slowOnes);
     const unsettled = await this.#world.unsettled();
-    this.#report.problems.push(...unsettled, ...this.#world.troubles());
-    this.#report.memory = this.#world.memory.stop();
-    return this.#report;
+    this.report.problems.push(...unsettled, ...this.#world.troubles());
+    this.report.memory = this.#world.memory.stop();
+    return this.report;
   }
 
   #take(): number | undefined {
@@ -124,15 +129,15 @@ class Run {
   }
 
   async #playCase(index: number, drawn: FuzzCase & { kind: string }): Promise<void> {
-    const { byKind } = this.#report;
+    const { byKind } = this.report;
     const findings = await this.#findingsOf(drawn);
     const pulse = await this.#world.pulseOf(drawn.target);
     if (pulse !== undefined) findings.crashed.push(`the ${drawn.target} right after: ${pulse}`);
-    this.#report.numCases += 1;
-    if (this.#report.numCases % SAY_EVERY === 0) this.#options.print(`${this.#report.numCases} cases so far`);
+    this.report.numCases += 1;
+    if (this.report.numCases % SAY_EVERY === 0) this.#options.print(`${this.report.numCases} cases so far`);
     byKind.set(drawn.kind, (byKind.get(drawn.kind) ?? 0) + 1);
-    if (findings.unclear.length > 0) this.#report.numUnclear += 1;
-    if (findings.crashed.length > 0) this.#report.numCrashed += 1;
+    if (findings.unclear.length > 0) this.report.numUnclear += 1;
+    if (findings.crashed.length > 0) this.report.numCrashed += 1;
     this.#tell(index, drawn, findings);
   }
 

@@ -12,12 +12,13 @@ import type { Hidden } from './judge.ts';
 import { Liar } from './liar.ts';
 import { liesByName } from './lies.ts';
 import { MemoryWatch } from './memory.ts';
-import { Surface } from './surface.ts';
+import { type Operation, Surface } from './surface.ts';
 
 /** The limits of the world: short, so that who waits for them does not wait long. */
 const BODY_TIMEOUT_MS = 4_000;
 export const ALLOWED_ORIGIN = 'https://app.client.test';
 const NUM_KEYS = 6;
+const KEY_LIMITS = { requests_per_minute: 1_000_000 };
 /** Faults of the servers themselves: what went wrong with a bill, and what is no expected error. */
 const TROUBLE = /ledger_failed|(Reference|Type|Range)Error|[Uu]ncaught|SQLITE_|unhandled/;
 const SETTLE_LIMIT_MS = 60_000;
@@ -48,6 +49,7 @@ export class FuzzWorld {
   readonly #liar: Liar;
   readonly #model: TinyChatModel;
   readonly #folder: string;
+  readonly #closers: readonly (() => Promise<void>)[];
 
   private constructor(parts: {
     edge: ServeProcess;
@@ -57,8 +59,9 @@ export class FuzzWorld {
     liar: Liar;
     model: TinyChatModel;
     folder: string;
+    closers: readonly (() => Promise<void>)[];
   }) {
-    const { edge, backend, surface, keys, liar, model, folder } = parts;
+    const { edge, backend, surface, keys, liar, model, folder, closers } = parts;
     this.edge = edge;
     this.backend = backend;
     this.surface = surface;
@@ -66,6 +69,7 @@ export class FuzzWorld {
     this.#liar = liar;
     this.#model = model;
     this.#folder = folder;
+    this.#closers = closers;
     this.admin = new AdminClient(edge.url);
     const workerd = descendantsOf(edge.child.pid ?? 0).at(-1) ?? 0;
     this.memory = new MemoryWatch(
@@ -78,37 +82,36 @@ export class FuzzWorld {
 
   static async start(): Promise<FuzzWorld> {
     const folder = await mkdtemp(join(tmpdir(), 'tidar-fuzz-'));
-    await mkdir(join(folder, 'state'));
-    const bundle = buildBundle(join(folder, 'bundle'));
     const model = await makeTinyChatModel();
-    const [backend, liar] = await Promise.all([
-      BackendProcess.start({
-        modelPath: model.path,
-        leaseSecrets: TEST_SECRETS.LEASE_SECRETS,
-        journal: join(folder, 'journal.sqlite'),
-        args: BACKEND_FLAGS,
-      }),
-      Liar.start(liesByName),
-    ]);
-    const backends = JSON.stringify([{ url: backend.url }, { url: liar.url }]);
-    const edge = await ServeProcess.start({
-      stateDir: join(folder, 'state'),
-      vars: { ...VARS, BACKENDS: backends },
-      args: [...bundle, '--drain-seconds', '1'],
-    });
-    const limits = { requests_per_minute: 1_000_000 };
-    const keys = await Promise.all(Array.from({ length: NUM_KEYS }, () => createKey(edge.url, limits)));
-    const surface = await Surface.of(edge.url);
-    return new FuzzWorld({ edge, backend, surface, keys, liar, model, folder });
+    const liar = await Liar.start(liesByName);
+    const closers = [
+      () => liar.close(),
+      () => model.remove(),
+      () => rm(folder, { recursive: true, force: true }),
+    ];
+    try {
+      const backend = await startBackend(folder, model.path);
+      closers.unshift(() => backend.stop('SIGKILL').then(() => undefined));
+      const edge = await startEdge(folder, [backend.url, liar.url]);
+      closers.unshift(() => edge.stop().then(() => undefined));
+      const keys = await Promise.all(Array.from({ length: NUM_KEYS }, () => createKey(edge.url, KEY_LIMITS)));
+      const surface = await Surface.of(edge.url);
+      return new FuzzWorld({ edge, backend, surface, keys, liar, model, folder, closers });
+    } catch (error) {
+      for (const close of closers) await close();
+      throw error;
+    }
   }
 
   urlOf(target: 'edge' | 'backend'): string {
     return target === 'edge' ? this.edge.url : this.backend.url;
   }
 
-  hidden(target: 'edge' | 'backend'): Hidden {
-    const texts = [...Object.values(TEST_SECRETS), this.#folder, this.#model.path, this.#liar.url];
-    return { target, texts: target === 'edge' ? [...texts, this.backend.url] : texts };
+  /** What no answer may have in it; an operator may know where the backends are. */
+  hidden(target: 'edge' | 'backend', needs: Operation['needs'] = 'key'): Hidden {
+    const texts = [...Object.values(TEST_SECRETS), this.#folder, this.#model.path];
+    if (target === 'edge' && needs !== 'admin') texts.push(this.#liar.url, this.backend.url);
+    return { target, texts };
   }
 
   /** Whether it still answers; else what is wrong. */
@@ -151,11 +154,7 @@ export class FuzzWorld {
   }
 
   async close(): Promise<void> {
-    await this.edge.stop();
-    await this.backend.stop('SIGKILL');
-    await this.#liar.close();
-    await this.#model.remove();
-    await rm(this.#folder, { recursive: true, force: true });
+    for (const close of this.#closers) await close();
   }
 
   async #usageOf(key: string): Promise<UsageReport> {
@@ -164,4 +163,20 @@ export class FuzzWorld {
     if (!response.ok) throw new Error(`/v1/usage: ${response.status} ${await response.text()}`);
     return (await response.json()) as UsageReport;
   }
+}
+
+function startBackend(folder: string, modelPath: string): Promise<BackendProcess> {
+  const { LEASE_SECRETS: leaseSecrets } = TEST_SECRETS;
+  const journal = join(folder, 'journal.sqlite');
+  return BackendProcess.start({ modelPath, leaseSecrets, journal, args: BACKEND_FLAGS });
+}
+
+async function startEdge(folder: string, urls: readonly string[]): Promise<ServeProcess> {
+  await mkdir(join(folder, 'state'));
+  const bundle = buildBundle(join(folder, 'bundle'));
+  return ServeProcess.start({
+    stateDir: join(folder, 'state'),
+    vars: { ...VARS, BACKENDS: JSON.stringify(urls.map((url) => ({ url }))) },
+    args: [...bundle, '--drain-seconds', '1'],
+  });
 }

@@ -49,7 +49,7 @@ function caseOf(
         headers: [JSON_BODY, ...credentials(world, operation, keyIndex)],
         body: utf8(mutation.text),
       });
-      return judge(outcome, expectedOf(surface, operation, mutation), world.hidden('edge'));
+      return judge(outcome, expectedOf(surface, operation, mutation), world.hidden('edge', operation.needs));
     },
   };
 }

@@ -104,11 +104,8 @@ const methodCase: Draw = (random, surface) => {
         headers: credentials(world, operation),
       };
       const outcome = await ask(world.edge.url, request, { isHead: hasNoBody });
-      return judge(
-        outcome,
-        { statuses, hasNoBody, isBelowRoutes: method === 'PROPFIND' },
-        world.hidden('edge'),
-      );
+      const expected = { statuses, hasNoBody, isBelowRoutes: method === 'PROPFIND' };
+      return judge(outcome, expected, world.hidden('edge', operation.needs));
     },
   };
 };
@@ -125,7 +122,11 @@ const idCase: Draw = (random, surface) => {
       const headers = [...credentials(world, operation), ...(body === undefined ? [] : [JSON_BODY])];
       const target = operation.path.replaceAll(/\{\w+\}/g, () => id);
       const outcome = await ask(world.edge.url, { method: operation.method, target, headers, body });
-      return judge(outcome, { statuses: [400, 404, 405], isBelowRoutes: true }, world.hidden('edge'));
+      return judge(
+        outcome,
+        { statuses: [400, 404, 405], isBelowRoutes: true },
+        world.hidden('edge', operation.needs),
+      );
     },
   };
 };
@@ -174,9 +175,10 @@ export const queries: Kind = {
           target,
           headers: credentials(world, operation),
         });
-        if (way === 'value') return judge(outcome, { statuses: [200, 400, 404, 409] }, world.hidden('edge'));
+        if (way === 'value')
+          return judge(outcome, { statuses: [200, 400, 404, 409] }, world.hidden('edge', operation.needs));
         const at = name.includes('%') ? undefined : name;
-        return judge(outcome, { statuses: [400], at }, world.hidden('edge'));
+        return judge(outcome, { statuses: [400], at }, world.hidden('edge', operation.needs));
       },
     };
   },
