@@ -3,6 +3,7 @@
  * page's own thread was not to be had, what it computed, and how evenly it was drawn and scrolled.
  */
 import { cpus } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { CDPSession, Page } from 'playwright-core';
 import { numberFlag, parseFlags, runCommand, wholeNumber } from '../gpu-backend/src/cli/flags.ts';
 import { longAnswer } from '../test/support/long-answer.ts';
@@ -104,7 +105,7 @@ async function main(): Promise<void> {
       `${cpus()[0]?.model ?? 'unknown CPU'}, ${cpus().length} cores, Chromium ${system.browser.version()}, no GPU`,
     );
     const visit = await system.open();
-    system.scripted.play(longAnswer(numTokens, paceMs).script);
+    system.scripted.play(longAnswer(numTokens, () => sleep(paceMs)).script);
     await visit.enter();
     await visit.askScripted(numTokens);
     await visit.page.evaluate(WATCH);

@@ -4,25 +4,25 @@ import type { Script } from './scripted-backend.ts';
 const TOKENS_PER_PASS = 5;
 const NUM_MASKS = 5;
 
-/** A dense pass as the protocol tells it: all of its drafts but one were right. */
+export const WRONG_DRAFT = ' wrong';
+
+/** A dense pass as the protocol tells it: its drafts were right but for the last, in whose place another token came. */
 function traceAt(prefix: number, tokens: readonly string[]): PassTrace {
-  const drafts = tokens.length;
-  const blocks = Array.from({ length: drafts }, (_, block) => block + 1);
+  const numDraftRows = tokens.length + 1;
+  const blocks = Array.from({ length: numDraftRows }, (_, block) => block + 1);
+  const firstRow = (block: number): number => numDraftRows + block * NUM_MASKS;
   const rows = [
-    ...tokens.map((_, row) => ({
-      kind: row === 0 ? ('decided' as const) : ('draft' as const),
-      at: row,
-      depth: row + 1,
-      start: 0,
-      end: 0,
+    ...blocks.map((depth, row) => ({
+      ...{ kind: row === 0 ? ('decided' as const) : ('draft' as const), at: row, depth, start: 0, end: 0 },
     })),
     ...blocks.flatMap((accepted, block) =>
       Array.from({ length: NUM_MASKS }, (_, mask) => {
-        const start = drafts + block * NUM_MASKS;
+        const start = firstRow(block);
         return { kind: 'mask' as const, at: accepted + mask, depth: accepted, start, end: start + NUM_MASKS };
       }),
     ),
   ];
+  const isRight = (at: number): boolean => at + 1 < tokens.length;
   return {
     prefix,
     pending_rows: 0,
@@ -34,32 +34,31 @@ function traceAt(prefix: number, tokens: readonly string[]): PassTrace {
       block_starts: rows.map(({ start }) => start),
       block_ends: rows.map(({ end }) => end),
     },
-    outcomes: blocks.map((accepted, block) => ({
-      accepted,
-      masks: NUM_MASKS,
-      first_row: drafts + block * NUM_MASKS,
-    })),
-    outcome: drafts - 1,
+    outcomes: blocks.map((accepted, block) => ({ accepted, masks: NUM_MASKS, first_row: firstRow(block) })),
+    outcome: tokens.length - 1,
     drafts: tokens.map((token, at) => ({
       token_id: 7,
-      token,
+      token: isRight(at) ? token : WRONG_DRAFT,
       logprob: -0.1,
-      row: at + 1 < drafts ? at + 1 : null,
-      accepted: at + 1 < drafts,
+      row: at + 1,
+      accepted: isRight(at),
     })),
     tokens: tokens.map((token, at) => ({
       token_id: 7,
       token,
       ar_logprob: -0.01 * at,
       draft_logprob: -0.1,
-      draft: at + 1 < drafts ? ('accepted' as const) : ('rejected' as const),
+      draft: isRight(at) ? 'accepted' : 'rejected',
     })),
     predicted: [],
   };
 }
 
-/** A scripted answer of so many tokens, five a pass, each with its whole trace; `paceMs` between passes. */
-export function longAnswer(numTokens: number, paceMs = 0): { script: Script; text: string } {
+/** A scripted answer of so many tokens, five a pass, each with its whole trace; after each pass it waits. */
+export function longAnswer(
+  numTokens: number,
+  wait: () => Promise<unknown> | undefined = () => undefined,
+): { script: Script; text: string } {
   const words = Array.from(
     { length: numTokens },
     (_, index) => `${index % 19 === 18 ? '\n' : ' '}word${index}`,
@@ -77,7 +76,7 @@ export function longAnswer(numTokens: number, paceMs = 0): { script: Script; tex
         tokens.join(''),
         { stats, trace },
       );
-      if (paceMs > 0) await new Promise((resolve) => setTimeout(resolve, paceMs));
+      await wait();
     }
     await stage.end(numTokens);
   };

@@ -160,3 +160,42 @@ export class Visit {
     return this.#watched.close();
   }
 }
+
+/** What the tests share: one system, and for each test a visit of its own. */
+export class Stage {
+  #system: PlaygroundSystem | undefined;
+  #visit: Visit | undefined;
+
+  get system(): PlaygroundSystem {
+    if (this.#system === undefined) throw new Error('the system has not started');
+    return this.#system;
+  }
+
+  get visit(): Visit {
+    if (this.#visit === undefined) throw new Error('nobody visits the page');
+    return this.#visit;
+  }
+
+  get page(): Page {
+    return this.visit.page;
+  }
+
+  async start(): Promise<void> {
+    this.#system = await PlaygroundSystem.start();
+  }
+
+  /** A new visit in place of the one before. */
+  async open(options: BrowserContextOptions = {}): Promise<void> {
+    await this.close();
+    this.#visit = await this.system.open(options);
+  }
+
+  async close(): Promise<void> {
+    await this.#visit?.close();
+    this.#visit = undefined;
+  }
+
+  async end(): Promise<void> {
+    await this.#system?.close();
+  }
+}

@@ -1,4 +1,5 @@
 import '../common/base.css';
+import 'uplot/dist/uPlot.min.css';
 import './playground.css';
 import { render } from 'preact';
 import { App } from './app.tsx';

@@ -16,7 +16,7 @@ const MARK = '#share=';
 
 /** A link that opens the page with these settings and questions. It stays in the browser: servers do not see it. */
 export function linkTo(
-  location: Pick<Location, 'origin' | 'pathname'>,
+  place: { readonly origin: string; readonly pathname: string },
   { settings, questions }: Shared,
 ): string {
   const changed = Object.entries(settings).filter(
@@ -27,7 +27,7 @@ export function linkTo(
   );
   const text = btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(''));
   const safe = text.replaceAll('+', '-').replaceAll('/', '_').replace(/=+$/, '');
-  return `${location.origin}${location.pathname}${MARK}${safe}`;
+  return `${place.origin}${place.pathname}${MARK}${safe}`;
 }
 
 /** What a link's fragment says; undefined where it is none, or a broken one. */
