@@ -93,7 +93,7 @@ class ResponseStream {
 
   *#growth({ item, isNew, delta }: Growth): Generator<string, void, void> {
     if (isNew) {
-      const before = this.#output.items.at(-2);
+      const before = this.#output.items[this.#indexOf(item) - 1];
       if (before !== undefined) yield* this.#done(before, 'completed');
       yield* this.#added(item);
     }
@@ -119,7 +119,8 @@ class ResponseStream {
   *#done(item: OutputItem, status: 'completed' | 'incomplete'): Generator<string, void, void> {
     const { kind, text, name, scores } = item;
     const done = kind === 'call' ? { name, arguments: text } : { text };
-    const logprobs = kind === 'message' ? { logprobs: (scores?.all ?? []).map(contentOf) } : {};
+    const logprobs =
+      kind === 'message' ? { logprobs: (scores?.within(text.length) ?? []).map(contentOf) } : {};
     const data = { ...this.#place(item), ...done, ...logprobs };
     yield* this.#sequence.event(`response.${TEXTS[kind]}.done`, data);
     const part = { ...this.#place(item), part: partOf(item) };

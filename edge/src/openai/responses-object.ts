@@ -75,7 +75,7 @@ function itemStatus(status: ResponseStatus): 'completed' | 'incomplete' {
 
 export function partOf({ kind, text, scores }: Pick<OutputItem, 'kind' | 'text' | 'scores'>): object {
   if (kind === 'reasoning') return { type: 'reasoning_text', text };
-  const logprobs = scores === undefined ? {} : { logprobs: scores.all.map(contentOf) };
+  const logprobs = scores === undefined ? {} : { logprobs: scores.within(text.length).map(contentOf) };
   return { type: 'output_text', annotations: [], ...logprobs, text };
 }
 

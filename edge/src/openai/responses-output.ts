@@ -76,7 +76,8 @@ export class GrowingOutput {
     if (reasoning !== '') grown.push(this.#grow('reasoning', 0, reasoning));
     if (text !== '') grown.push(this.#grow('message', 0, text));
     for (const piece of pieces) grown.push(this.#growCall(piece));
-    if (logprobs !== undefined && reasoning === '' && pieces.length === 0) this.#score(logprobs);
+    if (logprobs !== undefined)
+      this.#score(reasoning === '' ? logprobs : afterThought(logprobs, reasoning, text));
     return grown;
   }
 
@@ -103,9 +104,21 @@ export class GrowingOutput {
     return item;
   }
 
+  /** Tokens of calls come after a message's own, and end beyond its text. */
   #score(logprobs: readonly TokenLogprob[]): void {
-    const last = this.items.at(-1);
-    if (last?.kind === 'message') (last.scores ??= new Scores()).add(logprobs);
-    else if (last === undefined) (this.#unclaimed ??= new Scores()).add(logprobs);
+    const message = this.items.findLast(({ kind }) => kind === 'message');
+    if (message !== undefined) (message.scores ??= new Scores()).add(logprobs);
+    else if (this.items.length === 0) (this.#unclaimed ??= new Scores()).add(logprobs);
   }
+}
+
+/** Where a step ends a thought and begins a text: from the text's first token on. */
+function afterThought(logprobs: readonly TokenLogprob[], reasoning: string, text: string): TokenLogprob[] {
+  const decoder = new TextDecoder();
+  const pieces = logprobs.map(({ bytes }) => decoder.decode(Uint8Array.from(bytes ?? [])));
+  const first = pieces.findIndex((_, index) => {
+    const isThought = pieces.slice(0, index).join('').length < reasoning.length;
+    return text !== '' && !isThought && pieces.slice(index).join('').startsWith(text);
+  });
+  return first === -1 ? [] : logprobs.slice(first);
 }
