@@ -1,6 +1,6 @@
 import type { Check } from './check.ts';
 import { absences, fallback } from './checks/absences.ts';
-import { columns, shortage } from './checks/memory.ts';
+import { columns, shortage, threads } from './checks/memory.ts';
 import { graphs, refusal, steps } from './checks/placement.ts';
 import { generation, serving } from './checks/texts.ts';
 
@@ -18,6 +18,10 @@ export const CHECKS: readonly Check[] = [
   {
     title: 'a cache without room ends in a sentence, takes nothing, and leaves the device as it was',
     run: shortage,
+  },
+  {
+    title: 'a thread that is started again runs on, whether the one before it ended or was ended',
+    run: threads,
   },
   { title: 'a text is decoded from prompt to end, while its cache grows', run: generation },
   { title: 'the backend serves a text, and tells the device and why', run: serving },

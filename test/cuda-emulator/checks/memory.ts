@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { FIXTURE } from '../check.ts';
 import type { ColumnsTold } from '../programs/columns.ts';
+import type { ThreadsTold } from '../programs/threads.ts';
 import type { ShortageTold } from '../programs/shortage.ts';
 import { runProgram } from '../run.ts';
 import type { Emulation } from '../run.ts';
@@ -29,4 +30,11 @@ export function shortage(emulation: Emulation): void {
   const phase = phases.find(({ name }) => name === 'too large');
   assert.ok(phase !== undefined && phase.allocated > 0, 'a part of the cache fits');
   assert.equal(phase.freed, phase.allocated);
+}
+
+export function threads(emulation: Emulation): void {
+  const { told, phases } = runProgram<ThreadsTold>(emulation, 'threads', { path: FIXTURE });
+  assert.deepEqual(told.said, ['ran', 'ran', 'ran']);
+  const captures = phases.reduce((sum, { numCaptures }) => sum + numCaptures, 0);
+  assert.equal(captures, 3, 'each thread captures its own');
 }

@@ -27,7 +27,8 @@ export function openProvider(place: ReturnType<typeof libraryPlace>): { runtimeL
   // Its error names what is missing; that of a session's options does not.
   new Handle('CUDAProviderOptions', makeOptions({})).dispose();
   const text = attempt('RegisterExecutionProviderLibrary', environment, REGISTERED_NAME, provider.path);
-  if (text !== undefined) throw unusable(text);
+  // The process has one environment: a thread before this one may have done it.
+  if (text !== undefined && !text.includes('already registered')) throw unusable(text);
   opened = { runtimeLibrary: `libcudart.so.${provider.cudaMajor}` };
   return opened;
 }
