@@ -22,6 +22,7 @@ const KEY_LIMITS = { requests_per_minute: 1_000_000 };
 /** Faults of the servers themselves: what went wrong with a bill, and what is no expected error. */
 const TROUBLE = /ledger_failed|(Reference|Type|Range)Error|[Uu]ncaught|SQLITE_|unhandled/;
 const SETTLE_LIMIT_MS = 60_000;
+const PULSE_LIMIT_MS = 45_000;
 const VARS = {
   PRICES: JSON.stringify({ '*': { prompt: 3, cached: 1, completion: 7 } }),
   SLICE_TOKENS: '64',
@@ -114,10 +115,11 @@ export class FuzzWorld {
     return { target, texts };
   }
 
-  /** Whether it still answers; else what is wrong. */
+  /** Whether it still answers; else what is wrong. A busy machine is given time. */
   async pulseOf(target: 'edge' | 'backend'): Promise<string | undefined> {
+    const asked = { signal: AbortSignal.timeout(PULSE_LIMIT_MS) };
     try {
-      const response = await fetch(`${this.urlOf(target)}/health`, { signal: AbortSignal.timeout(10_000) });
+      const response = await fetch(`${this.urlOf(target)}/health`, asked);
       await response.body?.cancel();
       return response.status === 200 ? undefined : `/health says ${response.status}`;
     } catch (error) {
