@@ -3,7 +3,7 @@ import { TidarError } from '@tidar/shared/errors.ts';
 import { z } from 'zod';
 import type { ChatMessage, ChatTemplate, ChatTemplateOptions } from './chat-template.ts';
 import type { AnswerMarks, ToolFormat } from './answer/forms.ts';
-import { findMarks } from './answer/forms.ts';
+import { findMarks, markChar } from './answer/forms.ts';
 import { invalidFile } from './json-file.ts';
 import { makeSpecialTokenGuard } from './special-tokens.ts';
 import type { PieceDecoder, PieceTable, TextStream, TokenPiece } from './token-pieces.ts';
@@ -30,8 +30,11 @@ export interface Tokenizer {
   specialName(id: number): string | undefined;
   /** Whether a special token is called so. */
   isSpecial(name: string): boolean;
-  /** Decodes as tokens come: the parts joined equal `decode` of all. Special tokens of these names are spelled. */
-  stream(spelled?: readonly string[]): TextStream;
+  /**
+   * Decodes as tokens come: the parts joined equal `decode` of all. Special tokens of these names are told by their
+   * `markChar`: what spells a name in other tokens is not taken for it.
+   */
+  stream(marks?: readonly string[]): TextStream;
   /** The chat form as text. To run it use `encodeChat`: here content can pass for a special token. */
   applyChatTemplate(messages: readonly ChatMessage[], options?: ChatTemplateOptions): string;
   /** The chat form as token ids; special tokens are only those that the template wrote. */
@@ -99,8 +102,8 @@ export function makeTokenizer(json: TokenizerJson, parts: Omit<TokenizerParts, '
     json.added_tokens.filter(({ special }) => special).map(({ id, content }) => [id, content]),
   );
   const specials = new Set(specialNames.values());
-  const stream = (spelled: readonly string[] = []): TextStream =>
-    makeTextStream(withSpelled(pieces, specialNames, spelled), decoder);
+  const stream = (marks: readonly string[] = []): TextStream =>
+    makeTextStream(withMarks(pieces, specialNames, marks), decoder);
   return {
     vocabSize: pieces.length,
     ...(bosTokenId === undefined ? {} : { bosTokenId }),
@@ -136,14 +139,17 @@ function makePieces(json: TokenizerJson, decoder: PieceDecoder): (TokenPiece | u
   return pieces;
 }
 
-/** The same pieces, and the names of these special tokens for their texts. */
-function withSpelled(
+/** The same pieces, and what stands for these special tokens. */
+function withMarks(
   pieces: readonly (TokenPiece | undefined)[],
   specialNames: ReadonlyMap<number, string>,
-  spelled: readonly string[],
+  marks: readonly string[],
 ): PieceTable {
   const texts = new Map(
-    [...specialNames].filter(([, name]) => spelled.includes(name)).map(([id, text]) => [id, text]),
+    [...specialNames].flatMap(([id, name]) => {
+      const index = marks.indexOf(name);
+      return index === -1 ? [] : [[id, markChar(index)] as const];
+    }),
   );
   if (texts.size === 0) return (id) => pieces[id];
   return (id) => {

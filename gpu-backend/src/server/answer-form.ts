@@ -3,7 +3,7 @@ import type { ChatInput } from '@tidar/shared/chat.ts';
 import type { GenerateRequest } from '@tidar/shared/protocol.ts';
 import type { GrammarSpec, ToolCallsSpec } from '../engine/grammar/spec.ts';
 import type { AnswerMarks, CallFormName, ThoughtMarks } from '../model/answer/forms.ts';
-import { FORMS, markNames } from '../model/answer/forms.ts';
+import { FORMS, markChar, markNames } from '../model/answer/forms.ts';
 import type { TextParameters } from '../model/answer/xml-scanner.ts';
 import { textParametersOf } from '../model/answer/xml-scanner.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
@@ -55,8 +55,10 @@ function beginningOf(
 ): 'in a thought' | 'after a thought' | 'anywhere' {
   const stream = tokenizer.stream([open, close]);
   const last = (stream.push(promptIds.slice(-NUM_LAST_TOKENS)) + stream.flush()).trimEnd();
-  if (last.endsWith(open)) return 'in a thought';
-  return last.endsWith(close) ? 'after a thought' : 'anywhere';
+  const endsWith = (mark: string, index: number): boolean =>
+    last.endsWith(tokenizer.isSpecial(mark) ? markChar(index) : mark);
+  if (endsWith(open, 0)) return 'in a thought';
+  return endsWith(close, 1) ? 'after a thought' : 'anywhere';
 }
 
 /** What the text must be in all: calls, thoughts, and the form that the request asks for. */

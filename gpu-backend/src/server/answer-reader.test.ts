@@ -56,6 +56,21 @@ describe('an answer', () => {
     );
   });
 
+  it('takes no mark that other tokens spell for the special token, nor tells one that marks nothing', () => {
+    const made = tokenizer();
+    const [call, , think] = SPECIALS.map((name) => made.encode(name));
+    const spelled = [...made.encode('[TOOL_'), ...made.encode('CALLS]')];
+    const read = (ids: number[]): AnswerPiece => {
+      const reader = new AnswerReader({ tokenizer: made, stop: [], form, choice: 0 });
+      return joined(reader.push(ids), reader.flush());
+    };
+    expect(read([...spelled, ...made.encode('the[ARGS]{}')])).toEqual({ text: '[TOOL_CALLS]the{}' });
+    expect(read([...made.encode('a '), ...think!, ...made.encode('b')])).toEqual({ text: 'a b' });
+    expect(read([...call!, ...made.encode('the[ARGS]{"a": 1}')]).tool_calls?.[0]).toMatchObject({
+      name: 'the',
+    });
+  });
+
   it('has thoughts, text and calls, whose ids are of request, choice and place', () => {
     const made = tokenizer();
     const readOf = (requestId: string, choice: number): AnswerPiece => {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { ToolCallPiece } from '@tidar/shared/chat.ts';
 import { StopStringFilter } from '../decode/stop-strings.ts';
-import { markNames } from '../model/answer/forms.ts';
+import { markChar, markNames } from '../model/answer/forms.ts';
 import type { AnswerParts } from '../model/answer/parser.ts';
 import { AnswerParser } from '../model/answer/parser.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
@@ -34,9 +34,10 @@ export class AnswerReader {
   readonly #idPrefix: string;
 
   constructor({ tokenizer, stop, form, choice }: AnswerReaderOptions) {
-    const spelled = form === undefined ? [] : markNames(form.marks);
-    this.#filter = new StopStringFilter(tokenizer.stream(spelled), stop);
-    this.#parser = form && new AnswerParser(form.marks, form);
+    const marks = form === undefined ? [] : markNames(form.marks);
+    this.#filter = new StopStringFilter(tokenizer.stream(marks), stop);
+    this.#parser =
+      form && new AnswerParser(form.marks, { ...form, markChars: markCharsOf(marks, tokenizer) });
     this.#idPrefix = `${form?.requestId ?? ''} ${choice}`;
   }
 
@@ -76,6 +77,13 @@ export class AnswerReader {
     const hash = createHash('sha256').update(`${this.#idPrefix} ${index}`).digest('hex');
     return { id: `call_${hash.slice(0, ID_LENGTH)}` };
   }
+}
+
+/** As the tokenizer's stream tells them. */
+function markCharsOf(marks: readonly string[], tokenizer: Tokenizer): Map<string, string> {
+  return new Map(
+    marks.flatMap((mark, index) => (tokenizer.isSpecial(mark) ? [[mark, markChar(index)] as const] : [])),
+  );
 }
 
 export const isEmptyPiece = ({ text, reasoning, tool_calls: calls }: AnswerPiece): boolean =>

@@ -69,7 +69,13 @@ function findCallForm(template: string): CallFormName | undefined {
   return /\{"name": [^}]*"parameters": /.test(template) ? 'llama' : undefined;
 }
 
-/** Every mark that may stand in a model's texts: those that are special tokens have no text unless it is asked for. */
+const FIRST_MARK_CHAR = 0xd800;
+/** What stands in a text for a special token that is the mark of this index: half a surrogate pair, as no text has. */
+export const markChar = (index: number): string => String.fromCharCode(FIRST_MARK_CHAR + index);
+export const isMarkChar = (char: string): boolean =>
+  char >= '\ud800' && char <= '\udbff' && char.length === 1;
+
+/** Every mark that may stand in a model's texts. */
 export function markNames({ thoughts, calls }: AnswerMarks): string[] {
   const form = calls === undefined ? undefined : FORMS[calls];
   const ofCalls = form === undefined ? [] : [form.open, form.close];

@@ -1,6 +1,6 @@
 import { CallScanner } from './call-scanner.ts';
 import type { AnswerMarks, CallForm, ThoughtMarks } from './forms.ts';
-import { ARGS_MARK, CALL_ID_MARK, FORMS, PYTHON_MARK } from './forms.ts';
+import { ARGS_MARK, CALL_ID_MARK, FORMS, isMarkChar, PYTHON_MARK } from './forms.ts';
 import type { TextParameters } from './xml-scanner.ts';
 import { XmlScanner } from './xml-scanner.ts';
 
@@ -24,12 +24,17 @@ export interface Beginning {
   readonly isThinking?: boolean;
   /** Calls stand in place of a text, none after it. */
   readonly isTextOrCalls?: boolean;
+  /** What stands for marks that are special tokens; the others are written as they are. */
+  readonly markChars?: ReadonlyMap<string, string>;
   /** Of calls in the form of XML. */
   readonly textParameters?: TextParameters | undefined;
 }
 
 /** Where the text stands. */
 type Place = 'text' | 'thought' | 'call' | 'scan' | 'name' | 'call id' | 'close' | 'between';
+
+/** What grammars let stand before the brace that begins a call. */
+const ONLY_BLANKS = /^[ \n]*$/;
 
 /**
  * Takes a model's text apart as it comes: a thought, text, calls, in this order. What is known after some characters follows from these
@@ -41,6 +46,9 @@ export class AnswerParser {
   readonly #form: CallForm | undefined;
   readonly #textParameters: TextParameters;
   readonly #isTextOrCalls: boolean;
+  readonly #pythonMark: string;
+  readonly #argsMark: string;
+  readonly #callIdMark: string;
   #place: Place;
   /** Characters that are not told yet: white space and the beginning of a mark, or a name that is not complete. */
   #held = '';
@@ -57,12 +65,17 @@ export class AnswerParser {
 
   constructor(
     { thoughts, calls }: AnswerMarks,
-    { isThinking = false, isTextOrCalls = false, textParameters = {} }: Beginning = {},
+    { isThinking = false, isTextOrCalls = false, markChars = new Map(), textParameters = {} }: Beginning = {},
   ) {
     this.#isTextOrCalls = isTextOrCalls;
     this.#textParameters = textParameters;
-    this.#thoughts = thoughts;
-    this.#form = calls === undefined ? undefined : FORMS[calls];
+    const charOf = (mark: string): string => markChars.get(mark) ?? mark;
+    const form = calls === undefined ? undefined : FORMS[calls];
+    this.#thoughts = thoughts && { open: charOf(thoughts.open), close: charOf(thoughts.close) };
+    this.#form = form && { ...form, open: charOf(form.open), close: charOf(form.close) };
+    this.#pythonMark = charOf(PYTHON_MARK);
+    this.#argsMark = charOf(ARGS_MARK);
+    this.#callIdMark = charOf(CALL_ID_MARK);
     this.#place = isThinking ? 'thought' : 'text';
     this.#isTrimming = isThinking;
   }
@@ -112,9 +125,9 @@ export class AnswerParser {
 
   #inText(char: string): void {
     const form = this.#form;
-    const isFirst = !this.#hasText && this.#held.trim() === '';
+    const isFirst = !this.#hasText && ONLY_BLANKS.test(this.#held);
     if (form?.open === '' && isFirst && char === '{') return this.#begin(char);
-    const call = form?.open === '' ? PYTHON_MARK : (form?.open ?? '');
+    const call = form?.open === '' ? this.#pythonMark : (form?.open ?? '');
     const thought = this.#thoughts?.open ?? '';
     const mark = this.#hold(char, [this.#hasText ? '' : thought, this.#mayCall ? call : '']);
     if (mark !== undefined) this.#enter(mark === call ? 'call' : 'thought');
@@ -131,6 +144,8 @@ export class AnswerParser {
 
   /** Tells what can be no mark's beginning; returns the mark that is complete. */
   #hold(char: string, marks: readonly string[]): string | undefined {
+    // A special token where it marks nothing has no text.
+    if (isMarkChar(char) && !marks.includes(char)) return undefined;
     this.#held += char;
     const complete = marks.find((mark) => mark !== '' && this.#held.endsWith(mark));
     if (complete !== undefined) return complete;
@@ -173,6 +188,7 @@ export class AnswerParser {
   }
 
   #inCall(char: string): void {
+    if (isMarkChar(char)) return;
     const { name, arguments: more, isDone } = this.#scanner?.push(char) ?? {};
     if (name !== undefined) this.#named(name);
     if (more !== undefined) this.#argued(more);
@@ -195,11 +211,11 @@ export class AnswerParser {
 
   #inName(char: string): void {
     this.#held += char;
-    const mark = [ARGS_MARK, CALL_ID_MARK].find((each) => this.#held.endsWith(each));
+    const mark = [this.#argsMark, this.#callIdMark].find((each) => this.#held.endsWith(each));
     if (mark === undefined) return;
     if (this.#place === 'name') this.#named(this.#held.slice(0, -mark.length).trim());
     this.#held = '';
-    this.#place = mark === CALL_ID_MARK ? 'call id' : 'scan';
+    this.#place = mark === this.#callIdMark ? 'call id' : 'scan';
     this.#scanner = new CallScanner(this.#form?.argumentsKey ?? '', true);
   }
 

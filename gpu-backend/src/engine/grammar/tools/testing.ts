@@ -83,7 +83,8 @@ export function read(
   const textParameters = textParametersOf(spec.tools);
   const isTextOrCalls = spec.text !== undefined;
   const parser = new AnswerParser(marks, { isThinking: spec.isThinking, isTextOrCalls, textParameters });
-  const told = parser.push(text);
+  const pushed = parser.push(text);
+  const told = { ...pushed, text: pushed.text + parser.flush().text };
   const calls: Call[] = [];
   for (const { index, name, arguments: more } of told.calls) {
     const call = (calls[index] ??= { name: name ?? '', text: '' });
