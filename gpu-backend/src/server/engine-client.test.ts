@@ -165,6 +165,23 @@ describe('a crash of the engine', () => {
     expect(system.fatal).toEqual([]);
   });
 
+  it('starts again on the device that it found at first', async () => {
+    const devices: unknown[] = [];
+    const workers: Worker[] = [];
+    const startWorker: EngineClientOptions['startWorker'] = (workerData) => {
+      devices.push(workerData.device);
+      const worker = new Worker(new URL('./engine-worker.ts', import.meta.url), { workerData });
+      workers.push(worker);
+      return worker;
+    };
+    const { client } = start({ device: 'auto', startWorker });
+    await client.ready;
+    await workers[0]?.terminate();
+    while (client.runtime !== undefined) await sleep(10);
+    while (client.runtime === undefined) await sleep(50);
+    expect(devices).toEqual(['auto', 'c-api']);
+  });
+
   it('is fatal the second time', async () => {
     const system = start();
     await system.client.ready;

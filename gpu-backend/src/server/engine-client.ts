@@ -62,7 +62,7 @@ interface OpenRequest {
  * thread is started again once, after a second, and a second crash within five minutes is fatal.
  */
 export class EngineClient {
-  readonly #options: EngineClientOptions;
+  #options: EngineClientOptions;
   readonly #open = new Map<number, OpenRequest>();
   readonly #queue: AdmissionQueue<OpenRequest>;
   /** Called when a request has to wait for a place. */
@@ -227,14 +227,14 @@ export class EngineClient {
   #receive(message: FromEngine): void {
     switch (message.type) {
       case 'opening':
+        this.#options = { ...this.#options, device: message.device };
         return this.#options.onOpening?.(message.lines);
       case 'ready':
         this.#runtime = message.runtime;
         for (const note of message.notes) this.#options.log('engine_note', { note });
         return this.#whenReady.resolve(message.runtime);
       case 'state':
-        this.#state = message.state;
-        return;
+        return void (this.#state = message.state);
       case 'failed':
         return this.#giveUp(fromEngineError(message.error));
       case 'event':

@@ -3,7 +3,7 @@ import { TidarError, toTidarError } from '@tidar/shared/errors.ts';
 import type { FinishReason } from '@tidar/shared/protocol.ts';
 import type { GenerateOptions } from '../decode/generate.ts';
 import type { CudaOptions } from '../device/cuda/options.ts';
-import type { DeviceName } from '../device/names.ts';
+import type { Device, DeviceName } from '../device/names.ts';
 import type { TokenLogprob } from '../engine/sampling/logprobs.ts';
 import type { AnswerForm } from './answer-form.ts';
 import type { AnswerPiece } from './answer-reader.ts';
@@ -125,8 +125,15 @@ export interface EngineError {
 
 /** From the engine's thread to the main one. Every submitted id gets exactly one `end` event or `error`. */
 export type FromEngine =
-  /** What will run the model, before it is loaded: lines for the operator, a label and a text each. */
-  | { readonly type: 'opening'; readonly lines: readonly (readonly [label: string, text: string])[] }
+  /**
+   * What will run the model, before it is loaded, and lines for the operator, a label and a text each. An engine that is
+   * started again stays with its device: another would not go on with the texts that this one began.
+   */
+  | {
+      readonly type: 'opening';
+      readonly device: Device;
+      readonly lines: readonly (readonly [label: string, text: string])[];
+    }
   | { readonly type: 'ready'; readonly runtime: string; readonly notes: readonly string[] }
   /** The model could not be opened; the thread ends. */
   | { readonly type: 'failed'; readonly error: EngineError }

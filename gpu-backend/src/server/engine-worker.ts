@@ -41,7 +41,8 @@ interface Opened {
 async function open(data: EngineWorkerData): Promise<Opened | undefined> {
   const { folder, draftFolder, numThreads, device, precision, cuda } = data;
   const options = { numThreads, device, precision, cuda };
-  const onChoice = (choice: Choice): void => emit({ type: 'opening', lines: describeChoice(choice) });
+  const onChoice = (choice: Choice): void =>
+    emit({ type: 'opening', device: choice.device, lines: describeChoice(choice) });
   try {
     const draft = draftFolder && (await openModel(draftFolder, options));
     return { model: await openModel(folder, { ...options, onChoice }), draft };
