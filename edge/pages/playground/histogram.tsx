@@ -41,10 +41,15 @@ export function Histogram({ counts, isLive }: HistogramProps): JSX.Element {
     };
   }, []);
   useEffect(() => {
-    const now = performance.now();
-    if (isLive && now - drawnAt.current < LIVE_MS) return;
-    drawnAt.current = now;
-    plot.current?.draw(counts);
+    const draw = (): void => {
+      drawnAt.current = performance.now();
+      plot.current?.draw(latest.current);
+    };
+    const wait = isLive ? drawnAt.current + LIVE_MS - performance.now() : 0;
+    if (wait <= 0) return draw();
+    // The last change is drawn too, where no other follows soon.
+    const timer = setTimeout(draw, wait);
+    return () => clearTimeout(timer);
   });
   const rows = counts.map((numPasses, length) => ({ length, numPasses })).filter(({ length }) => length > 0);
   return (
