@@ -87,4 +87,15 @@ describe('the device', () => {
     expect([plain.precision, half.precision]).toEqual(['float32', 'bfloat16']);
     expect(half.need.weights).toBe(plain.need.weights / 2);
   });
+
+  it('is refused what it can’t compute in, with what kept a GPU from being taken', async () => {
+    const precision = 'bfloat16';
+    const refused = 'The CPU computes in float32: --precision bfloat16 needs a GPU.';
+    for (const device of ['cpu', 'node-binding'] as const)
+      await expect(chooseDevice(outline, { device, precision }, probes())).rejects.toThrow(refused);
+    const auto = chooseDevice(outline, { device: 'auto', precision }, probes());
+    await expect(auto).rejects.toThrow(`${refused} There is none.`);
+    const plain = await chooseDevice(outline, { device: 'cpu', precision: 'float32' }, probes());
+    expect(plain.precision).toBe('float32');
+  });
 });

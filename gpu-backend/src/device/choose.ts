@@ -56,7 +56,10 @@ export async function chooseDevice(
   const { device: name = 'c-api' } = options;
   if (name === 'auto') return chooseFirst(outline, options, probes);
   const gpu = GPU_DEVICES.find((each) => each === name);
-  if (gpu === undefined) return onCpu(outline, name === 'node-binding' ? name : CPU_DEVICES[0], 'as asked');
+  if (gpu === undefined) {
+    assertCpuComputesIn(options);
+    return onCpu(outline, name === 'node-binding' ? name : CPU_DEVICES[0], 'as asked');
+  }
   const finding = await probes[gpu]();
   if ('absence' in finding) throw new TidarError('backend_unavailable', finding.absence);
   const choice = onGpu(outline, gpu, finding, options, 'as asked');
@@ -91,8 +94,16 @@ async function chooseFirst(
     const short = `${formatBytes(leastBytes(choice.need))} are needed and ${formatBytes(freeBytes)} are free`;
     passedOver.push({ device, reason: `The model does not fit on the ${finding.hardware}: ${short}.` });
   }
+  assertCpuComputesIn(options, passedOver[0]?.reason);
   passedOver.push({ device: 'webgpu', reason: ONLY_BY_NAME });
   return { ...onCpu(outline, CPU_DEVICES[0], 'no GPU can be used'), passedOver };
+}
+
+/** `why`: what kept a GPU from being taken. */
+function assertCpuComputesIn({ precision = 'float32' }: ChoiceOptions, why?: string): void {
+  if (precision === 'float32') return;
+  const sentence = `The CPU computes in float32: --precision ${precision} needs a GPU.`;
+  throw new TidarError('invalid_request', why === undefined ? sentence : `${sentence} ${why}`);
 }
 
 function onCpu(outline: ModelOutline, device: CpuDevice, reason: string): Choice {
