@@ -132,6 +132,7 @@ class Run {
     const { byKind } = this.report;
     const findings = await this.#findingsOf(drawn);
     const pulse = await this.#world.pulseOf(drawn.target);
+    if (this.#options.signal.aborted) return;
     if (pulse !== undefined) findings.crashed.push(`the ${drawn.target} right after: ${pulse}`);
     this.report.numCases += 1;
     if (this.report.numCases % SAY_EVERY === 0) this.#options.print(`${this.report.numCases} cases so far`);
