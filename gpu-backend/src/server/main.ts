@@ -87,10 +87,11 @@ async function listen(server: Server, { host, port }: ServerConfig): Promise<num
 
 /** What it is, before any weight is read; one that can only run on the CPU and has no room there goes no further. */
 function reportModel(folder: ModelOutline, { device }: ServerConfig): void {
-  const { name, config } = folder;
+  const { name, config, quantization } = folder;
+  const bits = quantization === undefined ? '' : `, products’ weights in ${quantization}`;
   const mode = config.tidar === undefined ? 'no diffusion mode' : `TiDAR block ${config.tidar.blockSize}`;
   report(
-    `model        ${name}: ${config.architecture}, ${size(folder)} parameters, context ${config.maxPositions}, ${mode}`,
+    `model        ${name}: ${config.architecture}, ${size(folder)} parameters, context ${config.maxPositions}, ${mode}${bits}`,
   );
   if (isCpuName(device)) assertFits(name, cpuMemory(folder));
 }

@@ -21,9 +21,9 @@ const expectedSchema = z.object({
 });
 type Expected = z.infer<typeof expectedSchema>;
 
-/** The tests' tolerance on the CPU; a GPU may shorten float32 factors to 11 bits. */
+/** The tests' tolerance on the CPU; a GPU may shorten float32 factors to 11 bits, of logits up to 9. */
 const CPU_LIMIT = 2e-4;
-const GPU_LIMIT = 1e-2;
+const GPU_LIMIT = 5e-2;
 
 /** The numbers of an independent oracle in float64, computed on the device. */
 export async function goldenNumbers(fixture: string, options: OpenOptions): Promise<Golden> {
