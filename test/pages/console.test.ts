@@ -437,7 +437,7 @@ describe('the page', () => {
       ...{ edge, wire: site.proxy, adminToken: ADMIN_TOKEN, key, keyId: id },
       askTogether: async () => void (await answerTo(key)),
     };
-    for (const name of ['console-key', 'console-phone']) {
+    for (const name of ['console-phone']) {
       const shot = CONSOLE_SHOTS.find((each) => each.name === name)!;
       expect(await takeShot(shot, stage, browser, folder)).toMatch(/ {2}\d+ kB$/);
       expect((await stat(join(folder, `${name}.png`))).size).toBeGreaterThan(10_000);
