@@ -71,7 +71,7 @@ async function examineModel(
         statedBytes: leastBytes(need),
         statement: describeMemory(need),
         freeBytes,
-        ...(isOnCpu && held !== undefined ? { foundBytes: held - (heldBefore ?? 0) } : {}),
+        ...(isOnCpu && held !== undefined ? { foundBytes: Math.max(0, held - (heldBefore ?? 0)) } : {}),
       },
       curve: await slotCurve(session),
       threads: isOnCpu && need.weights < SMALL_BYTES ? await threadCosts(folder, common) : [],

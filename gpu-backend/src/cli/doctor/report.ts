@@ -69,7 +69,7 @@ function modelLines({ device, model }: Findings): string[] {
     '',
     `## ${model.name} on ${device}`,
     '',
-    `${model.architecture}, ${(model.numParameters / 1e6).toFixed(1)} million parameters, ${model.precision}, ${model.numThreads} thread(s).`,
+    `${model.architecture}, ${model.numParameters.toLocaleString('en')} parameters, ${model.precision}, ${model.numThreads} thread(s).`,
     '',
     ...memoryLines(model),
     '',
