@@ -32,7 +32,7 @@ describe('the doctor', () => {
     expect(memory.statedBytes).toBeLessThan(memory.freeBytes);
     expect(curve.every(({ milliseconds }) => milliseconds > 0)).toBe(true);
     expect(report.problems).toEqual([]);
-  });
+  }, 180_000);
 
   it('reports in Markdown, and ends with 1 where what was asked for is not there', () => {
     const hidden = { ...process.env, VK_DRIVER_FILES: '/nowhere', LD_LIBRARY_PATH: '/nowhere' };
@@ -40,7 +40,7 @@ describe('the doctor', () => {
     expect(status).toBe(1);
     expect(stdout).toContain('| cuda | no: ');
     expect(stdout).toContain('- cuda was asked for and is not there: ');
-  });
+  }, 120_000);
 });
 
 describe('its verdict', () => {
