@@ -41,7 +41,7 @@ export interface RawRequest {
   body?: Uint8Array | undefined;
 }
 
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 45_000;
 export const latin1 = (text: string): Buffer => Buffer.from(text, 'latin1');
 
 /** A request's head; header values are bytes, a character each. */

@@ -27,9 +27,9 @@ const VARS = {
   PRICES: JSON.stringify({ '*': { prompt: 3, cached: 1, completion: 7 } }),
   SLICE_TOKENS: '64',
   KEEP_ALIVE_MS: '500',
-  CONNECT_TIMEOUT_MS: '1500',
-  START_TIMEOUT_MS: '8000',
-  GAP_TIMEOUT_MS: '3000',
+  CONNECT_TIMEOUT_MS: '5000',
+  START_TIMEOUT_MS: '15000',
+  GAP_TIMEOUT_MS: '6000',
   FAILOVER_MS: '1000',
   SETTLE_GRACE_MS: '10000',
   LEAVE_GRACE_MS: '1300',
@@ -96,6 +96,7 @@ export class FuzzWorld {
       const edge = await startEdge(folder, [backend.url, liar.url]);
       closers.unshift(() => edge.stop().then(() => undefined));
       const keys = await Promise.all(Array.from({ length: NUM_KEYS }, () => createKey(edge.url, KEY_LIMITS)));
+      await whenServed(edge.url, keys[0] ?? '');
       const surface = await Surface.of(edge.url);
       return new FuzzWorld({ edge, backend, surface, keys, liar, model, folder, closers });
     } catch (error) {
@@ -181,4 +182,14 @@ async function startEdge(folder: string, urls: readonly string[]): Promise<Serve
     vars: { ...VARS, BACKENDS: JSON.stringify(urls.map((url) => ({ url }))) },
     args: [...bundle, '--drain-seconds', '1'],
   });
+}
+
+/** The edge asks its backends how they are now and then: it must have heard of both. */
+async function whenServed(edgeUrl: string, key: string): Promise<void> {
+  const headers = { authorization: `Bearer ${key}` };
+  for (;;) {
+    const { data } = (await (await fetch(`${edgeUrl}/v1/models`, { headers })).json()) as { data: object[] };
+    if (data.length === 2) return;
+    await new Promise((resolve) => setTimeout(resolve, 250));
+  }
 }
