@@ -83,4 +83,11 @@ describe('an overlap', () => {
     const overlap = new Overlap({ tokens: [3, 0], characters: [3, 0] });
     expect(overlap.rest(step(1, 2, 'xy'))).toEqual(step(1, 2, 'xy'));
   });
+
+  it('leaves a whole step its trace, and takes it from one of which its reader has a part', () => {
+    const trace = [] as NonNullable<StepEvent['trace']>;
+    const traced = { ...step(0, 3, 'xyz'), trace };
+    expect(new Overlap({ tokens: [0, 0], characters: [0, 0] }).rest(traced)).toEqual(traced);
+    expect(new Overlap({ tokens: [1, 0], characters: [1, 0] }).rest(traced)).toEqual(step(0, 2, 'yz'));
+  });
 });

@@ -174,6 +174,20 @@ describe('a trace', () => {
     }
   });
 
+  it('has no probability for drafts that came from elsewhere, and says whether they were right', async () => {
+    const alone = new Alone(session, { isTraced: true });
+    const plain = await new Alone(session).decode(() => ({ numDraftRows: 1, outcomes: [] }));
+    await alone.step({ numDraftRows: 1, outcomes: [] });
+    const wrong = plain[2] === 0 ? 1 : 0;
+    alone.sequence.propose([plain[1]!, wrong].map((tokenId) => ({ tokenId, secondBest: -1, margin: 0 })));
+    const { trace } = await alone.step({ numDraftRows: 3, outcomes: [] });
+    expect(trace?.drafts).toEqual([
+      { tokenId: plain[1], logprob: undefined, row: 1, isAccepted: true },
+      { tokenId: wrong, logprob: undefined, row: 2, isAccepted: false },
+    ]);
+    expect(trace?.tokens.map(({ draft }) => draft)).toEqual(['accepted', 'rejected']);
+  });
+
   it('of block diffusion tells which masks became tokens in each pass, and all of them once', async () => {
     const diffusion = { blockLength: 4, strategy: 'confidence', tokensPerPass: 2 } as const;
     const passes = await traced(() => ({ numDraftRows: 0, outcomes: [], numBlockTokens: 4 }), { diffusion });
