@@ -6,9 +6,12 @@ import { sizeOf, withoutFirst } from './step-parts.ts';
 
 const piece = fc.record({
   index: fc.nat(2),
-  head: fc.option(fc.record({ id: fc.constant('call_1'), name: fc.constantFrom<string[]>('a', 'get_weather') }), {
-    nil: undefined,
-  }),
+  head: fc.option(
+    fc.record({ id: fc.constant('call_1'), name: fc.constantFrom<string[]>('a', 'get_weather') }),
+    {
+      nil: undefined,
+    },
+  ),
   arguments: fc.string({ maxLength: 6 }),
 });
 const steps = fc.record({
