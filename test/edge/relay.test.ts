@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { SettingsChange } from '../../edge/src/ledger/settings.ts';
-import { RawClient, readChunks, textOfChunks } from '../support/openai-http.ts';
+import { RawClient, readChunks, readMessages, textOfChunks } from '../support/openai-http.ts';
 import {
   SCRIPTED_MODEL,
   type ScriptedBackend,
@@ -57,6 +57,11 @@ const ask = (content = 'Hi'): object => ({
   max_tokens: 32,
   stream: true,
 });
+interface ResponseEvent {
+  type: string;
+  sequence_number: number;
+  delta?: string;
+}
 const WORDS = Array.from({ length: 32 }, (_, index) => `w${index} `);
 
 /** Goes on from wherever the request stands, to a word; then does something else. */
@@ -144,6 +149,37 @@ describe('a stream whose backend dies', () => {
     expect(second!.request.resume?.prompt_token_ids).toEqual([1, 2, 3]);
     expect(second!.request.sampling.seed).toBe(first!.request.sampling.seed);
     expect(await client.lastRequest(settled)).toMatchObject({ completion_tokens: 32, estimated: false });
+  });
+
+  it('has the events of an unbroken one, with their numbers, where it is a response’s', async () => {
+    const post = async (): Promise<ResponseEvent[]> => {
+      const headers = { authorization: `Bearer ${client.key}`, 'content-type': 'application/json' };
+      const body = JSON.stringify({
+        model: SCRIPTED_MODEL.id,
+        input: 'Hi',
+        stream: true,
+        tidar: { seed: 1 },
+      });
+      const messages = await readMessages(
+        await fetch(`${edge.url}/v1/responses`, { method: 'POST', headers, body }),
+      );
+      return messages.map(({ data }) => JSON.parse(data) as ResponseEvent);
+    };
+    playAll(tellAll);
+    const unbroken = await post();
+    playAll(async (stage) => {
+      await tell(stage, 12);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+      stage.die();
+      playAll(tellAll);
+    });
+    const broken = await post();
+    const numbersOf = (events: object[]): unknown[] =>
+      events.map((event) => Object.entries(event).slice(0, 2));
+    expect(numbersOf(broken)).toEqual(numbersOf(unbroken));
+    expect(broken.map(({ delta }) => delta ?? '').join('')).toBe(wholeText);
+    expect(broken.at(-1)).toMatchObject({ type: 'response.completed', response: { status: 'completed' } });
+    expect(await client.lastRequest(settled)).toMatchObject({ completion_tokens: 32, num_attempts: 2 });
   });
 
   it('ends in one error that a retry may mend where nobody of its fingerprint takes it in time', async () => {
