@@ -20,12 +20,19 @@ export async function compareModels(
   flags: EvalFlags,
 ): Promise<Comparison> {
   const rowsOf = () => comparisonRows(flags.draftLengths);
-  const { numThreads } = flags;
+  const { numThreads, quantize } = flags;
   const judged = tasks.filter(isGenerative);
   const evaluations: (Evaluation & { folder: string })[] = [];
   for (const folder of folders) {
     process.stderr.write(`${folder}\n`);
-    const paths = { main: folder, arOnly: undefined, draft: undefined, numThreads, device: deviceOf(flags) };
+    const paths = {
+      main: folder,
+      arOnly: undefined,
+      draft: undefined,
+      numThreads,
+      quantize,
+      device: deviceOf(flags),
+    };
     evaluations.push({ folder, ...(await runEvaluation(paths, judged, rowsOf, flags)) });
   }
   return { lines: comparisonTable(evaluations, flags.draftLengths), evaluations };

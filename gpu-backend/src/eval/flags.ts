@@ -5,6 +5,7 @@ import {
   listFlag,
   numberFlag,
   numbersFlag,
+  oneOf,
   parseFlags,
   stringFlag,
   wholeNumber,
@@ -13,6 +14,8 @@ import { DEVICE_FLAGS, DEVICE_FLAGS_HELP, parseDeviceFlags } from '../cli/device
 import type { DeviceChoices } from '../cli/device-flags.ts';
 import type { ParsedFlags } from '../cli/flags.ts';
 import { DEMO_MODEL } from '../cli/open-model.ts';
+import { QUANTIZATIONS } from '../model/quantization/scheme.ts';
+import type { Quantization } from '../model/quantization/scheme.ts';
 import type { Limits } from './run.ts';
 
 const FULL: Limits = { table: 30, headline: 100 };
@@ -37,6 +40,7 @@ export const EVAL_HELP = `npm run eval -- [options]      the paper's comparison 
   --quick                 ${QUICK.table} and ${QUICK.headline} items
   --seed N                of sampled text (1)
   --temperature X         0 to 2 (0)
+  --quantize NAME         int8 or int4: the model's weights in so many bits (all models of --compare)
   --threads N             threads of the forward pass (1)
 ${DEVICE_FLAGS_HELP}
   --run-code              lets the checkers python and javascript run what the model wrote, with your own rights
@@ -63,6 +67,7 @@ export interface EvalFlags extends DeviceChoices {
   readonly limits: Limits;
   readonly seed: number;
   readonly temperature: number;
+  readonly quantize: Quantization | undefined;
   readonly numThreads: number;
   readonly runCode: boolean;
   readonly json: string | undefined;
@@ -82,7 +87,13 @@ export function readEvalFlags(args: readonly string[]): EvalFlags {
     ...{ model: TEXT, 'ar-only': TEXT, 'draft-model': TEXT, tasks: TEXT, only: TEXT, rows: TEXT },
     ...{ task: { ...TEXT, multiple: true }, limit: TEXT, headline: TEXT, quick: SWITCH, seed: TEXT },
     ...{ temperature: TEXT, threads: TEXT, 'run-code': SWITCH, json: TEXT, plot: TEXT, compare: TEXT },
-    ...{ 'draft-lengths': TEXT, fresh: SWITCH, results: TEXT, help: { ...SWITCH, short: 'h' } },
+    ...{
+      quantize: TEXT,
+      'draft-lengths': TEXT,
+      fresh: SWITCH,
+      results: TEXT,
+      help: { ...SWITCH, short: 'h' },
+    },
     ...DEVICE_FLAGS,
   });
   assertNoStray(flags);
@@ -100,6 +111,7 @@ export function readEvalFlags(args: readonly string[]): EvalFlags {
     limits: limitsOf(flags, compare !== undefined),
     seed: numberFlag(flags, 'seed', 1, wholeNumber(0)),
     temperature: numberFlag(flags, 'temperature', 0, temperature),
+    quantize: oneOf(flags, 'quantize', QUANTIZATIONS),
     numThreads: numberFlag(flags, 'threads', 1, wholeNumber(1, 256)),
     ...parseDeviceFlags(flags),
     runCode: flags.values['run-code'] === true,

@@ -32,6 +32,7 @@ async function evaluateOne(tasks: readonly Task[], flags: EvalFlags): Promise<vo
     main: model,
     arOnly: companion(flags.arOnly, AR_ONLY_MODEL, isDemo),
     draft: companion(flags.draftModel, DRAFT_MODEL, isDemo),
+    quantize: flags.quantize,
     numThreads,
     device: deviceOf(flags),
   };
@@ -83,8 +84,9 @@ function describe({ spec: { name, type, isInDomain }, items, hash }: Task): obje
   return { name, type, isInDomain, numItems: items.length, hash };
 }
 
-function settings({ temperature, seed }: EvalFlags): string {
-  return temperature === 0 ? 'greedy' : `temperature ${temperature}, seed ${seed}`;
+function settings({ temperature, seed, quantize }: EvalFlags): string {
+  const bits = quantize === undefined ? '' : `${quantize}, `;
+  return `${bits}${temperature === 0 ? 'greedy' : `temperature ${temperature}, seed ${seed}`}`;
 }
 
 /** The device that `auto` finds in its place: figures name what they were measured on. */

@@ -12,7 +12,8 @@ import { soloEngine } from '../decode/solo-engine.ts';
 import type { GpuInfo, ModelSession } from '../device/device.ts';
 import type { Engine } from '../engine/engine.ts';
 import { GrammarCompiler } from '../engine/grammar/grammar-compiler.ts';
-import type { ModelFolder } from '../model/folder.ts';
+import type { FolderOptions, ModelFolder } from '../model/folder.ts';
+import type { Quantization } from '../model/quantization/scheme.ts';
 import type { Tokenizer } from '../model/tokenizer.ts';
 import type { ModelKey, Row } from './rows.ts';
 
@@ -40,6 +41,8 @@ export interface ModelPaths {
   readonly main: string;
   readonly arOnly: string | undefined;
   readonly draft: string | undefined;
+  /** Of the main model. */
+  readonly quantize?: Quantization | undefined;
   readonly numThreads: number;
   /** Absent: the CPU. */
   readonly device?: CommandDevice | undefined;
@@ -59,15 +62,15 @@ export function companion(given: string | undefined, shipped: string, isDemo: bo
 
 /** Opens all models of an evaluation, and a planner if a row plans. */
 export async function openModels(paths: ModelPaths, isPlanned: boolean): Promise<Models> {
-  const { numThreads, device } = paths;
+  const { numThreads, device, quantize } = paths;
   const opened = new AsyncDisposableStack(); // the last one is closed first
-  const open = async (path: string, flag: string): Promise<Opened> => {
-    const one = await openCommandModel(path, numThreads, flag, device);
+  const open = async (path: string, flag: string, options: FolderOptions = {}): Promise<Opened> => {
+    const one = await openCommandModel(path, numThreads, flag, { ...device, ...options });
     opened.defer(() => one.session.dispose());
     return one;
   };
   try {
-    const main = await open(paths.main, '--model');
+    const main = await open(paths.main, '--model', { quantize });
     const draft = paths.draft === undefined ? undefined : await open(paths.draft, '--draft-model');
     if (draft !== undefined) assertSameTokens(draft.folder, main.folder);
     const arOnly = paths.arOnly === undefined ? undefined : await open(paths.arOnly, '--ar-only');
