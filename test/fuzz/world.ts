@@ -187,9 +187,11 @@ async function startEdge(folder: string, urls: readonly string[]): Promise<Serve
 /** The edge asks its backends how they are now and then: it must have heard of both. */
 async function whenServed(edgeUrl: string, key: string): Promise<void> {
   const headers = { authorization: `Bearer ${key}` };
-  for (;;) {
+  const deadline = performance.now() + SETTLE_LIMIT_MS;
+  while (performance.now() < deadline) {
     const { data } = (await (await fetch(`${edgeUrl}/v1/models`, { headers })).json()) as { data: object[] };
     if (data.length === 2) return;
     await new Promise((resolve) => setTimeout(resolve, 250));
   }
+  throw new Error('the edge never saw both backends');
 }
