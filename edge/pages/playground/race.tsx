@@ -5,7 +5,7 @@ import { EXAMPLES } from './examples.ts';
 import { order, race, raceQuestion, replay, replayedMs, startRace, stopRace } from './race-state.ts';
 import type { Race } from './race-state.ts';
 import type { Run } from './run.ts';
-import { key, model } from './state.ts';
+import { key, model, settings } from './state.ts';
 import { decimal, milliseconds } from './statistics.tsx';
 
 /** The same prompt, seed and text twice: token by token, and by TiDAR. */
@@ -80,6 +80,9 @@ export function RaceView(): JSX.Element {
           ))}
         </div>
       </form>
+      {settings.value.beta < 1 && (
+        <p class="soft">A race runs at β = 1: below it TiDAR has a text of its own.</p>
+      )}
       {shown !== undefined && (
         <>
           <Verdict race={shown} />
