@@ -15,6 +15,7 @@ export interface RunNumbers {
   readonly numPasses: number;
   /** Tokens of passes after the prompt's, by such passes; undefined before there is one. */
   readonly tokensPerPass: number | undefined;
+  /** The same tokens by what their passes took on the server: how the network bundles them says nothing. */
   readonly tokensPerSecond: number | undefined;
   readonly firstTokenMs: number | undefined;
   readonly elapsedMs: number;
@@ -88,9 +89,9 @@ export class Run {
   numbers(numPasses = this.passes.length): RunNumbers {
     const passes = this.passes.slice(0, numPasses);
     const numTokens = countTokens(passes);
-    const [first, last] = [passes[0], passes.at(-1)];
+    const [first, ...later] = passes;
     const after = numTokens - (first?.tokens.length ?? 0);
-    const seconds = ((last?.atMs ?? 0) - (first?.atMs ?? 0)) / 1000;
+    const seconds = later.reduce((sum, { stats }) => sum + passMilliseconds(stats), 0) / 1000;
     const numForwards = countForwards(passes) - (first?.stats?.passes ?? 1);
     return {
       numTokens,
@@ -121,6 +122,9 @@ export class Run {
   }
 }
 
+/** NaN where the server did not say, so that no rate comes of it. */
+const passMilliseconds = (stats: ShownPass['stats']): number =>
+  (stats?.milliseconds ?? NaN) + (stats?.draft_milliseconds ?? 0);
 const countTokens = (passes: readonly ShownPass[]): number =>
   passes.reduce((total, { tokens }) => total + tokens.length, 0);
 const countForwards = (passes: readonly ShownPass[]): number =>

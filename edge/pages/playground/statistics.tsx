@@ -14,7 +14,7 @@ export function Statistics({ run, numShown }: StatisticsProps): JSX.Element {
   const last = run.passes[numShown - 1];
   const figures: [name: string, value: string, hint: string][] = [
     ['tokens a pass', decimal(numbers.tokensPerPass), 'after the prompt; plain decoding has 1'],
-    ['tokens a second', decimal(numbers.tokensPerSecond), 'from the first on, as seen here'],
+    ['tokens a second', decimal(numbers.tokensPerSecond), 'by what the passes took'],
     ['first token', milliseconds(numbers.firstTokenMs), 'since the request went out'],
     ['passes', String(numbers.numPasses), `for ${numbers.numTokens} tokens`],
     ['rows', last?.stats === undefined ? '–' : String(last.stats.rows), 'of the last pass'],

@@ -46,7 +46,7 @@ describe('settings of the server', () => {
     [['--max-cache-mib', '0'], /^--max-cache-mib \(MAX_CACHE_MIB\) is "0": expected 1/],
     [['--prefix-cache-mib', '-1'], /prefix-cache-mib/],
     [['--prefill-chunk', 'all'], /^--prefill-chunk \(PREFILL_CHUNK\) is "all"/],
-    [['--device', 'gpu'], /^--device \(BACKEND_DEVICE\) is "gpu": expected auto, cpu or cuda\.$/],
+    [['--device', 'gpu'], /^--device \(BACKEND_DEVICE\) is "gpu": expected auto, cpu, cuda or webgpu\.$/],
     [
       ['--cuda', 'graphs=maybe'],
       /^--cuda \(BACKEND_CUDA\) is "graphs=maybe": expected device=N, memory-mib=N/,
