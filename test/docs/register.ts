@@ -94,7 +94,7 @@ export const REGISTER: readonly Register[] = [
   {
     command: 'npm run screenshots',
     test: [
-      'test/pages/console.test.ts',
+      'test/pages/console/whole.ts',
       'is pictured as npm run screenshots does it, without a complaint and in few bytes',
     ],
   },
