@@ -37,37 +37,48 @@ async function get(url: string, headers: Record<string, string> = {}): Promise<A
 
 const zipped = { 'accept-encoding': 'gzip' };
 
+const PAGES = ['/', '/console'];
+
 describe.each([
   ['wrangler', () => harness.url],
   ['workerd alone', () => served.url],
 ])('a page under %s', (_, url) => {
-  it('is let load nothing from elsewhere, and to run nothing that stands in it', async () => {
-    const { status, headers } = await get(`${url()}/`);
-    expect(status).toBe(200);
-    expect(headers['content-type']).toBe('text/html; charset=utf-8');
-    const policy = String(headers['content-security-policy']).split('; ');
-    expect(policy).toEqual(
-      expect.arrayContaining(["default-src 'none'", "script-src 'self'", "style-src 'self'"]),
-    );
-    expect(policy.join()).not.toMatch(/unsafe|https?:|\*/);
-    expect(headers).toMatchObject({ 'x-content-type-options': 'nosniff', 'referrer-policy': 'no-referrer' });
-  });
+  it.each(PAGES)(
+    'is let load nothing from elsewhere, and to run nothing that stands in it: %s',
+    async (page) => {
+      const { status, headers } = await get(url() + page);
+      expect(status).toBe(200);
+      expect(headers['content-type']).toBe('text/html; charset=utf-8');
+      const policy = String(headers['content-security-policy']).split('; ');
+      expect(policy).toEqual(
+        expect.arrayContaining(["default-src 'none'", "script-src 'self'", "style-src 'self'"]),
+      );
+      expect(policy.join()).not.toMatch(/unsafe|https?:|\*/);
+      expect(headers).toMatchObject({
+        'x-content-type-options': 'nosniff',
+        'referrer-policy': 'no-referrer',
+      });
+    },
+  );
 
-  it('has no script or style inside, and names files that are there, compressed for who takes it', async () => {
-    const html = (await get(`${url()}/`)).body.toString();
-    expect(html).not.toMatch(/<style|\sstyle=|\son\w+=|<script>|javascript:/i);
-    const files = [...html.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path]) => path!);
-    expect(files.length).toBeGreaterThanOrEqual(3);
-    for (const path of files) {
-      const plain = await get(url() + path);
-      const small = await get(url() + path, zipped);
-      expect(plain.headers['content-type']).toMatch(/^text\/(javascript|css); charset=utf-8$/);
-      expect(plain.headers['cache-control']).toContain('immutable');
-      expect(small.headers['content-encoding']).toBe('gzip');
-      expect(small.headers).toMatchObject({ 'cache-control': plain.headers['cache-control'] });
-      expect(small.body.equals(plain.body)).toBe(true);
-    }
-  });
+  it.each(PAGES)(
+    'has no script or style inside, and names files that are there, compressed for who takes it: %s',
+    async (page) => {
+      const html = (await get(url() + page)).body.toString();
+      expect(html).not.toMatch(/<style|\sstyle=|\son\w+=|<script>|javascript:/i);
+      const files = [...html.matchAll(/(?:src|href)="(\/assets\/[^"]+)"/g)].map(([, path]) => path!);
+      expect(files.length).toBeGreaterThanOrEqual(3);
+      for (const path of files) {
+        const plain = await get(url() + path);
+        const small = await get(url() + path, zipped);
+        expect(plain.headers['content-type']).toMatch(/^text\/(javascript|css); charset=utf-8$/);
+        expect(plain.headers['cache-control']).toContain('immutable');
+        expect(small.headers['content-encoding']).toBe('gzip');
+        expect(small.headers).toMatchObject({ 'cache-control': plain.headers['cache-control'] });
+        expect(small.body.equals(plain.body)).toBe(true);
+      }
+    },
+  );
 
   it.each([
     '/assets/nothing.js',
