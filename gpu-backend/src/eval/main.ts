@@ -94,7 +94,7 @@ async function withFoundDevice(flags: EvalFlags): Promise<EvalFlags> {
   const path = flags.compare?.[0] ?? flags.model;
   // A missing folder is told with its flag when it is opened.
   if (flags.device !== 'auto' || !existsSync(join(path, 'config.json'))) return flags;
-  const choice = await findDevice(outlineFolder(path), flags);
+  const choice = await findDevice(outlineFolder(path, { quantize: flags.quantize }), flags);
   tellChoice(choice);
   return { ...flags, device: choice.device };
 }
