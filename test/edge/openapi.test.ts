@@ -26,7 +26,7 @@ beforeAll(async () => {
   edge = await startEdgeHarness({ BACKENDS: JSON.stringify([{ url: backend.url }]) });
   client = new RawClient(edge.url, await edge.createKey());
   document = (await (await fetch(`${edge.url}/openapi.json`)).json()) as OpenApi;
-  checker = new DocumentChecker(document);
+  checker = await DocumentChecker.of(document);
 });
 afterAll(async () => {
   await edge.close();
