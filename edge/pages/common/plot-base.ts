@@ -2,10 +2,13 @@ import uPlot from 'uplot';
 
 export interface KeptPlot {
   readonly plot: uPlot;
-  dispose(): void;
+  readonly dispose: () => void;
 }
 
-/** A plot as wide as its box, drawn anew when the look changes. Only what is imported when it is needed imports this; its style, `uplot/dist/uPlot.min.css`, is the page's to import. */
+/**
+ * A plot as wide as its box, drawn anew when the look changes. Only what is imported when it is needed imports this; its
+ * style, `uplot/dist/uPlot.min.css`, is the page's to import.
+ */
 export function plotIn(
   box: HTMLElement,
   options: Omit<uPlot.Options, 'width'>,
@@ -22,7 +25,7 @@ export function plotIn(
   chosen.observe(document.documentElement, { attributeFilter: ['data-theme'] });
   return {
     plot,
-    dispose() {
+    dispose: () => {
       look.removeEventListener('change', redraw);
       chosen.disconnect();
       observer.disconnect();
