@@ -49,15 +49,15 @@ export async function waitForKey(
 /** Tokens of each choice that a request's ledger knows to have been delivered, by its backup: usage has their sum alone. */
 export async function readProven(edgeUrl: string, keyId: string, requestId: string): Promise<number[]> {
   const admin = new AdminClient(edgeUrl);
-  let after: string | null = '';
-  while (after !== null) {
-    const path: string = `/export/keys/${keyId}?after=${encodeURIComponent(after)}`;
-    const { body }: { body: BackupPage } = await admin.get<BackupPage>(path);
+  let query = '';
+  for (;;) {
+    const { status, body } = await admin.get<BackupPage>(`/export/keys/${keyId}${query}`);
+    if (status !== 200) throw new Error(`the backup of ${keyId}: ${status} ${JSON.stringify(body)}`);
     const found = body.rows.find(({ table, row }) => table === 'requests' && row['id'] === requestId);
     if (found !== undefined) return provenSchema.parse(found.row);
-    after = body.next;
+    if (body.next === null) throw new Error(`the backup of ${keyId} has no ${requestId}`);
+    query = `?after=${encodeURIComponent(body.next)}`;
   }
-  throw new Error(`the backup of ${keyId} has no ${requestId}`);
 }
 
 /** What an instance's journal knows of the attempts of a request. */
