@@ -81,5 +81,5 @@ describe('the demo model', () => {
       }
     }
     expect(stories.size).toBe(NUM_SEEDS);
-  });
+  }, 240_000);
 });
