@@ -79,6 +79,11 @@ function report({ numCalls, calls, edge, backend }: SoakResult, problems: readon
         `${(100 * growth).toFixed(1)}%`,
       ]),
     ),
+    '',
+    ...Object.entries({ edge, backend }).map(
+      ([name, { tenths }]) =>
+        `${name} by tenths of the time, MiB: ${tenths.map((value) => value.toFixed(0)).join(' ')}`,
+    ),
     ...problems.slice(0, 50),
   ];
 }

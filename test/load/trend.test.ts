@@ -17,6 +17,16 @@ describe('a trend', () => {
     expect(growth).toBeCloseTo(0.5);
   });
 
+  it('tells by tenths whether what grows comes to an end', () => {
+    const { tenths } = trendOf(
+      samples(100, (seconds) => Math.min(50, seconds)),
+      0,
+    );
+    expect(tenths).toHaveLength(10);
+    expect(tenths[0]).toBeLessThan(10);
+    expect(tenths.slice(-4)).toEqual([50, 50, 50, 50]);
+  });
+
   it('is none where memory goes up and down about one value', () => {
     const saw = samples(1000, (seconds) => 100 + (seconds % 10));
     expect(Math.abs(trendOf(saw, 0.3).growth)).toBeLessThan(0.01);
