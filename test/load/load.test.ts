@@ -86,8 +86,9 @@ describe('the logs of edge and backend', () => {
     const client = new RawClient(system.edge.url, key);
     const leaver = new AbortController();
     const messages = [{ role: 'user', content: QUESTION }];
-    const asked = { model: system.backend.model.id, messages, max_tokens: 500, stream: true };
-    const first = await client.post({ ...asked, tidar: { ignore_eos: true } }, leaver.signal);
+    // Long enough that it runs when its reader leaves.
+    const asked = { model: system.backend.model.id, messages, max_tokens: 900, stream: true };
+    const first = await client.post({ ...asked, tidar: { ignore_eos: true, decoder: 'ar' } }, leaver.signal);
     const requestId = first.headers.get('x-request-id')!;
     await first.body?.getReader().read();
     leaver.abort();
@@ -106,8 +107,12 @@ describe('the logs of edge and backend', () => {
       linesOf(system.backend.output, requestId).find((line) => line['trace_id'] === TRACE),
     );
     expect(read['event']).toBe('request_read');
-    const ofEdge = linesOf(system.edge.output, again.headers.get('x-request-id')!);
-    expect(ofEdge.find(({ event }) => event === 'answer_end')).toMatchObject({ answer_id: requestId });
+    const answerEnd = await waitFor(() =>
+      linesOf(system.edge.output, again.headers.get('x-request-id')!).find(
+        ({ event }) => event === 'answer_end',
+      ),
+    );
+    expect(answerEnd).toMatchObject({ answer_id: requestId });
   });
 
   it('have no key, no lease, no prompt and no text in them', async () => {
