@@ -122,7 +122,7 @@ export class Visit {
   }
 
   ended(state = 'done'): Promise<void> {
-    return this.page.locator(`.turn[data-state="${state}"]`).last().waitFor();
+    return this.page.locator(`.turn[data-state="${state}"]`).last().waitFor({ timeout: 120_000 });
   }
 
   async ask(question = QUESTION): Promise<void> {

@@ -101,7 +101,11 @@ export function makeToolChatModel(name: FamilyName): ToolChatModel {
     rstrip: false,
     normalized: false,
   }));
-  const idOf = (token: string): number => added.find(({ content }) => content === token)!.id;
+  const idOf = (token: string): number => {
+    const found = added.find(({ content }) => content === token);
+    if (found === undefined) throw new Error(`${token} is no added token`);
+    return found.id;
+  };
   const config = {
     model_type: 'qwen3',
     vocab_size: VOCAB_SIZE,

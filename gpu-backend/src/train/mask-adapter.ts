@@ -63,7 +63,8 @@ export function maskAdapt(
   const isMask = b.node('Equal', [tokenIds, mask], { type: 'bool', shape: [numRows] });
   const gate = b.node('Cast', [isMask], { type: 'float32', shape: [numRows] }, { to: 1 });
   const column = reshape(b, gate, [numRows, 1]);
-  return (layer, weight, input, product) => {
+  // What it adapts are products of one weight each.
+  return (layer, [weight = ''], input, product) => {
     const names = factorsOf(`model.layers.${layer}.${weight}`);
     const [down, up] = [parameters.get(names.a), parameters.get(names.b)];
     if (down === undefined || up === undefined) return product;

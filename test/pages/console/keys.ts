@@ -27,9 +27,10 @@ export function testKeys(desk: ConsoleDesk): void {
       const asked = { name: 'short', scopes: ['keys:read'] };
       const { id, token } = (await desk.admin.post<{ id: string; token: string }>('/tokens', asked)).body;
       await desk.open('', token);
-      await desk.heading('Keys').waitFor();
+      const link = desk.page.getByRole('link', { name: 'first' });
+      await link.waitFor();
       await desk.admin.post(`/tokens/${id}/revoke`);
-      await desk.page.getByRole('link', { name: 'first' }).click();
+      await link.click();
       await expect.poll(() => desk.page.getByRole('alert').textContent()).toContain('revoked or has expired');
     });
   });
