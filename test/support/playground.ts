@@ -44,7 +44,8 @@ export class PlaygroundSystem {
     const scripted = await startScriptedBackend({ context_length: 8192 });
     const backends = [...sites.map(({ proxy }) => proxy.url), scripted.url].map((url) => ({ url }));
     const edge = await ServeProcess.start({
-      vars: { BACKENDS: JSON.stringify(backends), LEAVE_GRACE_MS: '500' },
+      // The scripted backend tells long answers at once, and no slice may end before it.
+      vars: { BACKENDS: JSON.stringify(backends), LEAVE_GRACE_MS: '500', SLICE_TOKENS: '4096' },
       stateDir: join(folder, 'state'),
     });
     const client = new RawClient(edge.url, await edge.createKey({ requests_per_minute: 10_000 }));
