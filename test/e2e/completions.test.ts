@@ -1,10 +1,8 @@
-import OpenAI from 'openai';
+import type OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEMO_MODEL } from '../../gpu-backend/src/cli/open-model.ts';
 import { loadModelFolder } from '../../gpu-backend/src/model/folder.ts';
-import { BackendProcess } from '../support/backend-process.ts';
-import { type EdgeHarness, startEdgeHarness, TEST_SECRETS } from '../support/edge-harness.ts';
-import { RawClient } from '../support/openai-http.ts';
+import { SmallSystem } from '../support/small-system.ts';
 
 type Params = OpenAI.CompletionCreateParamsNonStreaming;
 
@@ -15,28 +13,21 @@ const templated = tokenizer.encodeChat(question);
 const ask = { model: 'demo', prompt: templated, max_tokens: 12, seed: 11, temperature: 0 };
 const text = 'Ünder the sky 🌍, the';
 
-let backend: BackendProcess;
-let edge: EdgeHarness;
-let key: string;
+let system: SmallSystem;
 let client: OpenAI;
 beforeAll(async () => {
-  backend = await BackendProcess.start({ modelPath: DEMO_MODEL, leaseSecrets: TEST_SECRETS.LEASE_SECRETS });
-  edge = await startEdgeHarness({ BACKENDS: JSON.stringify([{ url: backend.url }]) });
-  key = await edge.createKey({ requests_per_minute: 1_000_000 });
-  client = new OpenAI({ baseURL: `${edge.url}/v1`, apiKey: key, maxRetries: 0 });
+  system = await SmallSystem.start();
+  client = system.openai();
 });
-afterAll(async () => {
-  await edge.close();
-  await backend.stop();
-});
+afterAll(() => system.stop());
 
 const complete = (changes: Partial<Params> = {}): Promise<OpenAI.Completion> =>
   client.completions.create({ ...ask, ...changes });
 
 function post(changes: object, headers: Record<string, string> = {}): Promise<Response> {
-  return fetch(`${edge.url}/v1/completions`, {
+  return fetch(`${system.edge.url}/v1/completions`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
+    headers: { authorization: `Bearer ${system.key}`, 'content-type': 'application/json', ...headers },
     body: JSON.stringify({ ...ask, ...changes }),
   });
 }
@@ -133,10 +124,10 @@ describe('a completion', () => {
   it('is the same answer, billed once, for the same Idempotency-Key, and goes on after any event', async () => {
     const headers = { 'idempotency-key': 'completion-1' };
     const body = { stream: true, stream_options: { include_usage: true }, prompt: text, echo: true };
-    const numBefore = (await new RawClient(edge.url, key).usage()).total.num_requests;
+    const numBefore = (await system.rawClient().usage()).total.num_requests;
     const whole = await (await post(body, headers)).text();
     expect(await (await post(body, headers)).text()).toBe(whole);
-    expect((await new RawClient(edge.url, key).usage()).total.num_requests).toBe(numBefore + 1);
+    expect((await system.rawClient().usage()).total.num_requests).toBe(numBefore + 1);
 
     const blocks = whole.split('\n\n').filter((block) => block !== '');
     const at = 2;
@@ -147,8 +138,8 @@ describe('a completion', () => {
 
     const id = /"id":"(cmpl-\w+)"/.exec(whole)![1]!;
     const response = await fetch(
-      `${edge.url}/v1/responses/${id}?stream=true&starting_after=${encodeURIComponent(lastId)}`,
-      { headers: { authorization: `Bearer ${key}` } },
+      `${system.edge.url}/v1/responses/${id}?stream=true&starting_after=${encodeURIComponent(lastId)}`,
+      { headers: { authorization: `Bearer ${system.key}` } },
     );
     const again = await response.text();
     expect(again).toContain('"object":"text_completion"');

@@ -1,31 +1,27 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { loadModelFolder } from '../../gpu-backend/src/model/folder.ts';
 import type { Tokenizer } from '../../gpu-backend/src/model/tokenizer.ts';
-import { BackendProcess } from '../support/backend-process.ts';
-import { type EdgeHarness, startEdgeHarness, TEST_SECRETS } from '../support/edge-harness.ts';
 import type { Completion } from '../support/openai-http.ts';
 import { RawClient, readChunks, textOfChunks } from '../support/openai-http.ts';
 import type { TinyChatModel } from '../support/tiny-chat-model.ts';
 import { makeTinyChatModel } from '../support/tiny-chat-model.ts';
+import { SmallSystem } from '../support/small-system.ts';
 
 const PLANS = ['auto', 'dense', 'sparse', 'branches', 'two-pass'];
 
 // A model that is sure of nothing: whatever changes how tokens are drawn changes its text.
 let model: TinyChatModel;
 let tokenizer: Tokenizer;
-let backend: BackendProcess;
-let edge: EdgeHarness;
+let system: SmallSystem;
 let client: RawClient;
 beforeAll(async () => {
   model = await makeTinyChatModel();
   tokenizer = loadModelFolder(model.path).tokenizer!;
-  backend = await BackendProcess.start({ modelPath: model.path, leaseSecrets: TEST_SECRETS.LEASE_SECRETS });
-  edge = await startEdgeHarness({ BACKENDS: JSON.stringify([{ url: backend.url }]) });
-  client = new RawClient(edge.url, await edge.createKey({ requests_per_minute: 1_000_000 }));
+  system = await SmallSystem.start(model.path);
+  client = system.rawClient();
 });
 afterAll(async () => {
-  await edge.close();
-  await backend.stop();
+  await system.stop();
   await model.remove();
 });
 
@@ -41,7 +37,7 @@ const textOf = (answer: Completion, choice = 0): string => answer.choices[choice
 
 describe('n', () => {
   it('gives texts of their own, of which the first is that of n = 1, and bills all of them', async () => {
-    const own = new RawClient(edge.url, await edge.createKey());
+    const own = new RawClient(system.edge.url, await system.edge.createKey());
     const one = await complete({ temperature: 1.2 });
     const three = await own.complete({ ...ask, temperature: 1.2, n: 3 });
     expect(textOf(three)).toBe(textOf(one));

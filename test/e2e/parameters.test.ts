@@ -1,25 +1,21 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { DEMO_MODEL } from '../../gpu-backend/src/cli/open-model.ts';
 import { loadModelFolder } from '../../gpu-backend/src/model/folder.ts';
-import { BackendProcess } from '../support/backend-process.ts';
-import { type EdgeHarness, startEdgeHarness, TEST_SECRETS } from '../support/edge-harness.ts';
 import type { Completion } from '../support/openai-http.ts';
 import { RawClient, readChunks, textOfChunks } from '../support/openai-http.ts';
+import { BackendProcess } from '../support/backend-process.ts';
+import { startEdgeHarness, TEST_SECRETS } from '../support/edge-harness.ts';
+import { SmallSystem } from '../support/small-system.ts';
 
 const tokenizer = loadModelFolder(DEMO_MODEL).tokenizer!;
 
-let backend: BackendProcess;
-let edge: EdgeHarness;
+let system: SmallSystem;
 let client: RawClient;
 beforeAll(async () => {
-  backend = await BackendProcess.start({ modelPath: DEMO_MODEL, leaseSecrets: TEST_SECRETS.LEASE_SECRETS });
-  edge = await startEdgeHarness({ BACKENDS: JSON.stringify([{ url: backend.url }]) });
-  client = new RawClient(edge.url, await edge.createKey({ requests_per_minute: 1_000_000 }));
+  system = await SmallSystem.start();
+  client = system.rawClient();
 });
-afterAll(async () => {
-  await edge.close();
-  await backend.stop();
-});
+afterAll(() => system.stop());
 
 const messages = [
   { role: 'user', content: 'Ana has 7 bags of 6 apples and 5 loose apples. How many apples does Ana have?' },
@@ -175,7 +171,7 @@ describe('a response format', () => {
 describe('a prompt that was seen before', () => {
   it('is taken from the cache for its own key, computed for another, and the text is the same', async () => {
     const [first, second] = await Promise.all(
-      [1, 2].map(async () => new RawClient(edge.url, await edge.createKey())),
+      [1, 2].map(async () => new RawClient(system.edge.url, await system.edge.createKey())),
     );
     const cached = ({ usage }: Completion): number => usage.prompt_tokens_details.cached_tokens;
     const body = { ...ask, temperature: 1.2 };
@@ -187,7 +183,7 @@ describe('a prompt that was seen before', () => {
     expect(cached(warm)).toBeLessThan(warm.usage.prompt_tokens);
     expect([textOf(warm), textOf(other)]).toEqual([textOf(cold), textOf(cold)]);
     expect((await first!.usage()).total.cached_tokens).toBe(cached(warm));
-    expect(await backend.metric('vllm:prefix_cache_hits_total')).toBeGreaterThanOrEqual(cached(warm));
+    expect(await system.backend.metric('vllm:prefix_cache_hits_total')).toBeGreaterThanOrEqual(cached(warm));
   });
 });
 

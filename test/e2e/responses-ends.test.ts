@@ -1,33 +1,24 @@
-import OpenAI from 'openai';
+import type OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RequestRecord } from '../../edge/src/ledger/types.ts';
-import { DEMO_MODEL } from '../../gpu-backend/src/cli/open-model.ts';
-import { BackendProcess } from '../support/backend-process.ts';
-import { type EdgeHarness, startEdgeHarness, TEST_SECRETS } from '../support/edge-harness.ts';
-import { RawClient } from '../support/openai-http.ts';
+import { type RawClient } from '../support/openai-http.ts';
+import { SmallSystem } from '../support/small-system.ts';
 
 const ask = { model: 'demo', input: 'Tell me a story about a dog and a king.', temperature: 0 };
 
-let backend: BackendProcess;
-let edge: EdgeHarness;
-let key: string;
+let system: SmallSystem;
 let client: OpenAI;
 let raw: RawClient;
 beforeAll(async () => {
-  backend = await BackendProcess.start({ modelPath: DEMO_MODEL, leaseSecrets: TEST_SECRETS.LEASE_SECRETS });
-  edge = await startEdgeHarness({ BACKENDS: JSON.stringify([{ url: backend.url }]) });
-  key = await edge.createKey({ requests_per_minute: 1_000_000 });
-  client = new OpenAI({ baseURL: `${edge.url}/v1`, apiKey: key, maxRetries: 0 });
-  raw = new RawClient(edge.url, key);
+  system = await SmallSystem.start();
+  client = system.openai();
+  raw = system.rawClient();
 });
-afterAll(async () => {
-  await edge.close();
-  await backend.stop();
-});
+afterAll(() => system.stop());
 
 const send = async (method: string, path: string): Promise<{ status: number; body: unknown }> => {
-  const headers = { authorization: `Bearer ${key}` };
-  const response = await fetch(`${edge.url}/v1/responses/${path}`, { method, headers });
+  const headers = { authorization: `Bearer ${system.key}` };
+  const response = await fetch(`${system.edge.url}/v1/responses/${path}`, { method, headers });
   return { status: response.status, body: await response.json() };
 };
 const recordOf = async (id: string): Promise<RequestRecord> => {
@@ -101,9 +92,12 @@ describe('an answer that is deleted', () => {
 
   it('may be of any route, but not another key’s', async () => {
     const completion = await client.completions.create({ model: 'demo', prompt: 'The river', max_tokens: 2 });
-    const other = await edge.createKey();
+    const other = await system.edge.createKey();
     const headers = { authorization: `Bearer ${other}` };
-    const foreign = await fetch(`${edge.url}/v1/responses/${completion.id}`, { method: 'DELETE', headers });
+    const foreign = await fetch(`${system.edge.url}/v1/responses/${completion.id}`, {
+      method: 'DELETE',
+      headers,
+    });
     expect(foreign.status).toBe(404);
     expect((await send('GET', completion.id)).status).toBe(200);
     expect((await send('DELETE', completion.id)).status).toBe(200);

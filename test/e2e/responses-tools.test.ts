@@ -1,9 +1,8 @@
-import OpenAI from 'openai';
+import type OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { BackendProcess } from '../support/backend-process.ts';
-import { type EdgeHarness, startEdgeHarness, TEST_SECRETS } from '../support/edge-harness.ts';
 import { readMessages } from '../support/openai-http.ts';
 import { makeToolChatModel, type ToolChatModel } from '../support/tool-chat-model.ts';
+import { SmallSystem } from '../support/small-system.ts';
 
 type Call = OpenAI.Responses.ResponseFunctionToolCall;
 type Event = OpenAI.Responses.ResponseStreamEvent;
@@ -28,30 +27,24 @@ const ask = {
 };
 
 let model: ToolChatModel;
-let backend: BackendProcess;
-let edge: EdgeHarness;
-let key: string;
+let system: SmallSystem;
 let client: OpenAI;
 beforeAll(async () => {
   model = makeToolChatModel('qwen3');
-  const leaseSecrets = TEST_SECRETS.LEASE_SECRETS;
-  backend = await BackendProcess.start({ modelPath: model.path, leaseSecrets });
-  edge = await startEdgeHarness({ BACKENDS: JSON.stringify([{ url: backend.url }]) });
-  key = await edge.createKey({ requests_per_minute: 1_000_000 });
-  client = new OpenAI({ baseURL: `${edge.url}/v1`, apiKey: key, maxRetries: 0 });
+  system = await SmallSystem.start(model.path);
+  client = system.openai();
 });
 afterAll(async () => {
-  await edge.close();
-  await backend.stop();
+  await system.stop();
   model.remove();
 });
 
 const callsOf = ({ output }: OpenAI.Responses.Response): Call[] =>
   output.filter((item) => item.type === 'function_call');
 const eventsOf = async (path: string, body?: object): Promise<Event[]> => {
-  const response = await fetch(`${edge.url}/v1/responses${path}`, {
+  const response = await fetch(`${system.edge.url}/v1/responses${path}`, {
     method: body === undefined ? 'GET' : 'POST',
-    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    headers: { authorization: `Bearer ${system.key}`, 'content-type': 'application/json' },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),
   });
   return (await readMessages(response)).map(({ data }) => JSON.parse(data) as Event);

@@ -1,29 +1,20 @@
 import OpenAI from 'openai';
 import type { ResponseStreamEvent } from 'openai/resources/responses/responses';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DEMO_MODEL } from '../../gpu-backend/src/cli/open-model.ts';
-import { BackendProcess } from '../support/backend-process.ts';
-import { type EdgeHarness, startEdgeHarness, TEST_SECRETS } from '../support/edge-harness.ts';
-import { RawClient, readMessages } from '../support/openai-http.ts';
+import { readMessages } from '../support/openai-http.ts';
+import { SmallSystem } from '../support/small-system.ts';
 
 const question = 'What is the capital of France?';
 const instructions = 'Answer in one sentence.';
 const ask = { model: 'demo', input: question, max_output_tokens: 24, temperature: 0 };
 
-let backend: BackendProcess;
-let edge: EdgeHarness;
-let key: string;
+let system: SmallSystem;
 let client: OpenAI;
 beforeAll(async () => {
-  backend = await BackendProcess.start({ modelPath: DEMO_MODEL, leaseSecrets: TEST_SECRETS.LEASE_SECRETS });
-  edge = await startEdgeHarness({ BACKENDS: JSON.stringify([{ url: backend.url }]) });
-  key = await edge.createKey({ requests_per_minute: 1_000_000 });
-  client = new OpenAI({ baseURL: `${edge.url}/v1`, apiKey: key, maxRetries: 0 });
+  system = await SmallSystem.start();
+  client = system.openai();
 });
-afterAll(async () => {
-  await edge.close();
-  await backend.stop();
-});
+afterAll(() => system.stop());
 
 const chatText = async (
   messages: OpenAI.ChatCompletionMessageParam[],
@@ -39,13 +30,13 @@ const chatText = async (
   return chat.choices[0]!.message.content!;
 };
 const post = (body: object, headers: object = {}): Promise<Response> =>
-  fetch(`${edge.url}/v1/responses`, {
+  fetch(`${system.edge.url}/v1/responses`, {
     method: 'POST',
-    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json', ...headers },
+    headers: { authorization: `Bearer ${system.key}`, 'content-type': 'application/json', ...headers },
     body: JSON.stringify({ ...ask, ...body }),
   });
 const get = (path: string): Promise<Response> =>
-  fetch(`${edge.url}/v1/responses/${path}`, { headers: { authorization: `Bearer ${key}` } });
+  fetch(`${system.edge.url}/v1/responses/${path}`, { headers: { authorization: `Bearer ${system.key}` } });
 const eventsOf = async (response: Response): Promise<ResponseStreamEvent[]> =>
   (await readMessages(response)).map((message) => {
     const event = JSON.parse(message.data) as ResponseStreamEvent;
@@ -169,7 +160,11 @@ describe('a response', () => {
 
   it('refuses to go on with one that is not there, not kept, or another key’s', async () => {
     const forgotten = await client.responses.create({ ...ask, store: false });
-    const other = new OpenAI({ baseURL: `${edge.url}/v1`, apiKey: await edge.createKey(), maxRetries: 0 });
+    const other = new OpenAI({
+      baseURL: `${system.edge.url}/v1`,
+      apiKey: await system.edge.createKey(),
+      maxRetries: 0,
+    });
     const foreign = await other.responses.create(ask);
     for (const id of ['resp_0', forgotten.id, foreign.id]) {
       const response = await post({ previous_response_id: id });
@@ -241,20 +236,20 @@ describe('a streamed response', () => {
 
   it('is the same, billed once, for the same Idempotency-Key, and goes on after its Last-Event-ID', async () => {
     const headers = { 'idempotency-key': 'response-1' };
-    const numBefore = (await new RawClient(edge.url, key).usage()).total.num_requests;
+    const numBefore = (await system.rawClient().usage()).total.num_requests;
     const whole = await (await post({ stream: true }, headers)).text();
     expect(await (await post({ stream: true }, headers)).text()).toBe(whole);
     const blocks = whole.split('\n\n').filter((block) => block !== '');
     const lastId = /^id: (.*)$/m.exec(blocks[5]!)![1]!;
     const resumed = await (await post({ stream: true }, { ...headers, 'last-event-id': lastId })).text();
     expect(resumed).toBe(`${blocks.slice(6).join('\n\n')}\n\n`);
-    expect((await new RawClient(edge.url, key).usage()).total.num_requests).toBe(numBefore + 1);
+    expect((await system.rawClient().usage()).total.num_requests).toBe(numBefore + 1);
   });
 });
 
 describe('an answer that is read again', () => {
   it('has the form of the route that made it: a chat completion is one, a completion has its echo', async () => {
-    const chat = await new RawClient(edge.url, key).complete({
+    const chat = await system.rawClient().complete({
       model: 'demo',
       messages: [{ role: 'user', content: question }],
       max_tokens: 8,

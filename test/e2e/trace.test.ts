@@ -1,23 +1,16 @@
 import type { PassTrace } from '@tidar/shared/trace.ts';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { DEMO_MODEL } from '../../gpu-backend/src/cli/open-model.ts';
-import { BackendProcess } from '../support/backend-process.ts';
-import { type EdgeHarness, startEdgeHarness, TEST_SECRETS } from '../support/edge-harness.ts';
 import type { Chunk, Completion } from '../support/openai-http.ts';
-import { RawClient, readChunks, textOfChunks } from '../support/openai-http.ts';
+import { type RawClient, readChunks, textOfChunks } from '../support/openai-http.ts';
+import { SmallSystem } from '../support/small-system.ts';
 
-let backend: BackendProcess;
-let edge: EdgeHarness;
+let system: SmallSystem;
 let client: RawClient;
 beforeAll(async () => {
-  backend = await BackendProcess.start({ modelPath: DEMO_MODEL, leaseSecrets: TEST_SECRETS.LEASE_SECRETS });
-  edge = await startEdgeHarness({ BACKENDS: JSON.stringify([{ url: backend.url }]) });
-  client = new RawClient(edge.url, await edge.createKey({ requests_per_minute: 1_000_000 }));
+  system = await SmallSystem.start();
+  client = system.rawClient();
 });
-afterAll(async () => {
-  await edge.close();
-  await backend.stop();
-});
+afterAll(() => system.stop());
 
 const messages = [
   { role: 'user', content: 'Ana has 7 bags of 6 apples and 5 loose apples. How many apples does Ana have?' },
@@ -118,7 +111,7 @@ describe("trace 'full'", () => {
     const id = answer.headers.get('x-request-id') ?? '';
     const { choices } = (await answer.json()) as Completion;
     const headers = { authorization: `Bearer ${client.key}` };
-    const again = await (await fetch(`${edge.url}/v1/responses/${id}`, { headers })).text();
+    const again = await (await fetch(`${system.edge.url}/v1/responses/${id}`, { headers })).text();
     expect((JSON.parse(again) as Completion).choices).toEqual(choices);
     expect(again).not.toContain('"trace"');
   });
