@@ -3,7 +3,7 @@ import type { JSX } from 'preact';
 import { learnNames, nameOf } from './keys.ts';
 import { Empty, Moment, Needs, Problem, Table, ViewHead, Waiting } from './parts.tsx';
 import { linkTo } from './route.ts';
-import { type AuditEntry, auditSchema, listOf } from './schemas.ts';
+import { type AuditEntry, auditListSchema } from './schemas.ts';
 import { admin } from './session.ts';
 import { useAnswer } from './use-answer.ts';
 
@@ -28,7 +28,7 @@ function Audit(): JSX.Element {
   const { answer, problem } = useAnswer(async (signal) => {
     const query = before === undefined ? '' : `&before=${before}`;
     const [list] = await Promise.all([
-      admin(listOf(auditSchema), `/audit?limit=${PAGE}${query}`, { signal }),
+      admin(auditListSchema, `/audit?limit=${PAGE}${query}`, { signal }),
       learnNames(),
     ]);
     return list;

@@ -2,7 +2,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { duration, number } from './format.ts';
 import { Badge, Bar, Empty, Needs, numeric, Problem, Table, type Tone, ViewHead, Waiting } from './parts.tsx';
-import { type Backend, backendSchema, listOf } from './schemas.ts';
+import { type Backend, backendListSchema } from './schemas.ts';
 import { admin } from './session.ts';
 import { useAnswer } from './use-answer.ts';
 
@@ -42,7 +42,7 @@ export function BackendsView(): JSX.Element {
 
 function Backends(): JSX.Element {
   const { answer, problem } = useAnswer(
-    async (signal) => (await admin(listOf(backendSchema), '/backends', { signal })).data,
+    async (signal) => (await admin(backendListSchema, '/backends', { signal })).data,
     'backends',
     EVERY_MS,
   );

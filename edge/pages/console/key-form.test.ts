@@ -26,6 +26,7 @@ describe('the form of a key', () => {
       fc.property(settings, ({ metadata, ...given }) => {
         const key = {
           ...keySettingsSchema.parse({ ...given, metadata }),
+          object: 'api_key' as const,
           id: 'a',
           created: 1,
           revoked_at: null,

@@ -1,7 +1,7 @@
 import { signal } from '@preact/signals';
 import { timeOfSeconds } from './format.ts';
 import type { Tone } from './parts.tsx';
-import { type Key, keySchema, listOf } from './schemas.ts';
+import { type Key, keyListSchema } from './schemas.ts';
 import { admin, may } from './session.ts';
 
 const PAGE = 1000;
@@ -14,7 +14,7 @@ export async function readKeys(abort?: AbortSignal): Promise<Key[]> {
   for (let after = ''; keys.length < MOST_KEYS;) {
     const query = new URLSearchParams({ limit: String(PAGE), ...(after === '' ? {} : { after }) });
     const options = abort === undefined ? {} : { signal: abort };
-    const page = await admin(listOf(keySchema), `/keys?${query.toString()}`, options);
+    const page = await admin(keyListSchema, `/keys?${query.toString()}`, options);
     keys.push(...page.data);
     after = page.data.at(-1)?.id ?? '';
     if (!page.has_more || after === '') break;

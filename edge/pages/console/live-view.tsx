@@ -4,7 +4,7 @@ import { duration, number, perForward } from './format.ts';
 import { learnNames, nameOf } from './keys.ts';
 import { Badge, Bar, Empty, Needs, numeric, Problem, Table, ViewHead, Waiting } from './parts.tsx';
 import { linkTo } from './route.ts';
-import { type Live, listOf, liveSchema } from './schemas.ts';
+import { type Live, liveListSchema } from './schemas.ts';
 import { admin } from './session.ts';
 import { useAnswer } from './use-answer.ts';
 
@@ -35,7 +35,7 @@ export function LiveView(): JSX.Element {
 
 async function readLive(signal: AbortSignal): Promise<{ requests: Live[]; hasMore: boolean }> {
   const [list] = await Promise.all([
-    admin(listOf(liveSchema), `/requests?limit=${MOST}`, { signal }),
+    admin(liveListSchema, `/requests?limit=${MOST}`, { signal }),
     learnNames(),
   ]);
   return { requests: list.data, hasMore: list.has_more };

@@ -18,6 +18,7 @@ const asRow = (some: Pick<UsageRow, 'completion_tokens'>): UsageRow => ({
   cached_tokens: 0,
   num_forward_passes: 0,
   cost_nanos: 0,
+  rule_loss_tokens: 0,
   ...some,
 });
 const modelOf = ({ model = '' }: UsageRow): string => model;

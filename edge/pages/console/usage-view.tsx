@@ -6,7 +6,7 @@ import { dayAgo, number, units } from './format.ts';
 import { knownKeys, learnNames, nameOf } from './keys.ts';
 import { Bar, Empty, Needs, numeric, Problem, Table, ViewHead, Waiting } from './parts.tsx';
 import { linkTo } from './route.ts';
-import { listOf, type UsageRow, usageRowSchema } from './schemas.ts';
+import { type UsageRow, usageListSchema } from './schemas.ts';
 import { admin } from './session.ts';
 import {
   type DaySeries,
@@ -65,7 +65,7 @@ async function readUsage({ days, keyId, model, part }: Wanted, signal: AbortSign
     const query = new URLSearchParams({ group, from, to, limit: String(MOST_ROWS) });
     if (isFiltered && keyId !== '') query.set('key', keyId);
     if (isFiltered && model !== '') query.set('model', model);
-    return (await admin(listOf(usageRowSchema), `/usage?${query.toString()}`, { signal })).data;
+    return (await admin(usageListSchema, `/usage?${query.toString()}`, { signal })).data;
   };
   const [byDay, byKey, byModel, all] = await Promise.all([
     rows(`day,${part}`),

@@ -49,7 +49,7 @@ const backend = z.object({
     z.object({ id: z.string(), fingerprint: z.string(), context_length: count, block_size: count }),
   ),
   load: z.object({ running: count, queued: count, max_concurrent: count }).nullable(),
-  slot_curve: z.array(z.array(z.number())).nullable(),
+  slot_curve: z.array(z.tuple([z.number(), z.number()])).nullable(),
   heartbeat_age_ms: count.nullable(),
 }) satisfies z.ZodType<BackendView>;
 
