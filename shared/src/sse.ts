@@ -36,6 +36,11 @@ export interface SseOptions {
   isStrict?: boolean;
 }
 
+export interface SseReading extends SseOptions {
+  /** Ends the reading as the stream's end would, and cancels the stream. */
+  signal?: AbortSignal;
+}
+
 /**
  * Parses a stream of bytes however it is cut. Bytes that are not UTF-8 become U+FFFD, as the standard has it, unless
  * they are refused. An event that never ends is refused at its most characters.
@@ -81,15 +86,19 @@ export class SseDecoder {
 /** The events of a byte stream, read one chunk at a time; leaving the loop early cancels the stream. */
 export async function* decodeSse(
   stream: ReadableStream<Uint8Array>,
-  options: SseOptions = {},
+  { signal, ...options }: SseReading = {},
 ): AsyncGenerator<SseMessage, void, void> {
   const decoder = new SseDecoder(options);
   const reader = stream.getReader();
+  const cancel = (): Promise<void> => reader.cancel().catch(() => undefined);
+  signal?.addEventListener('abort', cancel);
   try {
+    if (signal?.aborted === true) return;
     for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read())
       yield* decoder.push(chunk.value);
   } finally {
     // After the end this does nothing; after an early return it frees the connection.
-    await reader.cancel().catch(() => undefined);
+    signal?.removeEventListener('abort', cancel);
+    await cancel();
   }
 }

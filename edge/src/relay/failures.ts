@@ -86,6 +86,8 @@ export function backendFailed(internal: string): TidarError {
   );
 }
 
-export function clientLeft(): TidarError {
-  return new TidarError('cancelled', 'The client closed the connection.');
-}
+/**
+ * Why a relay ends that nobody reads any more. One for all: an AbortSignal keeps its reason, the reason's stack keeps
+ * what made it, and workerd never frees a circle of the two.
+ */
+export const CLIENT_LEFT = new TidarError('cancelled', 'The client closed the connection.');

@@ -7,7 +7,7 @@ import type {
   StepEvent,
 } from '@tidar/shared/protocol.ts';
 import type { Account } from './account.ts';
-import { clientLeft, isForAnother, ProtocolBreach, publicError, Unreachable } from './failures.ts';
+import { CLIENT_LEFT, isForAnother, ProtocolBreach, publicError, Unreachable } from './failures.ts';
 import { Failover, type FailoverHost } from './failover.ts';
 import type { Route } from './fleet.ts';
 import { type AskedFor, Instance, type LeaseSettings } from './instance.ts';
@@ -160,7 +160,7 @@ export class Relay implements FailoverHost {
 
   /** The client has gone: ends the relaying, and leaves the bill to the ledger. */
   async leave(): Promise<void> {
-    this.controller.abort(clientLeft());
+    this.controller.abort(CLIENT_LEFT);
     await this.events.return();
     // A generator that never began runs no `finally`.
     await this.options.account.leave();
@@ -168,7 +168,7 @@ export class Relay implements FailoverHost {
   }
 
   end(): void {
-    this.controller.abort(clientLeft());
+    this.controller.abort(CLIENT_LEFT);
     this.#source?.release();
     this.#resolveSettled();
   }

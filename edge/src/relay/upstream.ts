@@ -10,7 +10,7 @@ import {
 import { decodeSse, type SseMessage } from '@tidar/shared/sse.ts';
 import { textOf } from './bounded-body.ts';
 import { EventOrder, problemWithStart, type StartOf } from './event-order.ts';
-import { errorOfBackend, ProtocolBreach, Unreachable } from './failures.ts';
+import { CLIENT_LEFT, errorOfBackend, ProtocolBreach, Unreachable } from './failures.ts';
 
 /** So often in a row a backend may be late to say that it is there. */
 const MAX_LATE = 3;
@@ -107,7 +107,7 @@ class Connection {
   async *events(): AsyncGenerator<GenerateEvent, void, void> {
     const { startMs, gapMs } = this.#request.timeouts;
     try {
-      const messages = readable(await this.#post());
+      const messages = readable(await this.#post(), this.#controller.signal);
       let timeoutMs = startMs;
       try {
         for (;;) {
@@ -123,14 +123,18 @@ class Connection {
       }
     } finally {
       this.#unlink();
-      this.#controller.abort();
+      this.#controller.abort(CLIENT_LEFT);
     }
   }
 
   async #post(): Promise<ReadableStream<Uint8Array>> {
     const { backend, path, headers, body, timeouts } = this.#request;
-    const watch = new AbortController();
-    void this.#watchAlive(watch.signal);
+    const watch = { isOver: false };
+    void this.#watchAlive(watch);
+    // A body is cancelled by who reads it: workerd never frees one whose request was aborted while it was read.
+    const request = new AbortController();
+    const abort = (): void => request.abort(this.#controller.signal.reason);
+    this.#controller.signal.addEventListener('abort', abort);
     try {
       const response = await this.#within(timeouts.startMs, () =>
         fetch(backend + path, {
@@ -139,7 +143,7 @@ class Connection {
           body,
           // Where the lease goes is decided here.
           redirect: 'manual',
-          signal: this.#controller.signal,
+          signal: request.signal,
         }),
       );
       if (!response.ok) throw await this.#within(timeouts.startMs, () => refusal(response));
@@ -147,16 +151,17 @@ class Connection {
       this.hasAnswered = true;
       return response.body;
     } finally {
-      watch.abort();
+      watch.isOver = true;
+      this.#controller.signal.removeEventListener('abort', abort);
     }
   }
 
   /** A backend may take long to begin, in its queue; so whether it is there at all is asked beside. */
-  async #watchAlive(stop: AbortSignal): Promise<void> {
+  async #watchAlive(watch: Readonly<{ isOver: boolean }>): Promise<void> {
     const { backend, timeouts } = this.#request;
     for (let numLate = 0; ;) {
       await new Promise((resolve) => setTimeout(resolve, timeouts.connectMs));
-      if (stop.aborted || this.#controller.signal.aborted) return;
+      if (watch.isOver || this.#controller.signal.aborted) return;
       try {
         const response = await fetch(`${backend}/health`, {
           redirect: 'manual',
@@ -168,7 +173,7 @@ class Connection {
         // Busy is not gone: only who is late again and again.
         const isLate = error instanceof DOMException && error.name === 'TimeoutError';
         if (isLate && (numLate += 1) < MAX_LATE) continue;
-        if (!stop.aborted) this.#controller.abort(new Unreachable(`no answer to /health: ${String(error)}`));
+        if (!watch.isOver) this.#controller.abort(new Unreachable(`no answer to /health: ${String(error)}`));
       }
     }
   }
@@ -182,7 +187,9 @@ class Connection {
     try {
       // What ended while nobody waited ends before another event of its buffer.
       signal.throwIfAborted();
-      return await wait();
+      const value = await wait();
+      signal.throwIfAborted();
+      return value;
     } catch (error) {
       const reason: unknown = signal.aborted ? signal.reason : error;
       if (reason instanceof TidarError || reason instanceof Unreachable || reason instanceof ProtocolBreach)
@@ -203,9 +210,12 @@ function parsed(message: Parameters<typeof parseGenerateEvent>[0]): GenerateEven
 }
 
 /** The messages; what its decoder refuses is the backend's breach. */
-async function* readable(stream: ReadableStream<Uint8Array>): AsyncGenerator<SseMessage, void, void> {
+async function* readable(
+  stream: ReadableStream<Uint8Array>,
+  signal: AbortSignal,
+): AsyncGenerator<SseMessage, void, void> {
   try {
-    yield* decodeSse(stream, { isStrict: true });
+    yield* decodeSse(stream, { isStrict: true, signal });
   } catch (error) {
     throw error instanceof TidarError ? new ProtocolBreach(error.message) : error;
   }
