@@ -91,14 +91,15 @@ export async function* decodeSse(
   const decoder = new SseDecoder(options);
   const reader = stream.getReader();
   const cancel = (): Promise<void> => reader.cancel().catch(() => undefined);
-  signal?.addEventListener('abort', cancel);
+  const onAbort = (): void => void cancel();
+  signal?.addEventListener('abort', onAbort);
   try {
     if (signal?.aborted === true) return;
     for (let chunk = await reader.read(); !chunk.done; chunk = await reader.read())
       yield* decoder.push(chunk.value);
   } finally {
     // After the end this does nothing; after an early return it frees the connection.
-    signal?.removeEventListener('abort', cancel);
+    signal?.removeEventListener('abort', onAbort);
     await cancel();
   }
 }

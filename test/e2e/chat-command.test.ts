@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { stripVTControlCharacters } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { OPEN_QUESTION } from '../support/open-question.ts';
 import { DEMO_MODEL } from '../../gpu-backend/src/cli/open-model.ts';
 import { anyFreePort } from '../../gpu-backend/src/cli/start/ports.ts';
 import { BackendProcess } from '../support/backend-process.ts';
@@ -15,7 +16,6 @@ import { TcpProxy } from '../support/tcp-proxy.ts';
 
 const CHAT = fileURLToPath(new URL('../../gpu-backend/src/cli/chat.ts', import.meta.url));
 const QUESTION = 'What is the capital of Kenya?';
-const STORY = 'Tell me a story about a dog and a king.';
 const PROBLEM = 'Ana has 7 bags of 6 apples and 5 loose apples. How many apples does Ana have?';
 /** Of an answer: its head and some of its first chunks. */
 const BYTES_OF_SOME_CHUNKS = 3000;
@@ -149,7 +149,7 @@ describe('npm run chat', () => {
     // It has asked which models there are before it says anything.
     await expect.poll(() => session.stdout, { timeout: 20_000 }).toContain('ar, greedy');
     const held = wire.holdAfter(BYTES_OF_SOME_CHUNKS);
-    session.child.stdin?.write(`${STORY}\n`);
+    session.child.stdin?.write(`${OPEN_QUESTION}\n`);
     await held;
     await expect.poll(() => session.stdout.split('\n')[1], { timeout: 20_000 }).not.toBe('');
     session.child.kill('SIGINT');
@@ -157,7 +157,7 @@ describe('npm run chat', () => {
     wire.release();
     session.child.stdin?.end(`/reset\n/tidar\n${QUESTION}\n/quit\nnever asked\n`);
     expect(await ended(session)).toBe(0);
-    const whole = await apiText(STORY);
+    const whole = await apiText(OPEN_QUESTION);
     const [, stopped = ''] = session.stdout.split('\n');
     expect(whole.startsWith(stopped) && whole.length > stopped.length).toBe(true);
     expect(session.stdout).toContain(await apiText(QUESTION));
@@ -176,7 +176,7 @@ describe('npm run chat', () => {
       expect.poll(() => stripVTControlCharacters(output), { timeout: 30_000 }).toContain(text);
     await shows('/help lists commands');
     const held = wire.holdAfter(BYTES_OF_SOME_CHUNKS);
-    child.stdin.write(`${STORY}\r`);
+    child.stdin.write(`${OPEN_QUESTION}\r`);
     await held;
     await expect.poll(() => colouredRuns(output).length, { timeout: 20_000 }).toBeGreaterThan(1);
     child.stdin.write('\u0003');

@@ -138,10 +138,10 @@ describe('a response format', () => {
   });
 
   it('of any JSON object gives one', async () => {
-    const [brace] = tokenizer.encode('}');
+    const braces = ['{', '}'].map((brace) => [tokenizer.encode(brace)[0]!, 100]);
     const answer = await complete({
       response_format: { type: 'json_object' },
-      logit_bias: { [brace!]: 100 },
+      logit_bias: Object.fromEntries(braces) as Record<string, number>,
     });
     expect(JSON.parse(textOf(answer))).toEqual({});
   });

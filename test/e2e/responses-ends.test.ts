@@ -1,10 +1,11 @@
 import type OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { OPEN_QUESTION } from '../support/open-question.ts';
 import type { RequestRecord } from '../../edge/src/ledger/types.ts';
 import { type RawClient } from '../support/openai-http.ts';
 import { SmallSystem } from '../support/small-system.ts';
 
-const ask = { model: 'demo', input: 'Tell me a story about a dog and a king.', temperature: 0 };
+const ask = { model: 'demo', input: OPEN_QUESTION, temperature: 0 };
 
 let system: SmallSystem;
 let client: OpenAI;

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { OPEN_QUESTION } from '../support/open-question.ts';
 import { extractAnswer } from '../../gpu-backend/src/data/extract-answer.ts';
 import type { EdgeRequest } from '../support/start-process.ts';
 import { descendantsOf, isAlive, occupyPort, processesWith, StartProcess } from '../support/start-process.ts';
@@ -17,10 +18,8 @@ const questions = JSON.parse(
   question: string;
   expected: string;
 }[];
-/** Of the 20 questions; none of them was in the model's data, which gets 99 of 100 of their kinds right. */
-const NUM_RIGHT_WANTED = 18;
-/** Whose continuations the model is unsure of: every seed gives another text. */
-const STORY = 'Tell me a story about a dog and a king.';
+/** Of the 20 questions; none of them was in the model’s data, which gets more than nine of ten of their kinds right. */
+const NUM_RIGHT_WANTED = 16;
 
 let folder: string;
 let statePath: string;
@@ -151,7 +150,7 @@ describe('the official openai client', () => {
   it('gets a text of its own for every seed, the same from plain autoregression and from every plan', async () => {
     const client = new OpenAI({ baseURL: `${system.url}/v1`, apiKey: system.key, maxRetries: 0 });
     const ask = async (seed: number, tidar: object): Promise<string | null | undefined> => {
-      const messages = [{ role: 'user' as const, content: STORY }];
+      const messages = [{ role: 'user' as const, content: OPEN_QUESTION }];
       const request = { model: system.model, temperature: 0.8, seed, max_tokens: 60, messages };
       const answer = await client.chat.completions.create({ ...request, ...{ tidar } });
       return answer.choices[0]?.message.content;

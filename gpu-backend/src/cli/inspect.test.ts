@@ -44,7 +44,7 @@ describe('an inspection', () => {
     expect(nemotron).toContain('LoRA of rank 4 on 2 weights, for mask rows alone');
     expect(nemotron).toContain('yarn × 4 from 16');
     const demo = report(DEMO_MODEL);
-    expect(demo).toContain('1024 tokens, 6 of them added, ends at <|end|>');
+    expect(demo).toContain('2048 tokens, 6 of them added, ends at <|end|>');
     expect(demo).toContain('template       chat template, no tools that can be called');
     expect(nemotron).toContain('tokenizer      none');
     const ministral = makeToolChatModel('ministral');

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { OPEN_QUESTION } from '../../../test/support/open-question.ts';
 import type { ModelSession } from '../device/device.ts';
 import { openModel } from '../device/open.ts';
 import { diffusionOracle } from '../engine/diffusion/oracle.ts';
@@ -17,7 +18,7 @@ describe('block diffusion of the demo model', () => {
   beforeAll(async () => {
     folder = loadModelFolder(fileURLToPath(new URL('../../models/demo', import.meta.url)));
     session = await openModel(folder, { numThreads: 1, candidates: true });
-    promptIds = folder.tokenizer!.encodeChat([{ role: 'user', content: 'Tell me a story about a dog.' }]);
+    promptIds = folder.tokenizer!.encodeChat([{ role: 'user', content: OPEN_QUESTION }]);
   });
   afterAll(() => session.dispose());
 

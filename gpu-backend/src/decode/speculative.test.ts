@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { OPEN_QUESTION } from '../../../test/support/open-question.ts';
 import type { ModelSession } from '../device/device.ts';
 import { openModel } from '../device/open.ts';
 import { Engine } from '../engine/engine.ts';
@@ -227,9 +228,7 @@ describe('the demo model with its first two layers as the draft model', () => {
     const compiler = await GrammarCompiler.create(folder.tokenizer!, folder.config);
     const decode = async (decoder: Decoder, sampling: Sampling, spec?: GrammarSpec) => {
       const grammar = spec && (await compiler.compile(spec));
-      const promptIds = folder.tokenizer!.encodeChat([
-        { role: 'user', content: 'Tell me a story about a dog.' },
-      ]);
+      const promptIds = folder.tokenizer!.encodeChat([{ role: 'user', content: OPEN_QUESTION }]);
       const options = { promptIds, maxTokens: 48, decoder, sampling, stopTokenIds: [], logprobs: 2 };
       return stepsOf(engine, options, grammar && { grammar });
     };

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { OPEN_QUESTION } from '../../../test/support/open-question.ts';
 import type { ModelSession } from '../device/device.ts';
 import { openModel } from '../device/open.ts';
 import { loadModelFolder } from '../model/folder.ts';
@@ -17,9 +18,7 @@ describe('a model whose rows leave the graph as candidates', () => {
     const folder = loadModelFolder(DEMO);
     whole = await openModel(folder, { numThreads: 1, candidates: false });
     few = await openModel(folder, { numThreads: 1, candidates: true });
-    promptIds = folder.tokenizer!.encodeChat([
-      { role: 'user', content: 'Tell me a story about a dog and a king.' },
-    ]);
+    promptIds = folder.tokenizer!.encodeChat([{ role: 'user', content: OPEN_QUESTION }]);
   });
   afterAll(async () => {
     await whole.dispose();

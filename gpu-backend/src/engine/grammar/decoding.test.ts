@@ -1,6 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import { Ajv } from 'ajv';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { OPEN_QUESTION } from '../../../../test/support/open-question.ts';
 import type { ModelSession } from '../../device/device.ts';
 import { openModel } from '../../device/open.ts';
 import { loadModelFolder } from '../../model/folder.ts';
@@ -45,7 +46,7 @@ describe('drafts under a grammar', () => {
 
   async function decode(spec: GrammarSpec, seed: bigint, next: (sequence: Sequence) => Plan) {
     const alone = new Alone(session, {
-      promptIds: tokenizer.encodeChat([{ role: 'user', content: 'Tell me a story about a dog and a king.' }]),
+      promptIds: tokenizer.encodeChat([{ role: 'user', content: OPEN_QUESTION }]),
       maxTokens: 120,
       sampling: sampled({ temperature: 1, seed }),
       stopTokenIds: new Set(session.config.eosTokenIds),

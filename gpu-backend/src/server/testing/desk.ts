@@ -1,4 +1,5 @@
 import { fileURLToPath } from 'node:url';
+import { OPEN_QUESTION } from '../../../../test/support/open-question.ts';
 import type { GenerateOptions } from '../../decode/generate.ts';
 import type { ModelSession } from '../../device/device.ts';
 import { openModel } from '../../device/open.ts';
@@ -16,8 +17,6 @@ import { Scheduler } from '../scheduler.ts';
 const DEMO = fileURLToPath(new URL('../../../models/demo', import.meta.url));
 const PLENTY = 10_000;
 
-/** A prompt whose texts differ from seed to seed. */
-const STORY = 'Tell me a story about a dog and a king.';
 export const SAMPLED = sampled({ temperature: 1.3, seed: 5n });
 
 export interface Answer {
@@ -42,7 +41,7 @@ export class Demo {
   private constructor(session: ModelSession, tokenizer: Tokenizer) {
     this.session = session;
     this.tokenizer = tokenizer;
-    this.promptIds = tokenizer.encodeChat([{ role: 'user', content: STORY }]);
+    this.promptIds = tokenizer.encodeChat([{ role: 'user', content: OPEN_QUESTION }]);
   }
 
   request(generate: Partial<GenerateOptions> = {}, rest: Partial<EngineRequest> = {}): EngineRequest {
