@@ -74,7 +74,8 @@ describe('the demo model', () => {
       const sampling = { ...GREEDY, temperature: 0.8, seed };
       const expected = await decode(OPEN_QUESTION, { type: 'ar' }, sampling);
       stories.add(expected.tokenIds.join());
-      for (const decoder of [...DRAFT_LENGTHS.map(dense), ...PLAN_NAMES.map(planned)]) {
+      const draftLengths = DRAFT_LENGTHS.filter((draftLength) => draftLength % 4 === index % 4);
+      for (const decoder of [...draftLengths.map(dense), ...PLAN_NAMES.map(planned)]) {
         const { tokenIds } = await decode(OPEN_QUESTION, decoder, sampling);
         expect(tokenIds).toEqual(expected.tokenIds);
       }
