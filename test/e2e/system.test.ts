@@ -19,7 +19,7 @@ const questions = JSON.parse(
   expected: string;
 }[];
 /** Of the 20 questions; none of them was in the model’s data, which gets more than nine of ten of their kinds right. */
-const NUM_RIGHT_WANTED = 16;
+const NUM_RIGHT_WANTED = 18;
 
 let folder: string;
 let statePath: string;

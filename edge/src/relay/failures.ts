@@ -86,8 +86,5 @@ export function backendFailed(internal: string): TidarError {
   );
 }
 
-/**
- * Why a relay ends that nobody reads any more. One for all: an AbortSignal keeps its reason, the reason's stack keeps
- * what made it, and workerd never frees a circle of the two.
- */
+/** Why a relay ends that nobody reads any more. One for all: it has nothing of a request, and its stack keeps none. */
 export const CLIENT_LEFT = new TidarError('cancelled', 'The client closed the connection.');

@@ -74,8 +74,7 @@ describe('the demo model', () => {
       const sampling = { ...GREEDY, temperature: 0.8, seed };
       const expected = await decode(OPEN_QUESTION, { type: 'ar' }, sampling);
       stories.add(expected.tokenIds.join());
-      const draftLengths = DRAFT_LENGTHS.filter((draftLength) => draftLength % 4 === index % 4);
-      for (const decoder of [...draftLengths.map(dense), ...PLAN_NAMES.map(planned)]) {
+      for (const decoder of [...DRAFT_LENGTHS.map(dense), ...PLAN_NAMES.map(planned)]) {
         const { tokenIds } = await decode(OPEN_QUESTION, decoder, sampling);
         expect(tokenIds).toEqual(expected.tokenIds);
       }
